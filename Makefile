@@ -25,7 +25,7 @@ nano: setup
 	smolrgpt train config/train/nano_geometry.yaml && \
 	smolrgpt train config/train/nano.yaml && \
 	smolrgpt calibrate $(NANO)/model --data data/nano --split val --limit 2400 && \
-	smolrgpt simulate --scenes 300 --seed 20261122 --views 1 --shares 0,0,1 --out data/nano_held_out && \
+	smolrgpt simulate --scenes 300 --seed 20261122 --views 1 --fractions 0,0,1 --out data/nano_held_out && \
 	for answerer in model fused; do \
 	  smolrgpt evaluate --answerer $$answerer --checkpoint $(NANO)/model --data data/nano_held_out \
 	    --json $(NANO)/$$answerer.json || exit; \

@@ -50,7 +50,7 @@ from smolrgpt_core.synthesis.margins import AmbiguityMargins
 
 CORNERS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
 GEOMETRY_ONLY = RenderOptions(shadows=False, reflections=False, supersampling=1)
-"""Nothing here looks at colors, but for the share of black and white."""
+"""Nothing here looks at colors, except for the fraction of black and white."""
 
 CLOUDS = ("raw points", "cleaned points", "fitted box")
 TIMED_IMAGES = 24
@@ -124,7 +124,7 @@ def _compare_boxes(known: KnownFrame, true: TrueScene, found: Found) -> None:
     frame, scene = known.frame, known.scene
     floor = np.array([0.0, 0.0, scene.camera_height])
     for id, item in known.objects.items():
-        visible = true.place(id).visible_share >= AmbiguityMargins.min_visible_share
+        visible = true.place(id).visible_fraction >= AmbiguityMargins.min_visible_fraction
         cut = touches_border(item.region, frame.regions.image_size)
         if is_zone(item.region) or cut or not visible or item.skipped or item.placed is None:
             continue
@@ -182,6 +182,10 @@ def _is_right(question: AnnotatedQuestion, copies: SceneCopies) -> bool:
 
 def accuracy_tables(found: Found) -> list[Table]:
     """What was found out, beside the truth."""
+    return [*_box_tables(found), *_question_tables(found)]
+
+
+def _box_tables(found: Found) -> list[Table]:
     skipped = ", ".join(f"{count} skipped: {name}" for name, count in found.images.items()
                          if name != "seen")  # fmt: skip
     return [
@@ -208,8 +212,13 @@ def accuracy_tables(found: Found) -> list[Table]:
                 for label, rows in sorted(found.fitted.items())
             ),
             "Median and 90th percentile of the distance of the middle, and median of the relative "
-            "error of the sizes, of objects whose size can be told.",
+            "error of the sizes, of objects whose size is known.",
         ),
+    ]
+
+
+def _question_tables(found: Found) -> list[Table]:
+    return [
         Table(
             "References, by the truth",
             ("kind", "references", "unique and right"),

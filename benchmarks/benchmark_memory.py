@@ -23,7 +23,7 @@ import numpy as np
 
 from smolrgpt_core.extras import require
 from smolrgpt_core.public_benchmarks.benchmark import score
-from smolrgpt_core.public_benchmarks.models import Said
+from smolrgpt_core.public_benchmarks.models import BenchmarkAnswer
 from smolrgpt_core.public_benchmarks.questions import BenchmarkQuestion
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 from smolrgpt_core.public_benchmarks.running import BenchmarkRun, predictions_of
@@ -46,11 +46,11 @@ class Looker:
 
     described: Mapping[str, Any] = {"kind": "looker"}
 
-    def answer(self, question: BenchmarkQuestion) -> Said:
+    def answer(self, question: BenchmarkQuestion) -> BenchmarkAnswer:
         """Decode the image; the masks are decoded already."""
         assert question.image is not None
         assert question.image.rgb().shape == (HEIGHT, WIDTH, 3)
-        return Said("yes")
+        return BenchmarkAnswer("yes")
 
 
 def main() -> None:

@@ -43,15 +43,15 @@ class Inputs:
 
     Attributes:
         frame: color, calibration and regions as they are.
-        depth: uint16 (H, W), millimetres.
-        other_depth: by name, depth of other moments: "0.05", ... metres driven, "view", "scene".
+        depth: uint16 (H, W), millimeters.
+        other_depth: by name, depth of other moments: "0.05", ... meters driven, "view", "scene".
         focal: factors of fx and fy.
         principal: the same of cx and cy.
         regions: that are sent.
         region_size: (height, width) that the regions say they are of.
         depth_late_s: how far the stamp of depth is behind that of color.
         up: that the robot's tf says, or None.
-        camera_height: above the floor, metres; the same.
+        camera_height: above the floor, meters; the same.
     """
 
     frame: RGBDFrame
@@ -118,24 +118,24 @@ def _principal(inputs: Inputs, factor: float, rng: np.random.Generator) -> Input
     return replace(inputs, principal=(factor, 1.0))
 
 
-def _depth(inputs: Inputs, metres: NDArray) -> Inputs:
-    return replace(inputs, depth=depth_to_units(metres.astype(np.float32)))
+def _depth(inputs: Inputs, meters: NDArray) -> Inputs:
+    return replace(inputs, depth=depth_to_units(meters.astype(np.float32)))
 
 
-def _metres(inputs: Inputs) -> NDArray[np.float32]:
+def _meters(inputs: Inputs) -> NDArray[np.float32]:
     return np.where(inputs.depth > 0, inputs.depth / 1000, np.nan).astype(np.float32)
 
 
 def _depth_scale(inputs: Inputs, factor: float, rng: np.random.Generator) -> Inputs:
-    return _depth(inputs, _metres(inputs) * factor)
+    return _depth(inputs, _meters(inputs) * factor)
 
 
-def _depth_offset(inputs: Inputs, metres: float, rng: np.random.Generator) -> Inputs:
-    return _depth(inputs, _metres(inputs) + metres)
+def _depth_offset(inputs: Inputs, meters: float, rng: np.random.Generator) -> Inputs:
+    return _depth(inputs, _meters(inputs) + meters)
 
 
 def _depth_noise(inputs: Inputs, share: float, rng: np.random.Generator) -> Inputs:
-    depth = _metres(inputs)
+    depth = _meters(inputs)
     return _depth(inputs, np.maximum(depth * (1 + share * rng.standard_normal(depth.shape)), 0))
 
 
@@ -157,9 +157,9 @@ def _sentinel(
     return replace(inputs, depth=np.where(marked, np.uint16(value), inputs.depth))
 
 
-def _clipped(inputs: Inputs, metres: float, rng: np.random.Generator) -> Inputs:
+def _clipped(inputs: Inputs, meters: float, rng: np.random.Generator) -> Inputs:
     """A camera that ends its range with a plateau."""
-    return replace(inputs, depth=np.minimum(inputs.depth, np.uint16(metres * 1000)))
+    return replace(inputs, depth=np.minimum(inputs.depth, np.uint16(meters * 1000)))
 
 
 def _depth_moved(inputs: Inputs, pixels: int, rng: np.random.Generator) -> Inputs:

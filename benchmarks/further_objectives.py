@@ -54,9 +54,9 @@ KINDS = (
     Kind("student:teacher", "distill/online", (*_STUDENT, f"distillation.teacher={NANO}")),
     Kind("nano:labels", "nano_auxiliary_depth", (*_NANO, "auxiliary_depth=null")),
     Kind("nano:depth", "nano_auxiliary_depth", _NANO),
-    Kind("few:labels", "nano_few_pictures", (*_NANO, "augmentation=null", "contrast=null")),
-    Kind("few:views", "nano_few_pictures", (*_NANO, "contrast=null")),
-    Kind("few:pairs", "nano_few_pictures", (*_NANO, "augmentation=null")),
+    Kind("few:labels", "nano_few_images", (*_NANO, "augmentation=null", "contrast=null")),
+    Kind("few:views", "nano_few_images", (*_NANO, "contrast=null")),
+    Kind("few:pairs", "nano_few_images", (*_NANO, "augmentation=null")),
 )
 
 
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=60, help="of the first hall")
     parser.add_argument("--few-scenes", type=int, default=6, help="of the small hall")
     parser.add_argument(
-        "--steps", type=int, nargs=3, default=(150, 40, 40), help="student, nano, few pictures"
+        "--steps", type=int, nargs=3, default=(150, 40, 40), help="student, nano, few images"
     )
     parser.add_argument("--rows", type=int, default=60, help="to measure on")
     parser.add_argument("--seeds", type=int, default=2)
@@ -90,7 +90,11 @@ def main() -> None:
 
 def make_data(options: argparse.Namespace) -> None:
     """The halls of the rows that are wanted; what is there already is kept."""
-    small = ("--randomization", str(ROOT / "config" / "randomization_small_hall.yaml"), "--shares")
+    small = (
+        "--randomization",
+        str(ROOT / "config" / "randomization_small_hall.yaml"),
+        "--fractions",
+    )
     few = str(options.few_scenes)
     halls = {
         "hall": ("--scenes", str(options.scenes), "--seed", "5"),

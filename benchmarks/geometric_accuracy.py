@@ -73,7 +73,7 @@ class NaiveGeometry(FrameGeometry):
     """The baseline: the mean of the back-projected mask, and the smallest rectangle around it."""
 
     def _points(self, id: int) -> np.ndarray:
-        """Readings (N, 3) under a mask, metres, optical frame."""
+        """Readings (N, 3) under a mask, meters, optical frame."""
         mask = self.frame.regions.full_mask(id) & np.isfinite(self.frame.depth)
         rows, columns = np.nonzero(mask)
         rays = pixel_rays(rows, columns, self.frame.intrinsics)

@@ -42,7 +42,7 @@ TOLERANCE = 0.1
 
 @dataclass
 class Tally:
-    """Distances as (measured, true) in metres, and whether objects are in the right buffers."""
+    """Distances as (measured, true) in meters, and whether objects are in the right buffers."""
 
     frames: int = 0
     distances: list[tuple[float, float]] = field(default_factory=list)

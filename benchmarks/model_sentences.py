@@ -23,8 +23,8 @@ from smolrgpt_core.language.english import NUMBER_WORDS
 from smolrgpt_core.public_benchmarks.model_readers.asked import (
     AnswerKind,
     Asked,
-    said_hour,
-    said_region,
+    hour_text,
+    region_text,
 )
 
 TOKENS = 40
@@ -83,7 +83,7 @@ PROMPT = (
 )
 
 _LENGTH_UNITS = {"meters": "m", "m": "m", "centimeters": "cm", "cm": "cm", "feet": "ft"}
-_METRES = {"m": 1.0, "cm": 0.01, "ft": 0.3048}
+_METERS = {"m": 1.0, "cm": 0.01, "ft": 0.3048}
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def _length(rng: np.random.Generator) -> tuple[str, str]:
     word = list(_LENGTH_UNITS)[int(rng.integers(len(_LENGTH_UNITS)))]
     unit = _LENGTH_UNITS[word]
     number = f"{rng.integers(20, 300)}" if unit == "cm" else f"{rng.uniform(0.4, 12):.2f}"
-    return f"{number} {word}", f"{float(number) * _METRES[unit]:.6g} m"
+    return f"{number} {word}", f"{float(number) * _METERS[unit]:.6g} m"
 
 
 def _one_of(*answers: str) -> Callable[[np.random.Generator], tuple[str, str]]:
@@ -189,14 +189,14 @@ def _one_of(*answers: str) -> Callable[[np.random.Generator], tuple[str, str]]:
 
 
 def _hour(rng: np.random.Generator) -> tuple[str, str]:
-    return (said_hour(int(rng.integers(12)) + 1),) * 2
+    return (hour_text(int(rng.integers(12)) + 1),) * 2
 
 
 _TRUTHS: dict[AnswerKind, Callable[[np.random.Generator], tuple[str, str]]] = {
     AnswerKind.LENGTH: _length,
     AnswerKind.COUNT: lambda rng: (str(rng.integers(0, 13)),) * 2,
     AnswerKind.SIDE: _one_of("left", "right"),
-    AnswerKind.REGION: _one_of(said_region(0), said_region(1)),
+    AnswerKind.REGION: _one_of(region_text(0), region_text(1)),
     AnswerKind.YES_NO: _one_of("yes", "no"),
     AnswerKind.HOUR: _hour,
 }

@@ -82,7 +82,7 @@ def main() -> None:
 def _simulate(root: Path, scenes: int) -> None:
     command = [
         "simulate", "--scenes", str(scenes), "--seed", "11", "--views", "3", "--questions", "16",
-        "--mixture", "hispatial", "--shares", "0.86,0.02,0.12", "--image-size", "256x192",
+        "--mixture", "hispatial", "--fractions", "0.86,0.02,0.12", "--image-size", "256x192",
         "--workers", "1", "--out", str(root),
     ]  # fmt: skip
     subprocess.run([sys.executable, "-m", "smolrgpt_core.cli", *command], check=True)

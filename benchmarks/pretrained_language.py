@@ -71,7 +71,7 @@ def timed(name: str, work: Callable[[], object]) -> None:
 def write_data(root: Path, scenes: int) -> None:
     """A warehouse data set, and captions of the same images that name what is in them."""
     smolrgpt("simulate", "--out", root / "data", "--scenes", scenes, "--views", 2, "--workers", 1,
-             "--questions", 8, "--seed", SEED, "--shares", "0.8,0.2,0", "--image-size",
+             "--questions", 8, "--seed", SEED, "--fractions", "0.8,0.2,0", "--image-size",
              "320x240")  # fmt: skip
     entries = []
     for index in range(scenes):

@@ -26,7 +26,7 @@ from small_language_model import running
 from smolrgpt_core.chat_server import ChatServer, ServerSettings
 from smolrgpt_core.json_model import JsonModel
 from smolrgpt_core.public_benchmarks.letter_readers import first_character
-from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, said_length
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, length_text
 from smolrgpt_core.public_benchmarks.model_readers.language_model import (
     LanguageModelReader,
     accepted,
@@ -198,8 +198,8 @@ def _cell(found: Counter[str] | None) -> str:
 
 
 def _first_length(sentence: Sentence) -> str:
-    metres = first_number(sentence.text)
-    return "" if metres is None else said_length(metres)
+    meters = first_number(sentence.text)
+    return "" if meters is None else length_text(meters)
 
 
 _CLASSIFIED = tuple(CATEGORY_KINDS.values())

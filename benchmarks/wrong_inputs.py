@@ -114,19 +114,19 @@ def look_around(seed: int, views: int) -> list[Seen]:
         found = []
         for index, (pose, moment) in enumerate(zip(poses, moments, strict=True)):
             others = {
-                f"{metres:g}": renderer.render(_driven(pose, metres)).frame.depth
-                for metres in DRIVEN_M
+                f"{meters:g}": renderer.render(_driven(pose, meters)).frame.depth
+                for meters in DRIVEN_M
             }
             others["view"] = moments[index - 1].frame.depth
             found.append(Seen(moment, others))
     return found
 
 
-def _driven(pose: CameraPose, metres: float) -> CameraPose:
-    """Ahead, and turned by 10 degrees per metre."""
+def _driven(pose: CameraPose, meters: float) -> CameraPose:
+    """Ahead, and turned by 10 degrees per meter."""
     ahead = np.array([np.cos(pose.yaw_rad), np.sin(pose.yaw_rad), 0.0])
     return CameraPose(
-        pose.position + metres * ahead, pose.yaw_rad + np.radians(10 * metres), pose.pitch_rad
+        pose.position + meters * ahead, pose.yaw_rad + np.radians(10 * meters), pose.pitch_rad
     )
 
 

@@ -56,7 +56,7 @@ class Pallet:
 
     Attributes:
         region_id: its id in the frame that was asked about.
-        center: metres, in the map, where it stood at the stamp of the image.
+        center: meters, in the map, where it stood at the stamp of the image.
     """
 
     region_id: int
@@ -124,7 +124,7 @@ def _center_in_the_map(answer: QueryAnswer) -> PointStamped:
 
 
 def goal_in_front_of(target: Point, robot: Point, standoff: float) -> PoseStamped:
-    """Where to stand `standoff` metres before the target, looking at it; all in the map."""
+    """Where to stand `standoff` meters before the target, looking at it; all in the map."""
     ahead = math.atan2(target.y - robot.y, target.x - robot.x)
     goal = PoseStamped()
     goal.header.frame_id = MAP
@@ -202,7 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Ask, then drive; 0 when the robot got there, or had no reason to drive."""
     parser = argparse.ArgumentParser(description="Drive to the nearest pallet in a buffer.")
     parser.add_argument("buffer", type=int, help="region id of the buffer")
-    parser.add_argument("--standoff", type=float, default=1.5, help="metres before the pallet")
+    parser.add_argument("--standoff", type=float, default=1.5, help="meters before the pallet")
     options, ros_arguments = parser.parse_known_args(arguments)
     # With its own handlers, rclpy would end at Ctrl-C before the drive is canceled.
     rclpy.init(args=ros_arguments, signal_handler_options=SignalHandlerOptions.NO)

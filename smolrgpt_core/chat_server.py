@@ -141,8 +141,8 @@ class ChatServer:
                 if time.monotonic() > ends:
                     raise SpatialError(
                         Status.MODEL_ERROR,
-                        f"the server {self.settings.url} was still writing its answer after "
-                        f"{self.settings.timeout_s:g} s; give it more time, or ask for less",
+                        f"the server {self.settings.url} had not finished its answer after "
+                        f"{self.settings.timeout_s:g} s; raise the timeout, or ask for less",
                     )
         return body
 
@@ -215,5 +215,5 @@ def _server_error(url: str, error: Exception) -> SpatialError:
     reason = f"{type(error).__name__}: {error}"
     return SpatialError(
         Status.MODEL_ERROR,
-        f"the server {url} gave no answer, is it running and reachable? {reason}",
+        f"the server {url} did not answer; is it running and reachable? {reason}",
     )

@@ -137,17 +137,17 @@ class DepthReadings:
     """Depth of one image.
 
     Attributes:
-        metres: float32 (H, W) along the optical axis, meters, NaN where there is no reading.
+        meters: float32 (H, W) along the optical axis, meters, NaN where there is no reading.
         loss: how much was rejected as no reading.
     """
 
-    metres: NDArray[np.float32]
+    meters: NDArray[np.float32]
     loss: DepthLoss
 
 
 def depth_readings(
     values: NDArray,
-    metres_per_unit: float = 1.0,
+    meters_per_unit: float = 1.0,
     limits: DepthLimits | None = None,
 ) -> DepthReadings:
     """The valid readings of a depth image.
@@ -158,7 +158,7 @@ def depth_readings(
 
     Args:
         values: (H, W) of any numeric type, as from the camera or the file.
-        metres_per_unit: scale of the values.
+        meters_per_unit: scale of the values.
         limits: range of the camera; None: the defaults.
 
     Raises:
@@ -168,53 +168,53 @@ def depth_readings(
     limits = limits or DepthLimits()
     _refuse_gray_levels(values)
     with np.errstate(invalid="ignore", over="ignore"):
-        metres = np.asarray(values, dtype=np.float32) * np.float32(metres_per_unit)
-        positive = np.isfinite(metres) & (metres > 0)
-    saturated = positive & (_is_full_scale(values, metres) | (metres > NO_UNIT_M))
+        meters = np.asarray(values, dtype=np.float32) * np.float32(meters_per_unit)
+        positive = np.isfinite(meters) & (meters > 0)
+    saturated = positive & (_is_full_scale(values, meters) | (meters > NO_UNIT_M))
     readings = positive & ~saturated
     for find in (_plateau, _peak):
-        mark = find(metres, readings, values)
+        mark = find(meters, readings, values)
         saturated |= mark
         readings &= ~mark
-    check_depth_unit(metres[readings])
-    too_near = readings & (metres < limits.min_depth)
-    too_far = readings & (metres > limits.max_depth)
+    check_depth_unit(meters[readings])
+    too_near = readings & (meters < limits.min_depth)
+    too_far = readings & (meters > limits.max_depth)
     valid = readings & ~too_near & ~too_far
-    pixels = max(metres.size, 1)
+    pixels = max(meters.size, 1)
     loss = DepthLoss(
         np.count_nonzero(saturated) / pixels,
-        _most_frequent(metres[saturated]),
+        _most_frequent(meters[saturated]),
         np.count_nonzero(too_near) / pixels,
         np.count_nonzero(too_far) / pixels,
         limits,
     )
-    return DepthReadings(np.where(valid, metres, np.float32(np.nan)), loss)
+    return DepthReadings(np.where(valid, meters, np.float32(np.nan)), loss)
 
 
 def clean_depth(
-    values: NDArray, metres_per_unit: float = 1.0, limits: DepthLimits | None = None
+    values: NDArray, meters_per_unit: float = 1.0, limits: DepthLimits | None = None
 ) -> NDArray[np.float32]:
     """Only the readings of `depth_readings`: float32 (H, W), meters, NaN = no reading.
 
     Args:
         values: (H, W) of any numeric type.
-        metres_per_unit: scale of the values.
+        meters_per_unit: scale of the values.
         limits: range of the camera; None: the defaults.
 
     Raises:
         SpatialError: as `depth_readings`.
     """
-    return depth_readings(values, metres_per_unit, limits).metres
+    return depth_readings(values, meters_per_unit, limits).meters
 
 
 def depth_to_units(
-    depth: NDArray[np.float32], metres_per_unit: float = 0.001
+    depth: NDArray[np.float32], meters_per_unit: float = 0.001
 ) -> NDArray[np.uint16]:
     """Depth (H, W) in meters as rounded 16 bit integers; the inverse of `clean_depth`.
 
     0 means "no reading", also for values beyond 16 bits (over 65.5 m in millimeters).
     """
-    units = np.nan_to_num(np.round(depth / metres_per_unit), nan=0.0)
+    units = np.nan_to_num(np.round(depth / meters_per_unit), nan=0.0)
     return np.where(units <= np.iinfo(np.uint16).max, units, 0).astype(np.uint16)
 
 
@@ -256,10 +256,10 @@ def _refuse_gray_levels(values: NDArray) -> None:
             )
 
 
-def _is_full_scale(values: NDArray, metres: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _is_full_scale(values: NDArray, meters: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Mask of values that are a limit of a 16 bit number, also as millimeters in meters."""
     is_whole = values.dtype.kind in "ui"
-    numbers = values if is_whole else metres
+    numbers = values if is_whole else meters
     ends = np.array(_FULL_SCALE_UNITS) * (1 if is_whole else 0.001)
     found = np.zeros(values.shape, dtype=bool)
     with np.errstate(invalid="ignore"):
@@ -271,22 +271,22 @@ def _is_full_scale(values: NDArray, metres: NDArray[np.float32]) -> NDArray[np.b
 
 
 def _plateau(
-    metres: NDArray[np.float32], readings: NDArray[np.bool_], values: NDArray
+    meters: NDArray[np.float32], readings: NDArray[np.bool_], values: NDArray
 ) -> NDArray[np.bool_]:
     """Mask of the maximum if it is no depth; otherwise empty.
 
     A flat wall seen head-on in simulation also has a single value. It is connected, and the other
     surfaces of such a scene have few values too.
     """
-    nowhere = np.zeros(metres.shape, dtype=bool)
-    known = metres[readings]
+    nowhere = np.zeros(meters.shape, dtype=bool)
+    known = meters[readings]
     if not known.size:
         return nowhere
     largest = known.max()
     count = int(np.count_nonzero(known == largest))
-    if count == known.size or count < max(_PLATEAU_FRACTION * metres.size, _PLATEAU_PIXELS):
+    if count == known.size or count < max(_PLATEAU_FRACTION * meters.size, _PLATEAU_PIXELS):
         return nowhere
-    plateau = readings & (metres == largest)
+    plateau = readings & (meters == largest)
     rest = known[known < largest]
     in_gap = np.count_nonzero(rest > largest / _GAP)
     is_isolated = in_gap <= _GAP_FILLED * count
@@ -294,48 +294,48 @@ def _plateau(
         is_mark = is_isolated and _is_plausible(rest)
     elif _is_end_of_number(values[plateau].flat[0], largest):
         is_mark = True
-    elif _is_scattered(plateau, count / metres.size):
+    elif _is_scattered(plateau, count / meters.size):
         is_mark = is_isolated or _is_spread(rest, count)
     else:
-        is_clipped = count >= _CLIPPED_FRACTION * metres.size and largest >= _CLIPPED_M
-        is_clipped = is_clipped or _is_noisy(metres, readings & ~plateau, values)
+        is_clipped = count >= _CLIPPED_FRACTION * meters.size and largest >= _CLIPPED_M
+        is_clipped = is_clipped or _is_noisy(meters, readings & ~plateau, values)
         is_mark = (is_isolated or is_clipped) and _is_spread(rest, count)
     return plateau if is_mark else nowhere
 
 
 def _peak(
-    metres: NDArray[np.float32], readings: NDArray[np.bool_], values: NDArray
+    meters: NDArray[np.float32], readings: NDArray[np.bool_], values: NDArray
 ) -> NDArray[np.bool_]:
     """Mask of a value between the others that no surface of a measured scene has; otherwise empty.
 
     No surface has exactly the same depth at scattered pixels, or with noise at any pixels, and no
     similar depth around them.
     """
-    nowhere = np.zeros(metres.shape, dtype=bool)
-    known = metres[readings]
+    nowhere = np.zeros(meters.shape, dtype=bool)
+    known = meters[readings]
     if known.size < _SAMPLE:
         return nowhere
     found, counts = np.unique(known[:: known.size // _SAMPLE], return_counts=True)
     value = found[counts.argmax()]
     if counts.max() < _PEAK_FRACTION * counts.sum():
         return nowhere
-    peak = readings & (metres == value)
+    peak = readings & (meters == value)
     count = int(np.count_nonzero(peak))
     close = np.count_nonzero(np.abs(known - value) <= _CLOSE * value) - count
     is_mark = (
         close <= _SPREAD_PEAK * count
         and _is_spread(known[known != value], count)
         and (
-            _is_scattered(peak, count / metres.size) or _is_noisy(metres, readings & ~peak, values)
+            _is_scattered(peak, count / meters.size) or _is_noisy(meters, readings & ~peak, values)
         )
     )
     return peak if is_mark else nowhere
 
 
-def _is_end_of_number(value: np.generic, metre: np.float32) -> bool:
+def _is_end_of_number(value: np.generic, meter: np.float32) -> bool:
     if value.dtype.kind in "ui":
         return int(value) in _SATURATED_UNITS
-    return any(abs(float(metre) - unit * 0.001) < 1e-5 for unit in _SATURATED_UNITS)
+    return any(abs(float(meter) - unit * 0.001) < 1e-5 for unit in _SATURATED_UNITS)
 
 
 def _is_scattered(plateau: NDArray[np.bool_], fraction: float) -> bool:
@@ -346,19 +346,19 @@ def _is_scattered(plateau: NDArray[np.bool_], fraction: float) -> bool:
     return bool(pairs and (beside + below) / pairs < (1 + fraction) / 2)
 
 
-def _is_noisy(metres: NDArray[np.float32], readings: NDArray[np.bool_], values: NDArray) -> bool:
+def _is_noisy(meters: NDArray[np.float32], readings: NDArray[np.bool_], values: NDArray) -> bool:
     """Whether most readings scatter by so much that no surface can have a single value.
 
     The inverse depth of a plane is straight along a row, however the plane is turned.
     """
-    inverse = np.where(readings, 1 / np.where(readings, metres, 1), np.nan)
+    inverse = np.where(readings, 1 / np.where(readings, meters, 1), np.nan)
     left, right = inverse[:, : -2 * _NOISE_REACH_PX], inverse[:, 2 * _NOISE_REACH_PX :]
-    middle = metres[:, _NOISE_REACH_PX:-_NOISE_REACH_PX]
+    middle = meters[:, _NOISE_REACH_PX:-_NOISE_REACH_PX]
     bend = np.abs(left + right - 2 / np.where(middle > 0, middle, np.nan)) * np.square(middle)
     bend = bend[np.isfinite(bend) & readings[:, _NOISE_REACH_PX:-_NOISE_REACH_PX]]
     if not bend.size:
         return False
-    unit = float(metres[readings][0] / values[readings][0])
+    unit = float(meters[readings][0] / values[readings][0])
     least = _NOISE_UNITS * unit if values.dtype.kind in "ui" else _NOISE_M
     return bool(np.median(bend) > least)
 
@@ -369,8 +369,8 @@ def _is_spread(readings: NDArray[np.float32], plateau_count: int) -> bool:
     return counts.size >= _SPREAD_VALUES and bool(counts.max() <= _SPREAD_PEAK * plateau_count)
 
 
-def _most_frequent(metres: NDArray[np.float32]) -> float:
-    if not metres.size:
+def _most_frequent(meters: NDArray[np.float32]) -> float:
+    if not meters.size:
         return math.nan
-    found, counts = np.unique(metres, return_counts=True)
+    found, counts = np.unique(meters, return_counts=True)
     return float(found[counts.argmax()])

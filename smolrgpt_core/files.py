@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from smolrgpt_core.depth import DepthLimits, DepthReadings, depth_readings, depth_to_units
 from smolrgpt_core.errors import SpatialError, Status
 
-METRES_PER_UNIT = {"uint16": 0.001, "float32": 1.0, "float64": 1.0}
+METERS_PER_UNIT = {"uint16": 0.001, "float32": 1.0, "float64": 1.0}
 """Default depth scale by data type: 16 bit images are in millimeters, float images in meters."""
 
 
@@ -44,28 +44,28 @@ def read_rgb(
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
-def read_depth(path: Path, metres_per_unit: float | None = None) -> NDArray[np.float32]:
+def read_depth(path: Path, meters_per_unit: float | None = None) -> NDArray[np.float32]:
     """Depth, float32 (H, W), meters, NaN where there is no reading: see `read_depth_readings`."""
-    return read_depth_readings(path, metres_per_unit).metres
+    return read_depth_readings(path, meters_per_unit).meters
 
 
 def read_depth_readings(
-    path: Path, metres_per_unit: float | None = None, limits: DepthLimits | None = None
+    path: Path, meters_per_unit: float | None = None, limits: DepthLimits | None = None
 ) -> DepthReadings:
     """The readings of a depth file, and how much of it was rejected.
 
     Args:
         path: a 16 bit image in millimeters, or a float image or `.npy` array in meters.
-        metres_per_unit: overrides the unit; required for every other data type.
+        meters_per_unit: overrides the unit; required for every other data type.
         limits: range of the camera; None: the defaults.
 
     Raises:
         SpatialError: BAD_INPUT when the file is not a depth image, or its unit is unknown.
     """
     raw = read_plane(path, "a depth image")
-    if metres_per_unit is None:
-        metres_per_unit = METRES_PER_UNIT.get(raw.dtype.name)
-    if metres_per_unit is None:
+    if meters_per_unit is None:
+        meters_per_unit = METERS_PER_UNIT.get(raw.dtype.name)
+    if meters_per_unit is None:
         raise file_error(
             path,
             "expected 16 bit depth in millimeters or float depth in meters, found "
@@ -73,7 +73,7 @@ def read_depth_readings(
             "metric depth, give the depth scale (meters per unit)",
         )
     try:
-        return depth_readings(raw, metres_per_unit, limits)
+        return depth_readings(raw, meters_per_unit, limits)
     except SpatialError as error:
         raise type(error)(error.status, f"{path}: {error.message}") from error
 
@@ -154,7 +154,7 @@ def read_json(path: Path) -> Any:
 def write_depth(
     path: Path,
     depth: NDArray[np.float32],
-    metres_per_unit: float = METRES_PER_UNIT["uint16"],
+    meters_per_unit: float = METERS_PER_UNIT["uint16"],
 ) -> None:
     """Write depth as a 16 bit image, 0 where there is no reading.
 
@@ -163,9 +163,9 @@ def write_depth(
     Args:
         path: in a format with 16 bits, such as PNG.
         depth: float32 (H, W), meters, NaN = no reading.
-        metres_per_unit: scale of the file.
+        meters_per_unit: scale of the file.
     """
-    write_image(path, depth_to_units(depth, metres_per_unit))
+    write_image(path, depth_to_units(depth, meters_per_unit))
 
 
 def write_image(path: Path, image: NDArray) -> None:

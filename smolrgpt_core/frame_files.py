@@ -43,7 +43,7 @@ class FrameFiles:
         depth: depth image or array, aligned to the color image; None: a model estimates it.
         regions: region file or instance image; None: a model finds the objects.
         pinhole: fx, fy, cx, cy in pixels; None: as the depth model estimates.
-        metres_per_unit: scale of the depth file; None: by its data type.
+        meters_per_unit: scale of the depth file; None: by its data type.
         labels: labels by id, and the label map.
         limits: depth outside of them counts as no reading.
         max_side: a photograph is reduced to this many pixels on its longer side; None: as it is.
@@ -53,7 +53,7 @@ class FrameFiles:
     depth: Path | None
     regions: Path | None
     pinhole: tuple[float, ...] | None
-    metres_per_unit: float | None = None
+    meters_per_unit: float | None = None
     labels: RegionLabels = field(default_factory=RegionLabels)
     limits: DepthLimits = field(default_factory=DepthLimits)
     max_side: int | None = None
@@ -149,7 +149,7 @@ def read_frame(
     rgb, camera = _image(files)
     depth, intrinsics = _depth(files, models, rgb, camera, on_stage)
     regions = _regions(files, models, rgb, on_stage)
-    return RGBDFrame(rgb, depth.metres, intrinsics, regions, depth_loss=depth.loss)
+    return RGBDFrame(rgb, depth.meters, intrinsics, regions, depth_loss=depth.loss)
 
 
 def stages_of(files: FrameFiles) -> tuple[str, ...]:
@@ -189,7 +189,7 @@ def _depth(
     if files.depth is not None:
         on_stage(READ_DEPTH)
         assert intrinsics is not None
-        return read_depth_readings(files.depth, files.metres_per_unit, files.limits), intrinsics
+        return read_depth_readings(files.depth, files.meters_per_unit, files.limits), intrinsics
     on_stage(LOAD_DEPTH_MODEL)
     estimator = models.depth_estimator
     on_stage(ESTIMATE_DEPTH)

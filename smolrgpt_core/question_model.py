@@ -169,10 +169,10 @@ def _changed_words(question: set[str], sentence: set[str]) -> str:
     if lost:
         return f"it leaves out {lost[0]!r}"
     for pair in _OPPOSITES:
-        for said, other in (pair, pair[::-1]):
-            only_here = said in question and other not in question
-            if only_here and other in sentence and said not in sentence:
-                return f"it says {other!r}, and the question {said!r}"
+        for term, opposite in (pair, pair[::-1]):
+            only_here = term in question and opposite not in question
+            if only_here and opposite in sentence and term not in sentence:
+                return f"it says {opposite!r}, and the question {term!r}"
     return ""
 
 

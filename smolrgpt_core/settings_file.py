@@ -1,7 +1,7 @@
 """Reads YAML files into dataclasses, which define the keys and their defaults.
 
 A file needs only the keys that it changes. Unknown or missing keys and values of the wrong type are
-errors that name the key.
+errors that name the key. Earlier names of keys are read as what they are called now.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -19,6 +19,35 @@ from smolrgpt_core.extras import require
 from smolrgpt_core.files import file_error, read_json, write_file
 
 Settings = TypeVar("Settings")
+
+RENAMED = {
+    "broken_share": "broken_fraction",
+    "warmup_share": "warmup_fraction",
+    "final_rate_share": "final_rate_fraction",
+    "noise_share": "noise_fraction",
+    "dropout_share": "dropout_fraction",
+    "flying_share": "flying_fraction",
+    "edge_dropout_share": "edge_dropout_fraction",
+    "pallet_share_in_buffer": "pallet_fraction_in_buffer",
+    "pallet_share_on_edge": "pallet_fraction_on_edge",
+    "pallet_share_stacked": "pallet_fraction_stacked",
+    "pallet_share_empty": "pallet_fraction_empty",
+    "transporter_share_loaded": "transporter_fraction_loaded",
+    "min_visible_share": "min_visible_fraction",
+    "min_buffer_visible_share": "min_buffer_visible_fraction",
+    "min_same_share": "min_same_fraction",
+    "shares": "split_fractions",
+    "reference_share": "reference_fraction",
+    "max_box_share": "max_box_fraction",
+    "min_kept_share": "min_cluster_fraction",
+    "max_pure_share": "max_pure_fraction",
+    "max_invalid_share": "max_invalid_fraction",
+    "pictures": "inputs",
+    "colour_noise": "color_noise",
+    "depth_share": "depth_fraction",
+    "region_depth_share": "region_depth_fraction",
+}
+"""Keys that files of earlier versions have, and what they are called now."""
 
 _EXPONENT = re.compile(r"[+-]?[0-9]+[eE][+-]?[0-9]+$")
 
@@ -90,6 +119,35 @@ def to_entries(settings: Any) -> dict[str, Any]:
     return _plain(asdict(settings))
 
 
+def with_current_names(entries: Any) -> Any:
+    """Plain values in which the keys of all mappings are called what they are called now.
+
+    Args:
+        entries: of a file, perhaps of an earlier version.
+
+    Raises:
+        SpatialError: BAD_INPUT when a key is there under both names.
+    """
+    if isinstance(entries, list):
+        return [with_current_names(item) for item in entries]
+    if not isinstance(entries, Mapping):
+        return entries
+    current = _renamed(entries, RENAMED.values())
+    return {key: with_current_names(value) for key, value in current.items()}
+
+
+def _renamed(entries: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """A mapping with the current names of its keys, as far as these are known."""
+    current: dict[str, Any] = {}
+    for key, value in entries.items():
+        name = RENAMED.get(key, key)
+        name = name if name in known else key
+        if name != key and name in entries:
+            raise bad_input(f"`{key}` is the earlier name of `{name}`; remove one of the two")
+        current[name] = value
+    return current
+
+
 def _filled(kind: Any, entries: Any, base: Any, path: str) -> Any:
     if not isinstance(entries, Mapping):
         raise bad_input(
@@ -98,7 +156,7 @@ def _filled(kind: Any, entries: Any, base: Any, path: str) -> Any:
     known = {item.name: item for item in fields(kind)}
     hints = get_type_hints(kind)
     changes = {}
-    for key, value in entries.items():
+    for key, value in _renamed(entries, known).items():
         where = f"{path}.{key}" if path else str(key)
         if key not in known:
             raise bad_input(f"unknown key `{where}`; known keys are: {', '.join(known)}")

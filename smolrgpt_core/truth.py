@@ -17,9 +17,9 @@ class ObjectTruth:
         center: (3,) middle of the bounding box, meters, optical frame.
         size: (3,) bounding box along the object's own axes, meters; a buffer has no height.
         rotation: (3, 3) object axes to the optical frame; the object's z axis points up.
-        visible_share: visible pixels / pixels that the object would have if nothing stood in front
-            and the image had no border, 0 to 1, exact to about 0.02. What is nearer than 0.2 m or
-            behind the camera does not count.
+        visible_fraction: visible pixels / pixels that the object would have if nothing stood in
+            front and the image had no border, 0 to 1, exact to about 0.02. What is nearer than
+            0.2 m or behind the camera does not count.
         buffer_ids: the buffers in which the middle of the object's footprint lies.
         buffer_margin: meters from the middle of the footprint to the nearest edge of a buffer,
             positive inside; NaN for buffers and shelves, and where there is no buffer. Near zero
@@ -32,7 +32,7 @@ class ObjectTruth:
     center: NDArray[np.float64]
     size: NDArray[np.float64]
     rotation: NDArray[np.float64]
-    visible_share: float
+    visible_fraction: float
     buffer_ids: tuple[int, ...]
     buffer_margin: float
     cargo_id: int | None = None

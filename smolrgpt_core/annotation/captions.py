@@ -1,8 +1,8 @@
-"""References that an image-text model writes, and that a detector must find again.
+"""References that an image-text model writes and a detector must be able to resolve.
 
 Four levels (arXiv 2603.25411): the class alone; with an attribute; with an action or a part; with
-the place in the scene. The simplest level is used whose words lead the detector to exactly one
-box, and SAM from there to the object's mask.
+the place in the scene. The simplest level is used for which the detector finds exactly one box and
+SAM the object's mask in it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ReferenceWriter:
     segmenter: BoxSegmenter
 
     def reference(self, rgb: NDArray[np.uint8], regions: RegionSet, id: int) -> Reference | None:
-        """The simplest reference to a region that is found again; None without any.
+        """The simplest reference that resolves to a region; None if there is none.
 
         Args:
             rgb: uint8 (H, W, 3).

@@ -49,15 +49,15 @@ class PhotographFilter:
     """Fractions of the pixels above which an image is skipped; HiSpatial's (arXiv 2603.25411).
 
     Attributes:
-        max_pure_share: pixels that are pure white or pure black.
-        max_invalid_share: pixels without depth.
+        max_pure_fraction: pixels that are pure white or pure black.
+        max_invalid_fraction: pixels without depth.
 
     Raises:
         ValueError: for a fraction outside of 0 to 1.
     """
 
-    max_pure_share: float = 0.35
-    max_invalid_share: float = 0.5
+    max_pure_fraction: float = 0.35
+    max_invalid_fraction: float = 0.5
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -76,9 +76,10 @@ class PhotographFilter:
             SkippedError: too many pixels are pure white or black.
         """
         fraction = float(np.mean((rgb == 255).all(axis=2) | (rgb == 0).all(axis=2)))
-        if fraction > self.max_pure_share:
+        if fraction > self.max_pure_fraction:
             raise SkippedError(
-                PURE, f"{fraction:.0%} of the pixels, at most {self.max_pure_share:.0%} are allowed"
+                PURE,
+                f"{fraction:.0%} of the pixels, at most {self.max_pure_fraction:.0%} are allowed",
             )
 
     def check_depth(self, depth: NDArray[np.float32]) -> None:
@@ -91,11 +92,11 @@ class PhotographFilter:
             SkippedError: too many pixels have none.
         """
         fraction = float(np.mean(np.isnan(depth)))
-        if fraction > self.max_invalid_share:
+        if fraction > self.max_invalid_fraction:
             raise SkippedError(
                 TOO_LITTLE_DEPTH,
                 f"{fraction:.0%} of the pixels have no depth, at most "
-                f"{self.max_invalid_share:.0%} are allowed",
+                f"{self.max_invalid_fraction:.0%} are allowed",
             )
 
 

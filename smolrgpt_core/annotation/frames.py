@@ -42,7 +42,7 @@ DEPTH_SUFFIXES = (".png", ".tif", ".tiff", ".exr", ".npy")
 
 @dataclass(frozen=True)
 class Models:
-    """The models that the sources name; None where a file, or nothing, takes their place."""
+    """The models named in the sources; None where a file, or nothing, replaces them."""
 
     depth: DepthEstimator | None = None
     regions: RegionFinder | None = None
@@ -52,7 +52,7 @@ class Models:
 
 
 def load_models(sources: Sources) -> Models:
-    """The models that the sources name.
+    """Load the models named in the sources.
 
     Raises:
         OSError: there is no such checkpoint, or it cannot be read; the message names it.
@@ -117,7 +117,7 @@ def images_in(folder: Path) -> list[Path]:
 
 
 class FrameReader:
-    """Makes frames of images; one image after another.
+    """Makes frames from images, one after another.
 
     Args:
         sources: where depth, regions and calibrations come from.
@@ -148,13 +148,13 @@ class FrameReader:
         with skipping(NO_CALIBRATION):
             camera = self._camera(image, rgb)
         depth, intrinsics = self._depth(image, rgb, camera)
-        self._photographs.check_depth(depth.metres)
+        self._photographs.check_depth(depth.meters)
         regions = self._regions(image, rgb)
         up = self._sources.up
         with skipping(UNREADABLE):
             return RGBDFrame(
                 rgb,
-                depth.metres,
+                depth.meters,
                 intrinsics,
                 regions,
                 depth_loss=depth.loss,
@@ -229,7 +229,7 @@ def _beside(folder: Path | None, image: Path, suffixes: tuple[str, ...], tail: s
 
 @contextmanager
 def skipping(reason: str) -> Iterator[None]:
-    """Skip the image for this reason where an input of it cannot be used.
+    """Skip the image with this reason if an input cannot be used.
 
     Raises:
         SkippedError: the input cannot be used.

@@ -1,4 +1,4 @@
-"""What is known of each object of a frame: its cleaned points, their box, and the fitted box."""
+"""The facts about each object of a frame: its cleaned points, their box, and the fitted box."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class ObjectFilter:
 
     Attributes:
         min_score: confidence of the segmenter.
-        max_box_share: of the image, that the box of a mask may cover.
+        max_box_fraction: of the image, that the box of a mask may cover.
         min_volume_m3: of the box of the cleaned points.
-        min_kept_share: readings under the mask that must be in the largest cluster: with fewer, the
-            mask shows several things.
+        min_cluster_fraction: readings under the mask that must be in the largest cluster: with
+            fewer, the mask shows several things.
 
     Raises:
         ValueError: for a fraction outside of 0 to 1, or a negative volume.
     """
 
     min_score: float = 0.3
-    max_box_share: float = 0.75
+    max_box_fraction: float = 0.75
     min_volume_m3: float = 1e-6
-    min_kept_share: float = 0.5
+    min_cluster_fraction: float = 0.5
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -58,7 +58,7 @@ def why_skipped(
 
     Args:
         region: of the object.
-        cloud: its cleaned points, with a level box; None where too few hang together.
+        cloud: its cleaned points, with a level box; None if too few are connected.
         image_size: (height, width).
         rules: what is asked about.
     """
@@ -68,12 +68,14 @@ def why_skipped(
     if is_zone(region):
         # Painted on the floor: what stands in it splits it, and it fills no volume.
         return ""
-    if covered > rules.max_box_share:
-        return f"its box covers {covered:.0%} of the image, at most {rules.max_box_share:.0%} may"
+    if covered > rules.max_box_fraction:
+        return (
+            f"its box covers {covered:.0%} of the image, at most {rules.max_box_fraction:.0%} may"
+        )
     if cloud is None or cloud.level_box is None:
         return "the readings under its mask form no cluster"
     clustered = len(cloud.points) / cloud.raw_count
-    if clustered < rules.min_kept_share:
+    if clustered < rules.min_cluster_fraction:
         return f"its largest cluster has {clustered:.0%} of the readings under its mask"
     if float(np.prod(cloud.level_box.size)) < rules.min_volume_m3:
         return "its points fill no volume"
@@ -86,7 +88,7 @@ class KnownObject:
 
     Attributes:
         region: of the object.
-        cloud: its cleaned points; None of a zone, and where too few hang together.
+        cloud: its cleaned points; None for a zone, or if too few are connected.
         placed: its fitted box; None where it cannot be measured.
         skipped: why it is not asked about; empty if it is.
     """
@@ -120,7 +122,7 @@ class KnownObject:
 
 
 def know(frame: RGBDFrame, scene: MeasuredScene, rules: ObjectFilter) -> dict[int, KnownObject]:
-    """What is known of every region of a frame, by id.
+    """The facts about every region of a frame, by id.
 
     Args:
         frame: with its regions.

@@ -1,7 +1,7 @@
-"""Annotates many images by many processes and machines, with Ray Data.
+"""Annotates images with many processes and machines, using Ray Data.
 
-Each worker reads its images and models from paths that all machines share, and gives back what is
-to be written; the caller writes it. A worker that dies is replaced, and its images done again.
+Each worker reads its images and models from shared paths and returns the results; the caller writes
+them. A worker that dies is replaced, and its images are processed again.
 """
 
 from __future__ import annotations

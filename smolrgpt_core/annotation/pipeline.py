@@ -41,7 +41,7 @@ References = Mapping[int, list[Reference]]
 
 @dataclass(frozen=True)
 class AnnotatedImage:
-    """What is written for one image.
+    """The output for one image.
 
     Attributes:
         image: file name.
@@ -58,16 +58,16 @@ class AnnotatedImage:
 
 @dataclass(frozen=True, eq=False)
 class KnownFrame:
-    """A frame with all that was found out about it.
+    """A frame with all facts about it.
 
     Attributes:
-        frame: as it was read.
-        scene: that questions are made about.
+        frame: the original one.
+        scene: the one that questions are about.
         objects: by region id.
         references: by region id, simplest first.
         questions: made about it.
-        misread: texts that were given up, as they are not read as they were meant.
-        unsure: questions that were given up, as the measured answer is not sure enough.
+        misread: texts that were discarded because they are parsed differently than intended.
+        unsure: questions that were discarded because the measured answer is too uncertain.
         floor_is_seen: whether heights above the floor are known.
     """
 
@@ -97,11 +97,11 @@ class KnownFrame:
 
 
 class Annotator:
-    """Annotates images; one after another.
+    """Annotates images, one after another.
 
     Args:
         settings: what to make.
-        models: that the sources name; None: loaded here.
+        models: those named in the sources; None: they are loaded here.
 
     Raises:
         OSError, ImportError: as `load_models`.
@@ -146,7 +146,7 @@ class Annotator:
         return AnnotatedImage(image.name, _encoded(part), read_bytes(image), depth)
 
     def know(self, image: Path) -> KnownFrame:
-        """What is found out about an image.
+        """Collect all facts about an image.
 
         Raises:
             SkippedError: the image is skipped, with the reason.
@@ -209,7 +209,7 @@ class Annotator:
         questions = refer(
             plain,
             simplest,
-            settings.reference_share,
+            settings.reference_fraction,
             regions,
             MIXTURES[settings.mixture].conventions,
             rng,

@@ -1,6 +1,6 @@
-"""Questions of all levels about one frame, and references in the place of masks.
+"""Questions of all levels about one frame, and references in place of masks.
 
-A reference takes the place of a mask only if the question, read with it, still has its answer.
+A reference replaces a mask only if the question, parsed with it, still has the same answer.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class AnnotatedQuestion:
 
     Attributes:
         family: of tasks, in the mixture.
-        made: as the generator made it.
-        text: as it is asked.
+        made: the generated question.
+        text: of the question.
         region_ids: for the `<mask>` of the text.
         freeform_answer: a sentence.
         references: the reference of each region that has one in place of its mask.
@@ -54,7 +54,7 @@ class AnnotatedQuestion:
 
     @classmethod
     def of(cls, family: str, made: QuestionWithTruth, reasoning: str = "") -> AnnotatedQuestion:
-        """The question as it was generated, with masks.
+        """The generated question, with masks.
 
         Args:
             family: of tasks.
@@ -65,7 +65,7 @@ class AnnotatedQuestion:
         return cls(family, made, text, ids, made.freeform_answer, reasoning=reasoning)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values of what the record itself does not hold."""
+        """Plain values that are not in the record itself."""
         regions = list(self.made.region_ids)
         entry: dict[str, Any] = {"family": self.family, "form": self.made.form, "regions": regions}
         if self.references:
@@ -90,9 +90,9 @@ class AnnotatedQuestion:
 
     @property
     def is_answer_read(self) -> bool:
-        """Whether a sentence that is scored says its bare answer.
+        """Whether a sentence that is scored contains its bare answer.
 
-        Labels such as "pack high" are words of an answer as well.
+        Labels such as "pack high" contain words that could be an answer.
         """
         if self.family not in CATEGORIES:
             return True
@@ -111,7 +111,7 @@ def with_references(
     regions: RegionSet,
     conventions: Conventions,
 ) -> AnnotatedQuestion:
-    """The question with references in place of as many masks as can be; as it is where none can.
+    """The question with references in place of as many masks as possible.
 
     Args:
         question: with masks.
@@ -145,17 +145,17 @@ def refer(
 ) -> list[AnnotatedQuestion]:
     """The questions of a frame, a fraction of them with references.
 
-    A reference speaks of all objects of a class. Whoever evaluates on a data set knows only those
-    that have a mask in some question of the frame, so there a reference is used only where all of
-    the class have.
+    A reference is relative to all objects of a class. An evaluation only knows those that have a
+    mask in some question of the frame, so for evaluation a reference is used only if all objects of
+    the class have one.
 
     Args:
         questions: with masks.
         references: by region id.
-        fraction: of the questions, in which references are tried.
+        fraction: of the questions in which references are tried.
         regions: of the frame.
         conventions: under which they were made.
-        rng: draws which.
+        rng: random numbers.
         for_scores: whether answerers will be evaluated on the questions.
     """
     tried = [

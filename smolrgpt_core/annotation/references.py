@@ -1,8 +1,8 @@
 """References to objects in words, each of which selects exactly one object of its frame.
 
 A spatial reference is a program of the language, such as the second pallet from the left. It is
-used only if it selects the same object whatever the measurement may be off by (`SceneView.truth`),
-and if its words are read as the program. It rests on every object of the class being there.
+used only if it selects the same object within the measurement uncertainty (`SceneView.truth`) and
+its text is parsed to the program. It assumes that every object of the class is known.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Reference:
     Attributes:
         kind: one of `KINDS`.
         text: such as "the second pallet from the left".
-        program: that selects the object; None where a model wrote the words and found the object.
-        level: 1 class, 2 with an attribute, 3 with an action or a part, 4 with its place.
+        program: selects the object; None if a model wrote the text and found the object.
+        level: 1 class, 2 with an attribute, 3 with an action or a part, 4 with its position.
     """
 
     kind: str
@@ -62,7 +62,7 @@ class Reference:
 def spatial_references(
     view: SceneView, conventions: Sequence[Conventions]
 ) -> dict[int, list[Reference]]:
-    """References by region id, simplest first; none for what has no unique one.
+    """References by region id, simplest first; none for regions without a unique one.
 
     Args:
         view: of the frame, with the margins in force.
@@ -82,7 +82,7 @@ def spatial_references(
 
 
 def is_read_as(text: str, program: Program, regions: RegionSet) -> bool:
-    """Whether a reference is read as the region that a program selects.
+    """Whether a reference is parsed to the region that a program selects.
 
     Args:
         text: of the reference, such as "the leftmost pallet".

@@ -8,8 +8,8 @@
     DIR/SPLIT/cameras.json,         and these, when .parts goes
     DIR/SPLIT.json
 
-A run may be killed at any moment; the same call goes on where it stopped and ends with the same
-bytes, whatever the number of workers was. Nothing but whole files carries a final name.
+A run may be killed at any moment; the same call resumes it, and the result has the same bytes,
+whatever the number of workers. Only complete files have their final names.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class SkippedImage:
 
 @dataclass
 class Summary:
-    """What a data set holds.
+    """The content of a data set.
 
     Attributes:
         images: numbers of images: all, and those with questions.
@@ -62,8 +62,8 @@ class Summary:
         objects: numbers of objects: all, asked about, and with each kind of reference.
         questions: by family of tasks.
         with_references: number of questions that name objects by references.
-        misread: texts that were given up, as they are not read as they were meant.
-        unsure: questions that were given up, as the measured answer is not sure enough.
+        misread: texts that were discarded because they are parsed differently than intended.
+        unsure: questions that were discarded because the measured answer is too uncertain.
     """
 
     images: Counter[str] = field(default_factory=Counter)

@@ -29,13 +29,14 @@ TOO_LITTLE_VISIBLE = "is visible too little for its size to be known"
 class AskedScene(MeasuredScene):
     """A measured scene without objects that are too uncertain to be asked about.
 
-    Some regions cannot be placed, and of others the size cannot be told.
+    Some regions cannot be located, and the size of others is unknown.
 
-    They stay in the frame: what is counted or ranked in their class is then open, and not asked.
+    They stay in the frame, so questions that count or rank their class have no certain answer and
+    are not asked.
 
     Args:
         geometry: of the frame.
-        skipped: why, by region id.
+        skipped: reasons by region id.
     """
 
     def __init__(self, geometry: FrameGeometry, skipped: Mapping[int, str]) -> None:
@@ -61,13 +62,13 @@ def _is_size_known(placed: Placed) -> bool:
 
 
 def measured_geometry(frame: RGBDFrame) -> tuple[FrameGeometry, bool]:
-    """The geometry of a frame, and whether its floor is a level that nobody sees.
+    """The geometry of a frame, and whether its floor is only assumed.
 
-    Where only up is known, the floor is put at the lowest of the nearer half of what is seen: all
-    that objects have to each other is right then, but not how high they are above the floor.
+    If only the up direction is known, the floor is assumed at the lowest point of the nearer half
+    of the scene: relations between objects are then correct, but not their heights above the floor.
 
     Raises:
-        SkippedError: no floor is seen, and up is not known.
+        SkippedError: no floor is visible and the up direction is unknown.
     """
     geometry = FrameGeometry(frame)
     if geometry.plane is not None:

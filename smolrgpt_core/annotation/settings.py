@@ -32,17 +32,17 @@ class Sources:
         segmenter: folder or hub id of a segmentation model.
         detector: folder or hub id of an open-vocabulary detector, which also checks references.
         box_segmenter: folder or hub id of SAM or SAM 2, for the boxes of the detector.
-        classes: what a detector looks for, and what is kept of what a segmenter finds.
+        classes: what a detector looks for, and the only classes of a segmenter that are used.
         cameras: `cameras.json` with a calibration for each image; None: `focal`.
-        focal: fx, fy, cx, cy in pixels, of all images; None: what the depth model estimates.
+        focal: fx, fy, cx, cy in pixels, for all images; None: estimated by the depth model.
         up: unit vector in the optical frame, opposite to gravity; None: by the visible floor.
         camera_height: of all images, meters above the floor; None: by the visible floor.
         caption_model: folder or hub id of an image-text model, or the address of a server, that
-            writes references and looks for images that are no photographs; empty: neither.
+            writes references and detects images that are not photographs; empty: neither.
         device: of the models.
 
     Raises:
-        SpatialError: BAD_INPUT when a source is given twice, or not at all.
+        SpatialError: BAD_INPUT when a source is set twice, or not at all.
     """
 
     depth: Path | None = None
@@ -64,7 +64,7 @@ class Sources:
 
     def __post_init__(self) -> None:
         if (self.depth is None) == (not self.depth_model):
-            raise bad_input("depth comes from a folder or from a model: give one of them")
+            raise bad_input("depth comes from a folder or from a model: use one of them")
         if self.cameras is not None and self.focal is not None:
             raise bad_input(
                 "the calibration comes from a file or from --intrinsics: give one of them"
@@ -97,16 +97,17 @@ class AnnotationSettings:
     Attributes:
         images: folder of the images.
         sources: where depth, regions and calibrations come from.
-        seed: of every choice.
-        questions: at most so many about each image.
+        seed: random seed.
+        questions: maximum number per image.
         mixture: name in `MIXTURES`: which tasks, and how often.
-        reference_share: of the questions, so many name objects by references in place of masks,
-            where they have any.
+        reference_fraction: fraction of the questions that use references in place of masks, where
+            possible.
         split: that all images belong to.
         photographs: which images are used.
         objects: which objects are asked about.
         margins: which questions are too close to call.
-        min_confidence: of the measured answer, see `interpreter.Finding`; others are not asked for.
+        min_confidence: of the measured answer, see `interpreter.Finding`; less certain questions
+            are skipped.
 
     Raises:
         SpatialError: BAD_INPUT, naming the field that is wrong.
@@ -117,7 +118,7 @@ class AnnotationSettings:
     seed: int = 0
     questions: int = 16
     mixture: str = "hispatial"
-    reference_share: float = 0.5
+    reference_fraction: float = 0.5
     split: str = "train"
     photographs: PhotographFilter = field(default_factory=PhotographFilter)
     objects: ObjectFilter = field(default_factory=ObjectFilter)
@@ -131,7 +132,7 @@ class AnnotationSettings:
             raise bad_input(f"questions must be at least 1, got {self.questions}")
         if self.mixture not in MIXTURES:
             raise bad_input(f"mixture must be one of {sorted(MIXTURES)}, got {self.mixture!r}")
-        for name in ("reference_share", "min_confidence"):
+        for name in ("reference_fraction", "min_confidence"):
             if not 0 <= getattr(self, name) <= 1:
                 raise bad_input(f"{name} must be within 0 to 1, got {getattr(self, name)}")
         if self.split not in SPLITS:
@@ -148,7 +149,7 @@ class AnnotationSettings:
             | nested
             | {
                 "images": str(self.images),
-                "reference_share": self.reference_share,
+                "reference_fraction": self.reference_fraction,
                 "min_confidence": self.min_confidence,
                 "sources": self.sources.to_json(),
             }

@@ -65,7 +65,8 @@ def spread_note(finding: Finding, shown: Unit | None, certainty: float) -> str:
     Args:
         finding: result of the interpreter.
         shown: the unit that was asked for.
-        certainty: fraction of the copies below which it is told, and that the range holds, 0 to 1.
+        certainty: fraction of the copies below which the range is given, and which it covers, 0 to
+            1.
     """
     program = finding.program
     is_number = program.type is Type.QUANTITY and program.unit != "objects"
@@ -79,8 +80,8 @@ def spread_note(finding: Finding, shown: Unit | None, certainty: float) -> str:
         values = values[0] + (values - values[0] + 180) % 360 - 180
     ranges = np.nanquantile(values.reshape(len(values), -1), _ends(certainty), axis=0).T
     unit = program.unit if is_number else "m"
-    told = [" to ".join(quantity(end, unit, shown) for end in pair) for pair in ranges]
-    return f"{certainty:.0%} likely {' x '.join(told)}"
+    texts = [" to ".join(quantity(end, unit, shown) for end in pair) for pair in ranges]
+    return f"{certainty:.0%} likely {' x '.join(texts)}"
 
 
 def answer_of(finding: Finding, question: SpatialQuestion, regions: RegionSet) -> SpatialAnswer:

@@ -17,7 +17,7 @@ from smolrgpt_core.language import Category
 from smolrgpt_core.language.english import NUMBER_WORDS, ORDINALS, pluralize
 from smolrgpt_core.object_classes import LABEL_SYNONYMS
 
-METRES_PER_UNIT = {
+METERS_PER_UNIT = {
     **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1.0),
     **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre", "centimetres"), 0.01),
     **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre", "millimetres"), 0.001),
@@ -95,7 +95,7 @@ class ParsedAnswer:
     """The content of a sentence; only the fields of its category are set.
 
     Attributes:
-        value: metres (distance) or number of objects (count).
+        value: meters (distance) or number of objects (count).
         unit: of `value`: "m" or "objects", whatever the sentence used; else empty.
         region_index: k of `[Region k]`, counting the placeholders of the question from 0 (mcq).
         side: left_right.
@@ -156,10 +156,10 @@ def _distance(tokens: Sequence[str]) -> ParsedAnswer:
     bare: list[float] = []
     for position, number in _numbers(tokens):
         unit = tokens[position + 1] if position + 1 < len(tokens) else ""
-        if unit in METRES_PER_UNIT:
+        if unit in METERS_PER_UNIT:
             if tokens[position + 2 : position + 3] and tokens[position + 2] in "/^\u00b2\u00b3":
                 raise _UnreadableError(f"{number:g} {unit}{tokens[position + 2]} is not a distance")
-            measured.append(number * METRES_PER_UNIT[unit])
+            measured.append(number * METERS_PER_UNIT[unit])
         elif tokens[position] not in NUMBER_WORDS or _is_alone(tokens, position):
             is_word = unit.isalpha() and unit not in _AFTER_A_BARE_DISTANCE
             if unit and (is_word or unit in "'\"\u2032\u2033\u2019\u201d/"):
@@ -180,7 +180,7 @@ def _count(tokens: Sequence[str]) -> ParsedAnswer:
     numbers: set[float] = set()
     for position, number in _numbers(tokens):
         following = tokens[position + 1] if position + 1 < len(tokens) else ""
-        if following in METRES_PER_UNIT:
+        if following in METERS_PER_UNIT:
             raise _UnreadableError(f"{number:g} {following} is not a number of objects")
         numbers.add(number)
     for word, following in zip(tokens, [*tokens[1:], ""], strict=True):

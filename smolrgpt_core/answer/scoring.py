@@ -175,16 +175,16 @@ def read_value(text: str, category: Category) -> AnswerValue:
     raise ValueError(f"expected {_EXPECTED[category]}, got {_shown(text)}")
 
 
-def is_near(metres: float, truth: float) -> bool:
+def is_near(meters: float, truth: float) -> bool:
     """Whether a distance counts as right: from 90 % to 110 % of the true one, so that 0 must be 0.
 
     The bounds are computed as in the challenge's script, which decides what is exactly 10 % off.
     """
-    return (1 - DISTANCE_TOLERANCE) * truth <= metres <= (1 + DISTANCE_TOLERANCE) * truth
+    return (1 - DISTANCE_TOLERANCE) * truth <= meters <= (1 + DISTANCE_TOLERANCE) * truth
 
 
 def is_right(
-    category: Category, given: Any, truth: Any, unit: str = "", *, ordered: bool = False
+    category: Category, predicted: Any, truth: Any, unit: str = "", *, ordered: bool = False
 ) -> bool:
     """Whether an answer counts as right.
 
@@ -193,33 +193,33 @@ def is_right(
 
     Args:
         category: of the question.
-        given: the answer in the form of the category, such as metres, or the ids of a list; None
-            for none.
+        predicted: the answer in the form of the category, such as meters, or the ids of a list;
+            None: no answer.
         truth: the true answer in the same form.
         unit: of a quantity.
         ordered: whether the order of a list counts.
     """
-    if given is None:
+    if predicted is None:
         return False
     if category in VECTORS:
-        return _is_same_vector(category, np.asarray(given), np.asarray(truth, dtype=np.float64))
+        return _is_same_vector(category, np.asarray(predicted), np.asarray(truth, dtype=np.float64))
     if category is Category.LIST:
         order = list if ordered else sorted
-        return bool(order(given) == order(truth))
+        return bool(order(predicted) == order(truth))
     if category in (Category.DISTANCE, Category.QUANTITY) and unit not in WHOLE_UNITS:
-        value, true = float(given), float(truth)
+        value, true = float(predicted), float(truth)
         if unit == "deg":
             return abs((value - true + 180) % 360 - 180) <= SAME_ANGLE_DEG
         return is_near(value, true)
-    return bool(given == truth)
+    return bool(predicted == truth)
 
 
 def _is_same_vector(
-    category: Category, given: NDArray[np.float64], truth: NDArray[np.float64]
+    category: Category, predicted: NDArray[np.float64], truth: NDArray[np.float64]
 ) -> bool:
     if category is Category.DIRECTION:
-        return bool(given @ truth >= np.cos(np.deg2rad(SAME_ANGLE_DEG)))
-    return bool(np.linalg.norm(given - truth) <= DISTANCE_TOLERANCE * np.linalg.norm(truth))
+        return bool(predicted @ truth >= np.cos(np.deg2rad(SAME_ANGLE_DEG)))
+    return bool(np.linalg.norm(predicted - truth) <= DISTANCE_TOLERANCE * np.linalg.norm(truth))
 
 
 def _value(answer: object, category: Category) -> NormalizedAnswer | None:
@@ -235,13 +235,13 @@ def _value(answer: object, category: Category) -> NormalizedAnswer | None:
     if category is Category.LEFT_RIGHT and word in _SIDES:
         return _SIDES[word]
     try:
-        said = read_answer(text, category)
+        read = read_answer(text, category)
     except SpatialError:
         # Not readable is a result here; the caller says so.
         return None
     if category is Category.LEFT_RIGHT:
-        return said.side.name.lower()
-    return said.region_index if category is Category.MCQ else _checked(said.value, category)
+        return read.side.name.lower()
+    return read.region_index if category is Category.MCQ else _checked(read.value, category)
 
 
 def _bare_number(text: str) -> float | None:

@@ -92,7 +92,7 @@ class Calibration:
         answer_style: "sentence" or "short": of the answers that it was fitted on.
         curves: by the value of `Evidence`, then by category ("distance", ...); those that there
             was no answer for are missing.
-        tolerances: that told agreement from disagreement.
+        tolerances: by which agreement was decided.
         data: name and split of the data set, for people.
         questions: that were asked.
         weights_sha256: fingerprint of the weights that answered, see `weights_fingerprint`.

@@ -184,7 +184,7 @@ def _with_notes(
         geometry: of the frame.
         used: ids of the regions whose measurement it rests on.
         is_measured: whether it rests on any measurement.
-        notes: what else is to be said of it.
+        notes: further remarks.
     """
     assumed = region_notes(geometry, used)
     stretched = stretch_note(geometry.frame.intrinsics)

@@ -20,13 +20,15 @@ import numpy as np
 from smolrgpt_core.answerers.geometry_cache import GeometryCache
 from smolrgpt_core.checkpoints.files import LIKENESS_FILE
 from smolrgpt_core.checkpoints.weights import check_fingerprint
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.files import file_error, read_json
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.surface import valid_depth_share
 from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.object_classes import known_class
-from smolrgpt_core.settings_file import read_json_entries, write_json_entries
+from smolrgpt_core.settings_file import from_entries, with_current_names, write_json_entries
 
 FORMAT = 1
 """Version of the file; others are refused."""
@@ -56,14 +58,14 @@ FEATURES = {
     "camera_height_m": "height of the camera above the floor, m",
     "camera_tilt_deg": "downward tilt of the camera, degrees",
     "camera_roll_deg": "roll of the camera to its right, degrees",
-    "depth_share": "fraction of the image with a depth reading",
+    "depth_fraction": "fraction of the image with a depth reading",
     "depth_near_m": "5th percentile of the depth of the image, m",
     "depth_median_m": "median depth of the image, m",
     "depth_far_m": "95th percentile of the depth of the image, m",
     "regions": "number of regions asked about",
     "smallest_region": "fraction of the image covered by the smallest mask asked about",
     "largest_region": "fraction of the image covered by the largest mask asked about",
-    "region_depth_share": "lowest fraction of a mask asked about that has depth readings",
+    "region_depth_fraction": "lowest fraction of a mask asked about that has depth readings",
     "region_near_m": "median depth under the nearest mask asked about, m",
     "region_far_m": "median depth under the farthest mask asked about, m",
 }
@@ -113,7 +115,7 @@ def _floor_features(plane: GroundPlane | None) -> dict[str, float]:
 
 def _depth_features(frame: RGBDFrame) -> dict[str, float]:
     readings = frame.depth[np.isfinite(frame.depth)]
-    found = {"depth_share": readings.size / frame.depth.size}
+    found = {"depth_fraction": readings.size / frame.depth.size}
     if readings.size:
         near, median, far = np.quantile(readings[::READINGS_STEP], (0.05, 0.5, 0.95)).tolist()
         found |= {"depth_near_m": near, "depth_median_m": median, "depth_far_m": far}
@@ -130,7 +132,7 @@ def _region_features(frame: RGBDFrame, question: SpatialQuestion) -> dict[str, f
     found |= {
         "smallest_region": min(sizes),
         "largest_region": max(sizes),
-        "region_depth_share": min(valid_fractions),
+        "region_depth_fraction": min(valid_fractions),
     }
     measured = [
         region for region, fraction in zip(regions, valid_fractions, strict=True) if fraction > 0
@@ -271,7 +273,11 @@ def read_likeness(path: Path) -> Likeness:
     Raises:
         SpatialError: BAD_INPUT that names the file and what is wrong in it.
     """
-    return read_json_entries(Likeness, path)
+    entries = with_current_names(read_json(path))
+    try:
+        return from_entries(Likeness, entries)
+    except SpatialError as error:
+        raise file_error(path, error.message) from error
 
 
 def write_likeness(path: Path, likeness: Likeness) -> None:

@@ -123,8 +123,8 @@ def check_weights(path: Path, weights_sha256: str, weights: str) -> None:
     if weights_sha256 != weights:
         raise file_error(
             path,
-            f"it was made for other weights, with the fingerprint {weights_sha256}, these have "
-            f"{weights}; what it says would be wrong: run `smolrgpt calibrate` again",
+            f"it was made for weights with the fingerprint {weights_sha256}, but these have "
+            f"{weights}, so it does not apply: run `smolrgpt calibrate` again",
         )
 
 

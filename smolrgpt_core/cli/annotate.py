@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -16,10 +17,16 @@ from smolrgpt_core.annotation.references import KINDS
 from smolrgpt_core.annotation.run import Annotate, AnnotationRun, Summary, in_this_process
 from smolrgpt_core.annotation.settings import AnnotationSettings, Sources
 from smolrgpt_core.cli import options
+from smolrgpt_core.cli.option_groups import (
+    DepthOptions,
+    LabelOptions,
+    ModelOptions,
+    MountingOptions,
+    grouped,
+)
 from smolrgpt_core.cli.options import parsed, wrong_call
 from smolrgpt_core.cli.progress import resumable, work_progress
 from smolrgpt_core.data.warehouse_format import SPLITS
-from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.ray_workers import LOCAL
 from smolrgpt_core.synthesis import MIXTURES
 
@@ -100,30 +107,51 @@ Workers = Annotated[int, typer.Option(help="Workers of --ray.", min=1)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 
 
+@dataclass(frozen=True)
+class SourceOptions(DepthOptions, LabelOptions, MountingOptions, ModelOptions):
+    """Where depth, regions and calibrations come from."""
+
+    depth: DepthFolder = None
+    regions: Regions = None
+    intrinsics: Intrinsics = ""
+    cameras: Cameras = None
+    caption_model: CaptionModel = ""
+    device: Device = Sources.device
+
+    def sources(self) -> Sources:
+        """The sources; a combination that cannot be used is refused as BAD_INPUT."""
+        models, up, focal = self.models(), self.up_direction(), None
+        if self.intrinsics:
+            focal = parsed("--intrinsics", options.parse_intrinsics, self.intrinsics)
+        return Sources(
+            depth=self.depth,
+            depth_model=models.depth,
+            depth_scale=self.scale(),
+            limits=self.limits(),
+            regions=self.regions,
+            labels=self.region_labels(),
+            segmenter=models.segmenter,
+            detector=models.detector,
+            box_segmenter=models.box_segmenter,
+            classes=models.classes,
+            cameras=self.cameras,
+            focal=focal,  # type: ignore[arg-type]
+            up=None if up is None else tuple(up.tolist()),
+            camera_height=self.camera_height,
+            caption_model=self.caption_model,
+            device=self.device,
+        )
+
+
+@grouped
 def annotate(
+    *,
     images: Images,
     out: Out,
-    depth: DepthFolder = None,
-    depth_model: options.DepthModel = "",
-    regions: Regions = None,
-    segmenter: options.Segmenter = "",
-    detector: options.Detector = "",
-    box_segmenter: options.BoxSegmenter = "",
-    classes: options.Classes = "",
-    caption_model: CaptionModel = "",
-    device: Device = Sources.device,
-    intrinsics: Intrinsics = "",
-    cameras: Cameras = None,
-    up: options.Up = "",
-    camera_height: options.CameraHeight = None,
-    labels: options.Labels = "",
-    label_map: options.LabelMapText = "",
-    depth_scale: options.DepthScale = "",
-    min_depth: options.MinDepth = DepthLimits.min_depth,
-    max_depth: options.MaxDepth = DepthLimits.max_depth,
+    origin: SourceOptions,
     mixture: Mixture = AnnotationSettings.mixture,
     questions: Questions = AnnotationSettings.questions,
-    references: References = AnnotationSettings.reference_share,
+    references: References = AnnotationSettings.reference_fraction,
     split: Split = AnnotationSettings.split,
     seed: Seed = AnnotationSettings.seed,
     ray: Ray = "",
@@ -139,28 +167,10 @@ def annotate(
     command resumes. The exit status is 0 if the data set is complete, 1 if it is not, 2 for an
     invalid command line, 130 after Ctrl-C.
     """
-    focal = parsed("--intrinsics", options.parse_intrinsics, intrinsics) if intrinsics else None
-    known_up = parsed("--up", options.parse_up, up)
     with wrong_call():
-        sources = Sources(
-            depth=depth,
-            depth_model=depth_model,
-            depth_scale=parsed("--depth-scale", options.parse_depth_scale, depth_scale),
-            limits=options.depth_limits(min_depth, max_depth),
-            regions=regions,
-            labels=options.region_labels(labels, label_map),
-            segmenter=segmenter,
-            detector=detector,
-            box_segmenter=box_segmenter,
-            classes=options.parse_classes(classes),
-            cameras=cameras,
-            focal=focal,  # type: ignore[arg-type]
-            up=None if known_up is None else tuple(known_up.tolist()),
-            camera_height=camera_height,
-            caption_model=caption_model,
-            device=device,
+        settings = AnnotationSettings(
+            images, origin.sources(), seed, questions, mixture, references, split
         )
-        settings = AnnotationSettings(images, sources, seed, questions, mixture, references, split)
         run = AnnotationRun(settings, out)
     _report(_make(run, OnRay(ray, workers) if ray else in_this_process), out, as_json)
 

@@ -6,26 +6,32 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from smolrgpt_core.answer import Side, SpatialAnswer
-from smolrgpt_core.answerer_settings import FusionSettings, ModelSettings
+from smolrgpt_core.answerer_settings import ModelSettings
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.asking import AskedQuestion, read_questions, refusal, timed_answer
-from smolrgpt_core.chat_server import ChatServer, ServerSettings
 from smolrgpt_core.cli import options
+from smolrgpt_core.cli.option_groups import (
+    DepthOptions,
+    FusionOptions,
+    LabelOptions,
+    ModelOptions,
+    MountingOptions,
+    RewordingOptions,
+    grouped,
+)
 from smolrgpt_core.cli.options import parsed
-from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.drawing import draw_answer
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import check_image_suffix, write_file, write_image
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.frame_files import FrameFiles, FrameModels, check_sources, read_frame
-from smolrgpt_core.json_model import JsonModel
+from smolrgpt_core.frame_files import FrameFiles, check_sources, read_frame
 from smolrgpt_core.label_map import label_changes
 from smolrgpt_core.question_model import QuestionModel
 from smolrgpt_core.regions import names_of
@@ -34,36 +40,38 @@ NO_ANSWER = 3
 """Exit status when the question has no answer."""
 
 
+@dataclass(frozen=True)
+class AnswererOptions(FusionOptions):
+    """Which answerer is asked."""
+
+    answerer: options.AnswererName = ""
+    checkpoint: options.Checkpoint = ""
+    adapter: options.Adapter = ModelSettings.adapter
+
+    def chosen_answerer(self) -> Answerer:
+        """The answerer."""
+        model = ModelSettings(adapter=self.adapter)
+        return options.chosen_answerer(self.answerer, self.checkpoint, self.settings(), model)
+
+
+@grouped
 def ask(
+    *,
     rgb: options.RgbFile,
     depth: options.DepthFile = None,
     intrinsics: options.Intrinsics = None,
     regions: options.RegionsFile = None,
     question: options.QuestionText = "",
-    depth_model: options.DepthModel = "",
-    segmenter: options.Segmenter = "",
-    detector: options.Detector = "",
-    box_segmenter: options.BoxSegmenter = "",
-    classes: options.Classes = "",
-    up: options.Up = "",
-    camera_height: options.CameraHeight = None,
-    labels: options.Labels = "",
-    label_map: options.LabelMapText = "",
-    depth_scale: options.DepthScale = "",
-    min_depth: options.MinDepth = DepthLimits.min_depth,
-    max_depth: options.MaxDepth = DepthLimits.max_depth,
+    finders: ModelOptions,
+    mounting: MountingOptions,
+    labeling: LabelOptions,
+    reading: DepthOptions,
     region_ids: options.RegionIds = "",
     category: options.CategoryName = "",
     questions: options.QuestionsFile = None,
     out: options.AnswersFile = None,
-    answerer: options.AnswererName = "",
-    checkpoint: options.Checkpoint = "",
-    adapter: options.Adapter = ModelSettings.adapter,
-    prefer: options.Prefer = FusionSettings.prefer,
-    abstain_below: options.AbstainBelow = FusionSettings.abstain_below,
-    reader: options.QuestionReader = "",
-    reader_model: options.QuestionReaderModel = "",
-    reader_timeout: options.ReaderTimeout = None,
+    answering: AnswererOptions,
+    rewording: RewordingOptions,
     as_json: options.AsJson = False,
     annotated: options.AnnotatedImage = None,
 ) -> None:
@@ -76,43 +84,25 @@ def ask(
     With --questions it is 0: the status in each line of the answers says whether there is one.
     """
     many = _read_questions(questions, out)
-    known_up = parsed("--up", options.parse_up, up)
+    up, models = mounting.up_direction(), finders.models()
     files = FrameFiles(
-        rgb, depth, regions, options.pinhole(intrinsics),
-        parsed("--depth-scale", options.parse_depth_scale, depth_scale),
-        options.region_labels(labels, label_map), options.depth_limits(min_depth, max_depth),
+        rgb, depth, regions, options.pinhole(intrinsics), reading.scale(),
+        labeling.region_labels(), reading.limits(),
     )  # fmt: skip
-    names = options.parse_classes(classes)
-    models = FrameModels(depth_model, segmenter, detector, box_segmenter, names)
     with options.wrong_call():
         check_sources(files, models)
     one = _asked(question, category, region_ids)
-    fusion = options.fusion_settings(prefer, abstain_below)
-    chosen = options.chosen_answerer(answerer, checkpoint, fusion, ModelSettings(adapter=adapter))
+    chosen = answering.chosen_answerer()
     if annotated is not None:
-        parsed("--picture", check_image_suffix, annotated.suffix)
+        parsed("--annotated", check_image_suffix, annotated.suffix)
     with _refused(one, as_json):
-        frame = replace(read_frame(files, models), up=known_up, camera_height=camera_height)
+        frame = replace(read_frame(files, models), up=up, camera_height=mounting.camera_height)
     _report_regions(frame, were_found=regions is None)
-    rewords = _question_model(reader, reader_model, reader_timeout)
-    if out is not None:
-        with options.writing("--out"):
-            write_answers(out, frame, many, chosen, rewords)
-    else:
-        _answer_one(frame, one, chosen, rewords, as_json, annotated)
-
-
-def _question_model(url: str, name: str, timeout_s: float | None) -> QuestionModel | None:
-    """What rewords questions; None without --reader. A server that cannot be asked is an error."""
-    if not url:
-        return None
-    try:
-        settings = ServerSettings(url, name)
-        if timeout_s is not None:
-            settings = replace(settings, timeout_s=timeout_s)
-        return QuestionModel(JsonModel(ChatServer.connect(settings)))
-    except (SpatialError, ValueError, ImportError) as error:
-        raise typer.BadParameter(str(error), param_hint="--reader") from error
+    rewords = rewording.question_model()
+    if out is None:
+        return _answer_one(frame, one, chosen, rewords, as_json, annotated)
+    with options.writing("--out"):
+        return write_answers(out, frame, many, chosen, rewords)
 
 
 def _answered(
@@ -128,8 +118,8 @@ def _answered(
     answer = timed_answer(frame, changed, answerer)
     if changed is asked:
         return answer
-    told = f"{rewords.model.server.model} reworded the question as {changed.text!r}"
-    return replace(answer, message="; ".join(filter(None, (told, answer.message))))
+    note = f"{rewords.model.server.model} reworded the question as {changed.text!r}"
+    return replace(answer, message="; ".join(filter(None, (note, answer.message))))
 
 
 def _report_regions(frame: RGBDFrame, were_found: bool) -> None:
@@ -174,7 +164,7 @@ def _answer_one(
     """Print the answer and write the annotated image; exit with NO_ANSWER if there is none."""
     answer = _answered(frame, asked, answerer, rewords)
     if annotated is not None:
-        with options.writing("--picture"):
+        with options.writing("--annotated"):
             write_image(annotated, draw_answer(frame, asked.text, answer))
     print_answer(answer, asked.text, as_json)
     if not answer.ok:

@@ -12,13 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from smolrgpt_core.cli import options
+from smolrgpt_core.cli.option_groups import LabelOptions, SensorOptions, TopicOptions, grouped
 from smolrgpt_core.cli.options import writing
 from smolrgpt_core.data.warehouse_format import SPLITS
-from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.recordings.motion import MotionConfig
-from smolrgpt_core.recordings.options import RecordingOptions, TopicChoice
+from smolrgpt_core.recordings.options import RecordingOptions
 
 if TYPE_CHECKING:
     from smolrgpt_core.recordings.report import RecordingReport
@@ -34,11 +33,6 @@ Bag = Annotated[
     typer.Argument(help="ROS 2 recording: a folder, or a .db3 or .mcap file.", show_default=False),
 ]
 Out = Annotated[Path, typer.Option(help="Folder of the data set; must not exist.")]
-Topic = Annotated[str, typer.Option(help="Topic; by default, detected by type.")]
-InstancesTopic = Annotated[
-    str,
-    typer.Option(help="Topic of instance images (pixel value = region id), instead of regions."),
-]
 SyncTolerance = Annotated[
     float,
     typer.Option(
@@ -70,20 +64,14 @@ Seed = Annotated[
 ]
 
 
+@grouped
 def bag2data(
+    *,
     bag: Bag,
     out: Out,
-    rgb: Topic = "",
-    depth: Topic = "",
-    camera_info: Topic = "",
-    regions: Topic = "",
-    instances: InstancesTopic = "",
-    labels: options.Labels = "",
-    label_map: options.LabelMapText = "",
-    depth_scale: options.DepthScale = "",
-    min_depth: options.MinDepth = DepthLimits.min_depth,
-    max_depth: options.MaxDepth = DepthLimits.max_depth,
-    rectify: options.Rectify = SensorSettings.rectify,
+    topics: TopicOptions,
+    labeling: LabelOptions,
+    reading: SensorOptions,
     sync_tolerance: SyncTolerance = RecordingOptions.sync_tolerance_s,
     min_change: MinChange = MotionConfig.min_change,
     every: Every = RecordingOptions.every,
@@ -102,11 +90,11 @@ def bag2data(
     The exit status is 0 if the whole recording was read, 1 if nothing was written, 2 for an invalid
     command line, 3 if the recording is damaged and only its readable part was written.
     """
-    sensor = options.sensor_settings(depth_scale, min_depth, max_depth, rectify)
+    sensor = reading.sensor()
     with options.wrong_call():
         settings = RecordingOptions(
-            topics=TopicChoice(rgb, depth, camera_info, regions, instances),
-            labels=options.region_labels(labels, label_map),
+            topics=topics.choice(),
+            labels=labeling.region_labels(),
             sensor=sensor,
             sync_tolerance_s=sync_tolerance,
             motion=MotionConfig(min_change=min_change),

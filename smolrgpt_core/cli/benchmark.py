@@ -25,6 +25,7 @@ from smolrgpt_core.cli.benchmark_run import (
     run_plan,
 )
 from smolrgpt_core.cli.benchmark_table import print_published
+from smolrgpt_core.cli.option_groups import grouped
 from smolrgpt_core.cli.options import parsed, writing
 from smolrgpt_core.cli.progress import resumable
 from smolrgpt_core.errors import SpatialError
@@ -48,7 +49,7 @@ Names = Annotated[
 ]
 Data = Annotated[
     Path | None,
-    typer.Option(help="Published file of the benchmark, or a folder with it.", exists=True),
+    typer.Option(help="Published file of the benchmark, or its folder.", exists=True),
 ]
 PredictionsFile = Annotated[
     Path | None,
@@ -62,7 +63,7 @@ Scorers = Annotated[
     list[str] | None,
     typer.Option(
         "--scorer",
-        help="Rule to score by; may be repeated. By default all that need no judge, and the "
+        help="Scoring rule; may be repeated. By default all rules that need no judge, and the "
         "others if there are judgements.",
     ),
 ]
@@ -87,16 +88,16 @@ ModelNames = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        help="Whom to ask; may be repeated: guess; geometric, nano or fused, answerers of this "
-        "package; the URL of a server of the OpenAI protocol; or a SmolRGPT, point-map or any "
-        "image-text checkpoint.",
+        help="Model to ask; may be repeated: guess; an answerer of this package: geometric, "
+        "nano or fused; the URL of a server with the OpenAI protocol; or a SmolRGPT, "
+        "point-map or image-text checkpoint.",
         metavar="MODEL",
     ),
 ]
 Output = Annotated[
     Path | None,
     typer.Option(
-        help="Folder for answers and result; by default one of the benchmark and the model below "
+        help="Folder for answers and results; by default a folder for benchmark and model in "
         "benchmark-results. A killed run resumes there.",
         file_okay=False,
     ),
@@ -113,8 +114,8 @@ AnswerForms = Annotated[
     str,
     typer.Option(
         "--answers",
-        help="words: what the model writes is read. likelihood: of the answers that a question "
-        "can have, the most likely, with its confidence; image-text models of transformers.",
+        help="words: the model's text is parsed. likelihood: the most likely of the possible "
+        "answers, with its confidence; only for image-text models of transformers.",
     ),
 ]
 Regions = Annotated[
@@ -132,13 +133,13 @@ ServerModel = Annotated[
     str, typer.Option(help="Name of the model on the server; not needed if it has only one.")
 ]
 Timeout = Annotated[
-    float | None, typer.Option(help="Seconds that the server may take for an answer; 60.")
+    float | None, typer.Option(help="Timeout of the server in seconds; 60 by default.")
 ]
 Reader = Annotated[
     str,
     typer.Option(
-        help="Server of a language model that reads the answers which the rules refuse; figures "
-        "of the rules alone stand beside its.",
+        help="Server of a language model that reads answers which the rules cannot; the figures "
+        "of the rules alone are shown next to its own.",
         metavar="URL",
     ),
 ]
@@ -159,39 +160,94 @@ ReaderModel = Annotated[
 WorkerCount = Annotated[
     int,
     typer.Option(
-        "--workers", help="Processes with the model, each with a part of the questions.", min=1
+        "--workers",
+        help="Number of processes; each loads the model and asks part of the questions.",
+        min=1,
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Of guesses and of the order of options.", min=0)]
+Seed = Annotated[int, typer.Option(help="Random seed for guesses and the order of options.", min=0)]
 TableOfResults = Annotated[
     bool,
     typer.Option(
-        "--table", help="Put the results that are named, files or folders, beside papers' figures."
+        "--table", help="Show the named results (files or folders) next to figures from papers."
     ),
 ]
 List = Annotated[bool, typer.Option("--list", help="List benchmarks and their scorers.")]
 
 
+@dataclass(frozen=True)
+class AnswerFiles:
+    """Answers that are there already, and replies of a judge."""
+
+    predictions: PredictionsFile = None
+    judgements: Judgements = None
+    answer_field: AnswerField = ""
+
+
+@dataclass(frozen=True)
+class ReaderOptions:
+    """Language models that read or judge answers."""
+
+    timeout: Timeout = None
+    reader: Reader = ""
+    judge: Judge = ""
+    reader_model: ReaderModel = ""
+
+    def language_models(self) -> LanguageModels:
+        """The models."""
+        return LanguageModels(self.reader, self.judge, self.reader_model, self.timeout)
+
+    def model_timeout(self, models: Sequence[str]) -> float | None:
+        """The timeout, unless it is meant for the readers of the answers alone."""
+        by_server = any(name.startswith(("http://", "https://")) for name in models)
+        return self.timeout if by_server or not (self.reader or self.judge) else None
+
+
+@dataclass(frozen=True)
+class PresentationOptions:
+    """How models are asked."""
+
+    answers: AnswerForms = "words"
+    regions: Regions = "marks"
+    depth_model: DepthModel = ""
+    device: Device = "auto"
+    server_model: ServerModel = ""
+
+    def keywords(self, timeout_s: float | None) -> dict[str, Any]:
+        """Keywords of `ModelOptions` for `load_model`.
+
+        Args:
+            timeout_s: seconds for a reply of a server; None: its default.
+
+        Raises:
+            typer.BadParameter: an option is not one of the choices.
+        """
+        from smolrgpt_core.public_benchmarks.questions import AnswerForm, RegionForm
+
+        server = {"model": self.server_model} if self.server_model else {}
+        limits = {} if timeout_s is None else {"timeout_s": timeout_s}
+        return {
+            "answer_form": parsed("--answers", AnswerForm, self.answers),
+            "region_form": parsed("--regions", RegionForm, self.regions),
+            "depth_model": self.depth_model,
+            "device": self.device,
+            "server": {**server, **limits},
+        }
+
+
+@grouped
 def benchmark_command(
+    *,
     names: Names = None,
     data: Data = None,
-    predictions: PredictionsFile = None,
     scorer: Scorers = None,
-    judgements: Judgements = None,
-    answer_field: AnswerField = "",
+    files: AnswerFiles,
     model: ModelNames = None,
     output: Output = None,
     limit: Limit = None,
     beside: BesideRows = None,
-    answers: AnswerForms = "words",
-    regions: Regions = "marks",
-    depth_model: DepthModel = "",
-    device: Device = "auto",
-    server_model: ServerModel = "",
-    timeout: Timeout = None,
-    reader: Reader = "",
-    judge: Judge = "",
-    reader_model: ReaderModel = "",
+    presentation: PresentationOptions,
+    readers: ReaderOptions,
     workers: WorkerCount = 1,
     seed: Seed = 0,
     json_file: JsonFile = None,
@@ -201,8 +257,10 @@ def benchmark_command(
     """Ask a model the questions of a public benchmark, and score its answers by published rules.
 
     With --predictions a file of answers is scored. The exit status is 0; 1 when a run was stopped,
-    with its answers kept; 2 when a file or a model cannot be used or a name is unknown. A question
-    without a readable answer counts as wrong; what a rule leaves out is said below its figures.
+    and its answers were saved; 2 when a file or a model cannot be used or a name is unknown. A
+    question
+    without a readable answer counts as wrong; questions that a rule skips are named below its
+    figures.
     """
     if list_them:
         Console().print(_list())
@@ -211,42 +269,34 @@ def benchmark_command(
         print_published(list(map(Path, names or ())), scorer or ())
         return
     benchmark = _known(" ".join(names or ()))
-    if data is None or (predictions is None) is (not model):
+    if data is None or (files.predictions is None) is (not model):
         raise typer.BadParameter(
             "--data and one of --model and --predictions are needed, or --list"
         )
     _check_rules(benchmark, scorer or ())
-    asked = LanguageModels(reader, judge, reader_model, timeout)
-    with _told():
+    asked = readers.language_models()
+    with _exit_on_error():
         asked.check(benchmark)
-        if predictions is not None:
-            files = AnswerFiles(data, predictions, judgements, answer_field, output)
-            reports = {"answers": _score(benchmark, files, scorer or [], asked)}
+        if files.predictions is not None:
+            reports = {"answers": _score(benchmark, data, files, scorer or [], asked, output)}
         else:
-            limit_s = timeout if _is_of_model(model or (), asked) else None
-            options = model_keywords(answers, regions, depth_model, device, server_model, limit_s)
+            options = presentation.keywords(readers.model_timeout(model or ()))
             plan = RunPlan(
                 benchmark, data, tuple(model or ()), options, output, beside or (), scorer or (),
-                limit, seed, judgements, asked, workers,
+                limit, seed, files.judgements, asked, workers,
             )  # fmt: skip
             reports = run_plan(plan)
     _tell(reports, json_file)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _exit_on_error() -> Iterator[None]:
     """End the command with the reason when a file or a model cannot be used."""
     try:
         yield
     except (SpatialError, ValueError, ImportError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(WRONG_CALL) from error
-
-
-def _is_of_model(models: Sequence[str], asked: LanguageModels) -> bool:
-    """Whether a timeout is meant for the models, not for the readers of their answers alone."""
-    by_server = any(name.startswith(("http://", "https://")) for name in models)
-    return by_server or not (asked.reader or asked.judge)
 
 
 def _check_rules(benchmark: Benchmark, scorers: Sequence[str]) -> None:
@@ -272,26 +322,6 @@ def _tell(reports: Mapping[str, Report], json_file: Path | None) -> None:
         _print(first)
 
 
-def model_keywords(
-    answers: str,
-    regions: str,
-    depth_model: str,
-    device: str,
-    server_model: str,
-    timeout: float | None,
-) -> dict[str, Any]:
-    """The options of a model, as keywords of `ModelOptions`; an invalid one is a usage error."""
-    from smolrgpt_core.public_benchmarks.questions import AnswerForm, RegionForm
-
-    server = {"model": server_model} if server_model else {}
-    limits = {} if timeout is None else {"timeout_s": timeout}
-    return {
-        "answer_form": parsed("--answers", AnswerForm, answers),
-        "region_form": parsed("--regions", RegionForm, regions),
-        "depth_model": depth_model, "device": device, "server": {**server, **limits},
-    }  # fmt: skip
-
-
 def _known(name: str) -> Benchmark:
     benchmark = BENCHMARKS.get(name)
     if benchmark is None:
@@ -301,37 +331,30 @@ def _known(name: str) -> Benchmark:
     return benchmark
 
 
-@dataclass(frozen=True)
-class AnswerFiles:
-    """Files of answers that are there already.
-
-    Attributes:
-        data: published file of the benchmark, or a folder with it.
-        predictions: the answers.
-        judgements: replies of a judge.
-        answer_field: name of the answer in the predictions; empty: one of the known ones.
-        output: folder for the replies of language models; None: one below `RESULTS_FOLDER`.
-    """
-
-    data: Path
-    predictions: Path
-    judgements: Path | None
-    answer_field: str
-    output: Path | None
-
-
 def _score(
-    benchmark: Benchmark, files: AnswerFiles, scorers: list[str], asked: LanguageModels
-) -> Report:
-    given = read_predictions(files.predictions, benchmark.question_id, files.answer_field)
-    judged = given.judged
+    benchmark: Benchmark, path: Path, files: AnswerFiles, scorers: list[str],
+    asked: LanguageModels, output: Path | None,
+) -> Report:  # fmt: skip
+    """Scores of answers in a file.
+
+    Args:
+        benchmark: that they answer.
+        path: published file of the benchmark, or a folder with it.
+        files: of the answers and of a judge's replies.
+        scorers: names; empty: all that can be used.
+        asked: language models that read or judge the answers.
+        output: folder for their replies; None: one below `RESULTS_FOLDER`.
+    """
+    assert files.predictions is not None
+    found = read_predictions(files.predictions, benchmark.question_id, files.answer_field)
+    judged = found.judged
     if files.judgements is not None:
         judged = read_judgements(files.judgements, benchmark.question_id)
-    data = benchmark.read(files.data)
-    folder = files.output or RESULTS_FOLDER / benchmark.name / files.predictions.stem
+    data = benchmark.read(path)
+    folder = output or RESULTS_FOLDER / benchmark.name / files.predictions.stem
     with resumable(folder):
-        made, _ = asked.of_answers(benchmark, data, given, folder, part_progress)
-    return score(benchmark, data, given, scorers, judged, made)
+        made, _ = asked.of_answers(benchmark, data, found, folder, part_progress)
+    return score(benchmark, data, found, scorers, judged, made)
 
 
 def _print(report: Report) -> None:
@@ -351,12 +374,12 @@ def _print_beside(reports: Mapping[str, Report]) -> None:
         found = {run: item.outcomes[name] for run, item in reports.items() if name in item.outcomes}
         console.print(_table(f"{first.benchmark.title}, {name}, %", found))
         console.print(Text(f"{name}: {first.benchmark.scorers[name].about}", "dim"))
-    told = set(first.notes())
+    shown_notes = set(first.notes())
     for note in first.notes():
         console.print(Text(note, "yellow"))
     for run, report in reports.items():
         for note in report.notes():
-            if note not in told:
+            if note not in shown_notes:
                 console.print(Text(f"{run}: {note}", "yellow"))
 
 
@@ -370,13 +393,13 @@ def _table(title: str, outcomes: Mapping[str, Outcome]) -> Table:
     for name in names:
         table.add_row(name, *(_cell(found.figures.get(name)) for found in outcomes.values()))
     table.add_section()
-    shares = (
+    percentages = (
         f"{100 * found.unread / len(found.verdicts):.2f} ({len(found.verdicts)})"
         if found.verdicts
         else ""
         for found in outcomes.values()
     )
-    table.add_row("unreadable or missing", *shares)
+    table.add_row("unreadable or missing", *percentages)
     return table
 
 

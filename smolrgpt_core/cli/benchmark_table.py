@@ -52,7 +52,7 @@ def print_published(paths: Sequence[Path], scorers: Sequence[str]) -> None:
         typer.Exit: a file cannot be used.
     """
     if not paths:
-        raise typer.BadParameter("name at least one result", param_hint="--table")
+        raise typer.BadParameter("expected at least one result", param_hint="--table")
     try:
         results = [item for path in paths for item in read_result(path, scorers)]
     except SpatialError as error:

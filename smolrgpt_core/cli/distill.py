@@ -15,13 +15,13 @@ from smolrgpt_core.training.config_file import read_config
 def distill_command(
     config: ConfigFile,
     teacher: Annotated[str, typer.Option(help="Folder or hub id of the teacher's checkpoint.")],
-    out: Annotated[Path, typer.Option(help="Folder to write; go on where one was stopped.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; an interrupted run resumes there.")],
     changes: Changes = None,
     top: Annotated[
-        int, typer.Option(help="Number of the likeliest tokens that are kept.", min=1)
+        int, typer.Option(help="Number of most likely tokens to store for each position.", min=1)
     ] = 32,
     answers: Annotated[
-        bool, typer.Option("--answers", help="Write what the teacher answers by itself, too.")
+        bool, typer.Option("--answers", help="Also write the answers that the teacher generates.")
     ] = False,
 ) -> None:
     """Ask a teacher about the data of a training run, once for all students.

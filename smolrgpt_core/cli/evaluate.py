@@ -16,9 +16,10 @@ from rich.progress import MofNCompleteColumn, Progress, TaskID, TimeRemainingCol
 from rich.table import Table
 from rich.text import Text
 
-from smolrgpt_core.answerer_settings import FusionSettings, ModelSettings
+from smolrgpt_core.answerer_settings import ModelSettings
 from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER
 from smolrgpt_core.cli import options
+from smolrgpt_core.cli.option_groups import FusionOptions, grouped
 from smolrgpt_core.cli.options import parsed, writing
 from smolrgpt_core.data.warehouse_format import SPLITS, SplitFolder
 from smolrgpt_core.errors import SpatialError
@@ -28,7 +29,7 @@ from smolrgpt_core.evaluation.evaluation import EvaluatedSystem, Evaluation, eva
 from smolrgpt_core.evaluation.predictions import AnswererChoice, Camera
 from smolrgpt_core.evaluation.reliability import OVERALL
 from smolrgpt_core.evaluation.task_scores import mean_percent
-from smolrgpt_core.files import METRES_PER_UNIT, write_file
+from smolrgpt_core.files import METERS_PER_UNIT, write_file
 
 WRONG_CALL = 2
 """Exit status when the data set or the answerer cannot be used."""
@@ -80,7 +81,9 @@ Intrinsics = Annotated[
 ]
 
 
+@grouped
 def evaluate_command(
+    *,
     data: Data,
     answerer: options.AnswererName = "",
     checkpoint: options.Checkpoint = "",
@@ -93,8 +96,7 @@ def evaluate_command(
     intrinsics: Intrinsics = "",
     depth_scale: options.DepthScale = "",
     answer_style: options.AnswerStyle = ModelSettings.answer_style,
-    prefer: options.Prefer = FusionSettings.prefer,
-    abstain_below: options.AbstainBelow = FusionSettings.abstain_below,
+    preference: FusionOptions,
     ablate: Ablate = None,
 ) -> None:
     """Ask an answerer every question of a split, and score its answers next to baselines.
@@ -103,7 +105,7 @@ def evaluate_command(
     an answer counts as wrong; its prediction is empty.
     """
     camera = camera_option(intrinsics, depth_scale)
-    fusion = options.fusion_settings(prefer, abstain_below)
+    fusion = preference.settings()
     name = answerer or ("model" if checkpoint or adapter else DEFAULT_ANSWERER)
     try:
         settings = ModelSettings(answer_style=answer_style, adapter=adapter)
@@ -140,7 +142,7 @@ def camera_option(intrinsics: str, depth_scale: str) -> Camera | None:
             raise typer.BadParameter("--depth-scale needs --intrinsics")
         return None
     fx, fy, cx, cy = parsed("--intrinsics", options.parse_intrinsics, intrinsics)
-    return Camera((fx, fy, cx, cy), scale or METRES_PER_UNIT["uint16"])
+    return Camera((fx, fy, cx, cy), scale or METERS_PER_UNIT["uint16"])
 
 
 def _write_folder(found: Evaluation, out: Path, camera: Camera | None) -> None:

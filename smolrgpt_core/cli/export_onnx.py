@@ -26,6 +26,7 @@ def export_onnx_command(
         Path,
         typer.Option(
             help="Folder of the checkpoint; by default the nano model of the package.",
+            show_default=False,
             exists=True,
             file_okay=False,
         ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -14,19 +13,19 @@ import typer
 from numpy.typing import NDArray
 
 from smolrgpt_core.answerer_settings import (
+    PREFER_CHOICES,
     STYLE_CHOICES,
     FusionSettings,
     ModelSettings,
 )
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER, make_answerer
-from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.extras import require
 from smolrgpt_core.instance_labels import InstanceLabels
-from smolrgpt_core.label_map import LabelMap, RegionLabels, described_changes
+from smolrgpt_core.label_map import described_changes
 from smolrgpt_core.language import CATEGORIES, Category
-from smolrgpt_core.messages.sensor_settings import RECTIFY_CHOICES, SensorSettings
+from smolrgpt_core.messages.sensor_settings import RECTIFY_CHOICES
 
 QuestionText = Annotated[
     str,
@@ -138,6 +137,11 @@ Rectify = Annotated[
         "auto does not change images of a topic with `rect` in its name."
     ),
 ]
+Topic = Annotated[str, typer.Option(help="Topic; by default, detected by type.")]
+InstancesTopic = Annotated[
+    str,
+    typer.Option(help="Topic of instance images (pixel value = region id), instead of regions."),
+]
 RegionIds = Annotated[
     str, typer.Option(help="Ids for the <mask> of the question, in order, such as 7,2.")
 ]
@@ -168,7 +172,7 @@ Prefer = Annotated[
     str,
     typer.Option(
         help="Which answer --answerer fused returns when model and geometry disagree: "
-        "{', '.join(PREFER_CHOICES)}."
+        f"{', '.join(PREFER_CHOICES)}."
     ),
 ]
 AbstainBelow = Annotated[
@@ -207,11 +211,11 @@ QuestionReaderModel = Annotated[
     str, typer.Option("--reader-model", help="Its name; not needed if the server has only one.")
 ]
 ReaderTimeout = Annotated[
-    float | None, typer.Option("--reader-timeout", help="Seconds that it may take; 60.")
+    float | None, typer.Option("--reader-timeout", help="Its timeout in seconds; 60 by default.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print all fields of the answer as JSON.")]
 AnnotatedImage = Annotated[
-    Path | None, typer.Option("--picture", help="File for an annotated image.", dir_okay=False)
+    Path | None, typer.Option("--annotated", help="File for an annotated image.", dir_okay=False)
 ]
 
 Value = TypeVar("Value")
@@ -335,28 +339,6 @@ def parse_depth_scale(text: str) -> float | None:
     return scale
 
 
-def depth_limits(min_depth: float, max_depth: float) -> DepthLimits:
-    """The range of the depth camera in meters; an empty range is a usage error."""
-    return parsed("--min-depth", lambda _: DepthLimits(min_depth, max_depth), "")
-
-
-def sensor_settings(
-    depth_scale: str, min_depth: float, max_depth: float, rectify: str
-) -> SensorSettings:
-    """Settings for reading the images of a recording.
-
-    Args:
-        depth_scale: meters per unit; empty: by the encoding.
-        min_depth: meters; nearer depth counts as no reading.
-        max_depth: meters; farther depth counts as no reading.
-        rectify: one of RECTIFY_CHOICES.
-    """
-    scale = parsed("--depth-scale", parse_depth_scale, depth_scale)
-    limits = depth_limits(min_depth, max_depth)
-    settings = SensorSettings(scale or SensorSettings.depth_scale, limits)
-    return parsed("--rectify", lambda choice: replace(settings, rectify=choice), rectify)
-
-
 def parse_region_ids(text: str) -> tuple[int, ...]:
     """Ids from "7,2"."""
     return _numbers(text, int, text.count(",") + 1, "region ids such as 7,2") if text else ()
@@ -375,12 +357,6 @@ def _numbers(
     return numbers
 
 
-def region_labels(labels: str, label_map: str) -> RegionLabels:
-    """Labels by id from "1-9:buffer,10-59:pallet", and the label map from "0:pallet,1:buffer"."""
-    by_number = parsed("--labels", parse_labels, labels)
-    return RegionLabels(by_number, parsed("--label-map", LabelMap.parse, label_map))
-
-
 def parse_labels(text: str) -> InstanceLabels | None:
     """Labels from "1-9:buffer,10-59:pallet"; None for an empty text."""
     return InstanceLabels.parse(text.split(","), lowest=0) if text else None
@@ -390,12 +366,6 @@ def report_label_changes(changes: Mapping[str, str]) -> None:
     """Print to standard error which labels were read as which classes."""
     if changes:
         typer.echo(f"labels: {described_changes(changes)}", err=True)
-
-
-def fusion_settings(prefer: str, abstain_below: float) -> FusionSettings:
-    """Settings of the fused answerer; invalid choices are usage errors."""
-    parsed("--prefer", FusionSettings, prefer)
-    return parsed("--abstain-below", lambda _: FusionSettings(prefer, abstain_below), "")
 
 
 def model_settings(device: str, dtype: str, answer_style: str) -> ModelSettings:

@@ -12,6 +12,7 @@ import typer
 
 from smolrgpt_core.answerer_settings import FusionSettings
 from smolrgpt_core.cli import options
+from smolrgpt_core.cli.option_groups import ModelOptions, grouped
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.extras import require
 from smolrgpt_core.frame_files import FrameFiles, FrameModels, check_sources, read_frame
@@ -77,17 +78,15 @@ Roots = Annotated[
 Open = Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")]
 
 
+@grouped
 def page(
+    *,
     seed: Seed = 0,
     rgb: Rgb = None,
     depth: options.DepthFile = None,
     intrinsics: options.Intrinsics = None,
     regions: options.RegionsFile = None,
-    depth_model: options.DepthModel = "",
-    segmenter: options.Segmenter = "",
-    detector: options.Detector = "",
-    box_segmenter: options.BoxSegmenter = "",
-    classes: options.Classes = "",
+    finders: ModelOptions,
     recording: Recording = None,
     answerer: options.AnswererName = "",
     checkpoint: options.Checkpoint = "",
@@ -112,8 +111,7 @@ def page(
     from smolrgpt_core.page.library import Library
     from smolrgpt_core.page.visit import Shared
 
-    names = options.parse_classes(classes)
-    models = FrameModels(depth_model, segmenter, detector, box_segmenter, names)
+    models = finders.models()
     with options.wrong_call():
         models.finder_settings()
     library = Library(root or [], models)

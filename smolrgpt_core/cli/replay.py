@@ -12,23 +12,26 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from smolrgpt_core.answerer_settings import DTYPES, FusionSettings, ModelSettings
+from smolrgpt_core.answerer_settings import DTYPES, ModelSettings
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.asking import AskedQuestion, read_questions, stamp_to_json
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.ask import answer_as_json
 from smolrgpt_core.cli.bag2data import (
-    InstancesTopic,
     SyncTolerance,
-    Topic,
     exit_if_damaged,
 )
+from smolrgpt_core.cli.option_groups import (
+    FusionOptions,
+    LabelOptions,
+    SensorOptions,
+    TopicOptions,
+    grouped,
+)
 from smolrgpt_core.cli.options import writing
-from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
-from smolrgpt_core.messages.sensor_settings import SensorSettings
-from smolrgpt_core.recordings.options import ReplayOptions, TopicChoice
+from smolrgpt_core.recordings.options import ReplayOptions
 
 if TYPE_CHECKING:
     from smolrgpt_core.recordings.replay import Replay, ReplayedAnswer
@@ -71,7 +74,9 @@ Out = Annotated[
 ]
 
 
+@grouped
 def replay_command(
+    *,
     bag: BagOrZip,
     questions: Questions = None,
     out: Out = None,
@@ -81,19 +86,10 @@ def replay_command(
     device: Device = ModelSettings.device,
     dtype: Dtype = ModelSettings.dtype,
     answer_style: options.AnswerStyle = ModelSettings.answer_style,
-    prefer: options.Prefer = FusionSettings.prefer,
-    abstain_below: options.AbstainBelow = FusionSettings.abstain_below,
-    rgb: Topic = "",
-    depth: Topic = "",
-    camera_info: Topic = "",
-    regions: Topic = "",
-    instances: InstancesTopic = "",
-    labels: options.Labels = "",
-    label_map: options.LabelMapText = "",
-    depth_scale: options.DepthScale = "",
-    min_depth: options.MinDepth = DepthLimits.min_depth,
-    max_depth: options.MaxDepth = DepthLimits.max_depth,
-    rectify: options.Rectify = SensorSettings.rectify,
+    preference: FusionOptions,
+    topics: TopicOptions,
+    labeling: LabelOptions,
+    reading: SensorOptions,
     sync_tolerance: SyncTolerance = ReplayOptions.sync_tolerance_s,
 ) -> None:
     """Answer questions about a recording as the query node would; independent of ROS.
@@ -102,13 +98,14 @@ def replay_command(
     was read, 1 if it cannot be read, 2 for an invalid command line, 3 if it is damaged and only its
     readable part was used.
     """
-    sensor = options.sensor_settings(depth_scale, min_depth, max_depth, rectify)
-    region_labels = options.region_labels(labels, label_map)
-    fusion = options.fusion_settings(prefer, abstain_below)
+    sensor = reading.sensor()
+    region_labels = labeling.region_labels()
+    fusion = preference.settings()
     with options.wrong_call():
         named = _named_questions(questions) if questions else None
-        topics = TopicChoice(rgb, depth, camera_info, regions, instances)
-        replay_options = ReplayOptions(topics, region_labels, sensor, sync_tolerance, every_frame)
+        replay_options = ReplayOptions(
+            topics.choice(), region_labels, sensor, sync_tolerance, every_frame
+        )
     settings = options.model_settings(device, dtype, answer_style)
     chosen = options.chosen_answerer(answerer, checkpoint, fusion, settings)
     with _opened(bag) as recording:

@@ -33,7 +33,7 @@ DEFAULTS = SimulationSettings(scenes=1)
 MOST_COLUMNS = 6
 """With more kinds of questions, the table has a row for each."""
 
-DEFAULT_FRACTIONS = ",".join(map("{:g}".format, DEFAULTS.shares))
+DEFAULT_FRACTIONS = ",".join(map("{:g}".format, DEFAULTS.split_fractions))
 DEFAULT_WORKERS = os.cpu_count() or 1
 DEFAULT_CAMERA = DEFAULTS.randomization.camera
 
@@ -56,7 +56,7 @@ ImageSize = Annotated[
 Fractions = Annotated[
     str,
     typer.Option(
-        "--shares", help="Fractions of the scenes in each split.", metavar="TRAIN,VAL,TEST"
+        "--fractions", help="Fractions of the scenes in each split.", metavar="TRAIN,VAL,TEST"
     ),
 ]
 RandomizationFile = Annotated[
@@ -141,25 +141,34 @@ def simulate(
         if out is not None or scenes is not None:
             raise typer.BadParameter("--bag cannot be combined with --out or --scenes")
         return record(bag, drive_through(varied, seed, bag_frames), bag_storage)
-    for option, layout, number in (
-        ("--spatialrgpt-bench", SPATIALRGPT_SET, spatialrgpt_bench),
-        ("--hispatial-tasks", HISPATIAL_SET, hispatial_tasks),
-    ):
-        if number is not None:
-            if out is None or scenes is not None:
-                raise typer.BadParameter(f"{option} needs --out, and takes no --scenes")
-            return _write_benchmark(BenchmarkSet(layout, number, seed, varied), out)
-    if out is None or scenes is None:
+    benchmark = _benchmark_set(spatialrgpt_bench, hispatial_tasks, seed, varied)
+    if benchmark is not None and out is not None and scenes is None:
+        return _write_benchmark(benchmark, out)
+    if out is None or scenes is None or benchmark is not None:
         raise typer.BadParameter(
-            "expected --out and --scenes, --spatialrgpt-bench, --hispatial-tasks, or --bag"
+            "expected --bag, or --out with one of --scenes, --spatialrgpt-bench and "
+            "--hispatial-tasks"
         )
-    split_fractions = parsed("--shares", parse_fractions, fractions)
+    split_fractions = parsed("--fractions", parse_fractions, fractions)
     with _wrong_call():
         settings = SimulationSettings(
             scenes, seed, views, questions, split_fractions, folders, shards, shard_images, varied,
             mixture,
         )  # fmt: skip
     _report(_make(SimulationRun(settings, out), workers), out, mixture)
+    return None
+
+
+def _benchmark_set(
+    spatialrgpt_bench: int | None, hispatial_tasks: int | None, seed: int, varied: Randomization
+) -> BenchmarkSet | None:
+    """The set whose number of questions is set; None if neither is."""
+    if spatialrgpt_bench is not None and hispatial_tasks is not None:
+        raise typer.BadParameter("--spatialrgpt-bench cannot be combined with --hispatial-tasks")
+    if spatialrgpt_bench is not None:
+        return BenchmarkSet(SPATIALRGPT_SET, spatialrgpt_bench, seed, varied)
+    if hispatial_tasks is not None:
+        return BenchmarkSet(HISPATIAL_SET, hispatial_tasks, seed, varied)
     return None
 
 

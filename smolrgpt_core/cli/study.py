@@ -49,12 +49,14 @@ Changes = Annotated[
 Only = Annotated[
     list[str] | None,
     typer.Option(
-        help="Do only these values of an axis; may be repeated.",
+        help="Run only these values of an axis; may be repeated.",
         metavar="AXIS=NAME,...",
         show_default=False,
     ),
 ]
-Workers = Annotated[int, typer.Option(help="Runs at once, each in a process of its own.", min=1)]
+Workers = Annotated[
+    int, typer.Option(help="Number of simultaneous runs, each in a separate process.", min=1)
+]
 Ray = Annotated[
     str,
     typer.Option(

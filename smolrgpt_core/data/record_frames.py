@@ -89,10 +89,10 @@ def read_image(
             folder.image_path(image),
             f"expected an image of (height, width) {size} as calibrated, found {rgb.shape[:2]}",
         )
-    file = DepthFile(folder.depth_path(image), metres_per_unit=camera.depth_scale)
+    file = DepthFile(folder.depth_path(image), meters_per_unit=camera.depth_scale)
     depth = file.read_readings()
     regions, asked = _regions_of(records, size)
-    frame = RGBDFrame(rgb, depth.metres, camera.intrinsics, regions, depth_loss=depth.loss)
+    frame = RGBDFrame(rgb, depth.meters, camera.intrinsics, regions, depth_loss=depth.loss)
     return frame, [_read(item, regions) for item in asked]
 
 

@@ -53,8 +53,8 @@ class RegionImages:
         if not names:
             raise file_error(
                 self.folder,
-                "expected images with regions, found none; make them with "
-                "python -m smolrgpt_core.simulated_data.region_images",
+                "expected images with regions, found none; create them with python -m "
+                "smolrgpt_core.simulated_data.region_images",
             )
         return names
 

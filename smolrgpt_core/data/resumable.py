@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error, read_json, write_file
+from smolrgpt_core.settings_file import with_current_names
 
 PARTS = ".parts"
 DONE = ".parts.done"
@@ -101,7 +102,7 @@ class ResumableFolder:
 
 def _check_same(path: Path, found: Any, wanted: Mapping[str, Any]) -> None:
     """Refuse to mix two data sets in one folder."""
-    there, here = dict(_flat(found)), dict(_flat(wanted))
+    there, here = (dict(_flat(with_current_names(item))) for item in (found, wanted))
     differing = [name for name in {*there, *here} if there.get(name) != here.get(name)]
     names = sorted(differing, key=lambda name: (name.count("."), name))
     if names:

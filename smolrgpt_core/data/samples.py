@@ -24,7 +24,7 @@ from smolrgpt_core.data.warehouse_format import (
 )
 from smolrgpt_core.depth import DepthReadings, depth_readings
 from smolrgpt_core.errors import SpatialError, bad_input
-from smolrgpt_core.files import METRES_PER_UNIT, decode_image, file_error, read_rgb
+from smolrgpt_core.files import METERS_PER_UNIT, decode_image, file_error, read_rgb
 from smolrgpt_core.language import MASK
 from smolrgpt_core.regions import check_rle_form, decode_rle
 
@@ -57,15 +57,15 @@ class DepthFile:
     Attributes:
         path: of the file; of a member of an archive, for error messages.
         content: of the file where it is in memory, as from an archive; None: read from `path`.
-        metres_per_unit: of 16 bit depth.
+        meters_per_unit: of 16 bit depth.
     """
 
     path: Path
     content: bytes | None = field(default=None, repr=False)
-    metres_per_unit: float = METRES_PER_UNIT["uint16"]
+    meters_per_unit: float = METERS_PER_UNIT["uint16"]
 
     def read(self) -> NDArray[np.uint8] | NDArray[np.uint16]:
-        """As stored, (H, W): uint16 in units of `metres_per_unit`, 0 = no reading; or uint8.
+        """As stored, (H, W): uint16 in units of `meters_per_unit`, 0 = no reading; or uint8.
 
         A visualization of depth may have three equal channels in the file.
 
@@ -83,9 +83,9 @@ class DepthFile:
             )
         return levels
 
-    def read_metres(self) -> NDArray[np.float32]:
+    def read_meters(self) -> NDArray[np.float32]:
         """Depth, float32 (H, W) meters, NaN where there is no reading: see `read_readings`."""
-        return self.read_readings().metres
+        return self.read_readings().meters
 
     def read_readings(self) -> DepthReadings:
         """The readings, and the pixels that were rejected.
@@ -101,7 +101,7 @@ class DepthFile:
                 "metric questions need the depth itself",
             )
         try:
-            return depth_readings(levels, self.metres_per_unit)
+            return depth_readings(levels, self.meters_per_unit)
         except SpatialError as error:
             raise type(error)(error.status, f"{self.path}: {error.message}") from error
 

@@ -68,7 +68,7 @@ def same_answer(parsed: ParsedAnswer, value: NormalizedAnswer, category: Categor
 
 
 def _first_answer(record: WarehouseRecord) -> ParsedAnswer | None:
-    """What is said to the first of several questions; None for a single one, or if unreadable."""
+    """The answer to the first of several questions; None for a single one, or if unreadable."""
     answers = [turn.text for turn in record.dialogue if turn.speaker == MODEL]
     if len(answers) < 2:
         return None

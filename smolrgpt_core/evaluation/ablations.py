@@ -1,7 +1,7 @@
 """Ablations: questions with part of the input removed.
 
-An answerer that is as good without its masks does not look at them. The questions stay those of the
-data set, and so do the answers that they are compared with.
+An answerer that is as good without its masks does not use them. Questions and true answers stay
+those of the data set.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def without_image(frame: RGBDFrame, asked: list[AskedRecord]) -> Asked:
 
 
 def without_depth(frame: RGBDFrame, asked: list[AskedRecord]) -> Asked:
-    """Everything at the same depth."""
+    """Constant depth."""
     return replace(frame, depth=np.full_like(frame.depth, FLAT_DEPTH_M)), asked
 
 
@@ -70,7 +70,7 @@ def question_only(frame: RGBDFrame, asked: list[AskedRecord]) -> Asked:
 
 
 def without_words(frame: RGBDFrame, asked: list[AskedRecord]) -> Asked:
-    """The regions of the question, and no word about them."""
+    """The regions of the question without its text."""
     return frame, [
         item if item.question is None else replace(item, question=_wordless(item.question))
         for item in asked

@@ -34,7 +34,7 @@ def score_files(truth_path: Path, predictions_path: Path) -> list[ScoredAnswer]:
     """Every prediction with its true answer, in the order of the true answers.
 
     Raises:
-        SpatialError: BAD_INPUT that names the file: it cannot be read, an id is there twice, or
+        SpatialError: BAD_INPUT that names the file: it cannot be read, an id occurs twice, or
             the two files are not about the same questions.
     """
     truth = read_true_answers(truth_path)
@@ -71,7 +71,7 @@ def read_true_answers(path: Path) -> dict[str, TrueAnswer]:
 
 
 def read_predictions(path: Path) -> dict[str, Any]:
-    """Predictions as they stand in the file, by id.
+    """The unparsed predictions of a file, by id.
 
     Raises:
         SpatialError: BAD_INPUT that names the file and the entry.

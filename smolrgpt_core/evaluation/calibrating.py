@@ -1,6 +1,6 @@
-"""Asks a checkpoint and geometry the questions of a split, and fits the calibration to that.
+"""Asks a checkpoint and geometry the questions of a split, and fits the calibration to the answers.
 
-What the images and questions are like is measured with it: the calibration holds for such only.
+It also measures properties of images and questions: the calibration only holds for similar ones.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from smolrgpt_core.model import SmolRGPTConfig
 
 @dataclass(frozen=True)
 class Calibrating:
-    """A calibration, what it holds for, and what it comes from.
+    """A calibration, its range of validity, and its data.
 
     Attributes:
         calibration: fitted on all answers.
@@ -64,17 +64,17 @@ def calibrate(
     progress: Callable[[str, int, int], None] = lambda name, total, done: None,
     tolerances: AgreementTolerances | None = None,
 ) -> Calibrating:
-    """Fit the calibration of a checkpoint, and measure what it holds for.
+    """Fit the calibration of a checkpoint, and measure its range of validity.
 
     Args:
         folder: a split with true answers that the model was not trained on, of images and
             questions like those that it was trained on.
-        checkpoint: folder of it.
-        settings: how it answers.
+        checkpoint: its folder.
+        settings: of the model.
         camera: for images without calibration.
-        limit: only so many questions, the first ones.
+        limit: only the first N questions.
         workers: processes of each answerer.
-        progress: called with the answerer, the number of questions, and how many are done.
+        progress: called with the answerer, the number of questions, and the number done.
         tolerances: what counts as agreement of model and geometry.
 
     Raises:

@@ -1,8 +1,8 @@
 """Fits the calibration of a checkpoint on answers with known truth.
 
-A line in the log-odds has two parameters, which a few hundred answers determine; curves of free
-form follow the noise of so few. Where there are less, or more confidence does not mean more right
-answers, only the fraction of correct answers is taken over.
+A line in the log-odds has two parameters, which a few hundred answers determine; free-form curves
+would fit their noise. With fewer answers, or if higher confidence does not mean more correct
+answers, only the fraction of correct answers is used.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class JudgedAnswer:
     Attributes:
         id: of the question.
         category: of the question.
-        evidence: whose answer it is, and what the other says.
-        confidence: raw, of whoever gave the answer.
+        evidence: source of the answer, and whether the other source agrees.
+        confidence: raw, of the source.
         right: by the rules of the challenge or, of a task, those of its form.
     """
 
@@ -56,9 +56,9 @@ class JudgedAnswer:
 def judged_answers(
     model: EvaluatedSystem, geometry: EvaluatedSystem, tolerances: AgreementTolerances
 ) -> list[JudgedAnswer]:
-    """The answers of two answerers to the same questions, in every way that they can be combined.
+    """The answers of two answerers to the same questions, in all combinations.
 
-    Where inputs are doubted, a confidence is that of the doubt, so such questions are left out.
+    Questions with doubtful inputs are skipped, since their confidence is that of the doubt.
 
     Args:
         model: with raw confidences.
@@ -153,7 +153,7 @@ def fit_curves(judged: Sequence[JudgedAnswer]) -> Curves:
 def held_out_confidences(
     judged: Sequence[JudgedAnswer], records: Sequence[WarehouseRecord]
 ) -> list[float]:
-    """Confidence of each answer by curves that were fitted on the other half of the images.
+    """The confidence of each answer by curves fitted on the other half of the images.
 
     Args:
         judged: answers to questions of the records.
@@ -175,8 +175,8 @@ def _confidence(answer: JudgedAnswer, curves: Curves) -> float:
 def fit_curve(confidences: Sequence[float], right: Sequence[bool]) -> ConfidenceCurve:
     """Platt's fit: the most likely line in the log-odds, for targets a little within 0 and 1.
 
-    The targets count one right and one wrong answer more than there are, so that no number of
-    answers makes a confidence of 0 or 1.
+    The targets include one additional correct and wrong answer, so that the confidence never
+    becomes 0 or 1.
 
     Args:
         confidences: raw, of at least one answer.

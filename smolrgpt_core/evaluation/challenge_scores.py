@@ -1,7 +1,7 @@
 """The scores of the AI City Challenge 2025, Track 3, for a file of predictions.
 
 Reproduces, key by key, what the challenge's own script prints; docs/evaluation.md lists its rules,
-which are those of two public copies of it. Knows nothing of images or answerers.
+which are those of two public copies of it. Independent of images and answerers.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def score_answer(
 def challenge_scores(answers: Sequence[ScoredAnswer]) -> dict[str, float]:
     """All figures, with the keys of the challenge's script; fractions are in percent.
 
-    Categories without a question are left out, and do not enter the final score.
+    Categories without a question are omitted and do not count in the final score.
 
     Args:
         answers: in the order of the true answers, which decides the last digit of a sum.
@@ -170,7 +170,7 @@ _WORDS = dict(islice(NUMBER_WORDS.items(), 11))
 
 
 def read_prediction(answer: object, category: Category) -> NormalizedAnswer | None:
-    """The value of an answer of a submission, as JSON has it; None when it cannot be read."""
+    """The value of an answer in a submission; None if it cannot be parsed."""
     value = read_by_script(answer, category)
     if value is not None:
         return value
@@ -182,7 +182,7 @@ def read_prediction(answer: object, category: Category) -> NormalizedAnswer | No
 
 
 def read_by_script(answer: object, category: Category) -> NormalizedAnswer | None:
-    """The value that the challenge's script sees; None when it cannot be read there."""
+    """The value that the challenge's script parses; None if it cannot."""
     if isinstance(answer, bool) or not isinstance(answer, (str, int, float)):
         return None
     if category is Category.LEFT_RIGHT:

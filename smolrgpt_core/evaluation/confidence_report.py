@@ -15,7 +15,7 @@ DIAGRAM = "reliability.png"
 
 
 def write_confidence_report(evaluation: Evaluation, folder: Path) -> None:
-    """Write page and diagram; nothing where no answer has a confidence.
+    """Write the page and the diagram; nothing if no answer has a confidence.
 
     Args:
         evaluation: with true answers.

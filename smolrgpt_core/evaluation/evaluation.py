@@ -55,10 +55,10 @@ class EvaluatedSystem:
 
     Attributes:
         name: such as "geometric".
-        about: what a reader should know of it.
+        about: a remark for readers.
         predictions: in the order of the records.
-        scored: those to the categories of the challenge beside the truth, where it is known.
-        task_answers: those to the tasks of a mixture beside the truth.
+        scored: predictions for the categories of the challenge, with the truth where it is known.
+        task_answers: those for the tasks of a mixture, with the truth.
     """
 
     name: str
@@ -119,7 +119,7 @@ class EvaluatedSystem:
 
     @property
     def reliabilities(self) -> dict[str, Reliability]:
-        """Confidences beside the truth, of all answers and by category; only where there are any.
+        """Reliability of the confidences, of all answers and by category; empty without any.
 
         The keys are `OVERALL` and the names of categories or tasks.
         """
@@ -162,7 +162,7 @@ class EvaluatedSystem:
 
     @property
     def unusable(self) -> dict[str, str]:
-        """By id, what a model said that is no answer, or why it said nothing."""
+        """By id, unusable output of a model, or the reason why there is none."""
         return self._messages(Status.MODEL_ERROR)
 
     def _messages(self, status: Status) -> dict[str, str]:
@@ -251,9 +251,9 @@ def evaluate(
         folder: the split.
         choice: what answers.
         camera: for images without calibration.
-        limit: only so many questions, the first ones.
+        limit: only the first N questions.
         workers: processes of each answerer.
-        progress: called with the answerer, the number of questions, and how many are done.
+        progress: called with the answerer, the number of questions, and the number done.
         ablations: names of `ABLATIONS`; the answerer is asked again with each.
 
     Raises:

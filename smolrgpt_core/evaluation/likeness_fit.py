@@ -25,9 +25,9 @@ def measure_likeness(
     camera: Camera | None,
     weights_sha256: str,
 ) -> Likeness:
-    """The ranges of all that is measured of questions, and their classes.
+    """The ranges of all features of questions, and their classes.
 
-    What cannot be used as a question, or its image, does not count.
+    Unusable questions and images are skipped.
 
     Args:
         folder: the split.

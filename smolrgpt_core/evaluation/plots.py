@@ -28,7 +28,7 @@ CATEGORIES = {
 
 
 def plots_of(evaluation: Evaluation) -> dict[str, NDArray[np.uint8]]:
-    """Images (H, W, 3) by their caption; only those that there is something for."""
+    """Images (H, W, 3) by caption; only those with data."""
     scored = evaluation.systems[0].scored
     plots = {"Correct answers next to the baselines": _draw(_draw_bars, evaluation)}
     for category, (caption, draw) in _PLOTS.items():

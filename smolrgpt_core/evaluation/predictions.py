@@ -39,14 +39,14 @@ NO_ANSWER = ""
 
 @dataclass(frozen=True)
 class AnswererChoice:
-    """What answers.
+    """The choice of an answerer.
 
     Attributes:
         name: of `ANSWERERS`.
         checkpoint: of a model.
         settings: of a model.
         fusion: of "fused".
-        ablation: of `ABLATIONS`, what is taken away; empty: nothing.
+        ablation: name in `ABLATIONS`; empty: none.
 
     Raises:
         ValueError: for an unknown ablation.
@@ -66,7 +66,7 @@ class AnswererChoice:
 
     @property
     def model(self) -> str:
-        """Checkpoint and adapter, for a report; empty for an answerer without."""
+        """Checkpoint and adapter, for a report; empty for an answerer without a model."""
         adapter = f"the adapter {self.settings.adapter}" if self.settings.adapter else ""
         return " with ".join(filter(None, (self.checkpoint, adapter)))
 
@@ -88,7 +88,7 @@ class Camera:
     depth_scale: float = 0.001
 
     def record(self, size: tuple[int, int]) -> CameraRecord:
-        """For an image of (height, width)."""
+        """The record for an image of (height, width)."""
         return CameraRecord(CameraIntrinsics(size[1], size[0], *self.focal), self.depth_scale)
 
 

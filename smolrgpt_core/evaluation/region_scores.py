@@ -1,4 +1,4 @@
-"""How many objects of a set of images a segmenter finds.
+"""Measures how many objects in a set of images a segmenter finds.
 
 python -m smolrgpt_core.evaluation.region_scores CHECKPOINT DATA --json FILE
 """
@@ -66,7 +66,7 @@ def scores_from(entry: Mapping[str, Any]) -> RegionScores:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure what the command line names."""
+    """Measure the segmenter named on the command line."""
     parser = argparse.ArgumentParser(description="Count the objects that a segmenter finds.")
     parser.add_argument("checkpoint", type=Path, help="folder of a center-voting network")
     parser.add_argument("data", type=Path, help="folder of images with regions")

@@ -300,16 +300,16 @@ def compare(torch_engine: InferenceEngine, onnx_engine: InferenceEngine) -> tupl
     for wanted, found in zip(*both, strict=True):
         if wanted.token_ids != found.token_ids:
             raise bad_input(
-                f"the export is not usable: the output of PyTorch is {wanted.text!r}, ONNX Runtime "
-                f"{found.text!r}; use PyTorch, and report it"
+                f"the export is not usable: PyTorch outputs {wanted.text!r}, ONNX Runtime "
+                f"{found.text!r}; use PyTorch, and report this"
             )
         tokens += len(wanted.token_ids)
         gaps = np.abs(np.subtract(wanted.probabilities, found.probabilities))
         apart = max(apart, float(gaps.max()))
     if apart > PROBABILITY_TOLERANCE:
         raise bad_input(
-            f"the export is not usable: probabilities of the runtimes differ by {apart:.2g}, "
-            f"allowed are {PROBABILITY_TOLERANCE}; use PyTorch, and report it"
+            f"the export is not usable: the probabilities of the runtimes differ by {apart:.2g}, "
+            f"at most {PROBABILITY_TOLERANCE} is allowed; use PyTorch, and report this"
         )
     return tokens, apart
 

@@ -166,24 +166,12 @@ class ReadPrompts(Graph):
         self.head = head
 
     def forward(
-        self,
-        prefix: torch.Tensor,
-        ids: torch.Tensor,
-        lengths: torch.Tensor,
-        rgb_slots: torch.Tensor,
-        depth_slots: torch.Tensor,
-        regions: torch.Tensor,
-        places: torch.Tensor,
-        exists: torch.Tensor,
-        features: torch.Tensor,
-        codes: torch.Tensor,
-        rays: torch.Tensor,
-        points: torch.Tensor,
-        counts: torch.Tensor,
-        centers: torch.Tensor,
-        axes: torch.Tensor,
-        spread: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        self, prefix: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor,
+        rgb_slots: torch.Tensor, depth_slots: torch.Tensor, regions: torch.Tensor,
+        places: torch.Tensor, exists: torch.Tensor, features: torch.Tensor, codes: torch.Tensor,
+        rays: torch.Tensor, points: torch.Tensor, counts: torch.Tensor, centers: torch.Tensor,
+        axes: torch.Tensor, spread: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
         """Chosen token (Q,), its probability (Q,), keys and values (2 L, Q, H, T, d).
 
         Args:

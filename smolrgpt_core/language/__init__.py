@@ -1,4 +1,4 @@
-"""A language for space: questions as typed programs, read from words, said in words, answered."""
+"""A language for space: questions as typed programs, parsed from text, worded, and answered."""
 
 from smolrgpt_core.language.lexicon import load_languages
 from smolrgpt_core.language.placeholders import MASK

@@ -1,9 +1,9 @@
-"""What words mean where somebody else defines them: another operator in the place of ours.
+"""Conventions of other benchmarks: operators that replace ours.
 
     SPATIALRGPT.meant(Measure(Region(3), Width()))  ->  Measure(Region(3), Span())
 
-A question is read and generated in the same words under all conventions; its program, and so its
-value, its steps and what is said to be understood, is that of the convention.
+Questions have the same wording under all conventions; program, value, steps and the restated
+question follow the convention.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Replacement = Callable[[Program], Program]
 
 @dataclass(frozen=True)
 class Conventions:
-    """What operators mean.
+    """The meaning of operators.
 
     Attributes:
-        name: as commands take it.
-        replaced: what stands in the place of an expression, by its operator.
+        name: on the command line.
+        replaced: replacement of an expression, by its operator.
     """
 
     name: str
@@ -32,9 +32,11 @@ class Conventions:
 
     def meant(self, program: Program) -> Program:
         """The program under these conventions."""
-        return program.replaced(
-            lambda part: self.replaced.get(part.operator, lambda same: same)(part)
-        )
+        return program.replaced(self._meant)
+
+    def _meant(self, part: Program) -> Program:
+        replacement = self.replaced.get(part.operator)
+        return part if replacement is None else replacement(part)
 
 
 def _by(operator: Operator) -> Replacement:

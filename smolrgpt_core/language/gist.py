@@ -24,7 +24,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from smolrgpt_core.language.builders import SAID, SAME_NOUN, Asked, Noun, ask, nominal
+from smolrgpt_core.language.builders import MENTIONED, SAME_NOUN, Asked, Noun, ask, nominal
 from smolrgpt_core.language.grammar import (
     Build,
     Costly,
@@ -392,8 +392,8 @@ def _by_items(
 
 def _is_yes_or_no(asked: Asked) -> bool:
     """Whether "Is ...?" may ask this; "Is pallet 3 tall?" does not ask how tall it is."""
-    told = asked.program.type in (Type.QUANTITY, Type.POINT, Type.SIZE)
-    return not told and asked.program.operator is not selections.The
+    is_measured = asked.program.type in (Type.QUANTITY, Type.POINT, Type.SIZE)
+    return not is_measured and asked.program.operator is not selections.The
 
 
 def _read(
@@ -628,7 +628,7 @@ def _is_singled_out(program: Any) -> bool:
     """Whether it is a region by itself; "it" and "the pallet" are not."""
     if not isinstance(program, Program) or program.type is not Type.REGION:
         return False
-    if any(part.operator in (SAID, SAME_NOUN) for part in program.walk()):
+    if any(part.operator in (MENTIONED, SAME_NOUN) for part in program.walk()):
         return False
     return not (program.operator is selections.The and not program.parts[0].parts)
 

@@ -61,7 +61,7 @@ class Mark:
 
     Attributes:
         kind: what the points are.
-        points: float64 (N, 3), metres, optical frame; the camera is (0, 0, 0); NaN where a center
+        points: float64 (N, 3), meters, optical frame; the camera is (0, 0, 0); NaN where a center
             is not known.
         label: what is written beside it, such as "3.42 m"; may be empty.
         region_ids: for each point the region whose center it is, or None, so that a center that is
@@ -162,8 +162,8 @@ class _View:
 
     def length(self, start: Values, end: Values) -> Mark:
         """A line with its length."""
-        metres = float(np.linalg.norm(end - start))
-        return self.mark(MarkKind.LINE, [start, end], self.words(metres, "m"))
+        meters = float(np.linalg.norm(end - start))
+        return self.mark(MarkKind.LINE, [start, end], self.words(meters, "m"))
 
 
 def _walk(view: _View, program: Program, subjects: tuple[int, ...]) -> Iterator[Mark]:
@@ -373,12 +373,12 @@ def _reach(view: _View, program: Program, subjects: tuple[int, ...]) -> Iterator
     attribute, _, limit = program.arguments
     if attribute.operator not in (attributes.Distance, attributes.HorizontalDistance):
         return
-    metres, place = float(view.finding.found[limit][0]), view.place(attribute.arguments[0])
+    meters, place = float(view.finding.found[limit][0]), view.place(attribute.arguments[0])
     slanted = attribute == attributes.Distance(selections.Camera())
-    radius = np.sqrt(max(metres**2 - place[2] ** 2, 0.0)) if slanted else metres
+    radius = np.sqrt(max(meters**2 - place[2] ** 2, 0.0)) if slanted else meters
     angles = np.linspace(0.0, 2 * np.pi, CIRCLE_POINTS)
     ring = np.stack([np.cos(angles), np.sin(angles), np.zeros_like(angles)], axis=1)
-    yield view.mark(MarkKind.LINE, _on_floor(place) + radius * ring, view.words(metres, "m"))
+    yield view.mark(MarkKind.LINE, _on_floor(place) + radius * ring, view.words(meters, "m"))
 
 
 def _between(view: _View, program: Program, subjects: tuple[int, ...]) -> Iterator[Mark]:

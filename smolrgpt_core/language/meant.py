@@ -74,8 +74,8 @@ def placed(program: Program, regions: RegionSet) -> Program:
         if part.operator not in (questions.Whether, selections.Where):
             continue
         subject, predicate = part.parts
-        said_with = any(said.operator is WITH for said in _conjuncts(predicate))
-        if said_with and CARGO in classes_of(subject, regions):
+        has_with = any(condition.operator is WITH for condition in _conjuncts(predicate))
+        if has_with and CARGO in classes_of(subject, regions):
             raise NoReadingError("a pallet is with nothing; ask what stands on it, or where it is")
     meant: dict[Operator, Callable[..., Program]] = {
         AT: predicates.In,
@@ -86,7 +86,7 @@ def placed(program: Program, regions: RegionSet) -> Program:
         PASSING_WIDTH: attributes.Width,
     }
 
-    def said(part: Program) -> Program:
+    def condition(part: Program) -> Program:
         if part.operator is selections.Where and part.parts[1].operator is TIED:
             chosen, tied = part.parts
             return _tied(chosen, tied, regions)
@@ -94,7 +94,7 @@ def placed(program: Program, regions: RegionSet) -> Program:
             return part.parts[0].parts[0]
         return meant[part.operator](*part.arguments) if part.operator in meant else part
 
-    return program.replaced(lambda part: _of_carriers(part, regions)).replaced(said)
+    return program.replaced(lambda part: _of_carriers(part, regions)).replaced(condition)
 
 
 def _check_driving(region: Program, regions: RegionSet) -> None:
@@ -182,9 +182,9 @@ def _on_another(part: Program, regions: RegionSet) -> Program:
     another = selections.Where(selections.All(CARGO), OTHER())
     held = (predicates.In, predicates.Holds)
 
-    def any_of(said: Program) -> Program:
-        is_another = said.operator in held and said.parts[0] == another
-        return said.operator(another.parts[0]) if is_another else said
+    def any_of(condition: Program) -> Program:
+        is_another = condition.operator in held and condition.parts[0] == another
+        return condition.operator(another.parts[0]) if is_another else condition
 
     return Program(part.operator, (subject, predicate.replaced(any_of)))
 
@@ -201,15 +201,15 @@ def _from_itself(part: Program) -> Program:
 
 def _without(base: Program, left_out: Program, predicate: Program) -> Program:
     """A set without one and with the rest of what is said of it, which may leave that out."""
-    rest = [said for said in _conjuncts(predicate) if said != OTHER()]
-    chosen = base if any(_leaves_out(said, left_out) for said in rest) else (
+    rest = [condition for condition in _conjuncts(predicate) if condition != OTHER()]
+    chosen = base if any(_leaves_out(condition, left_out) for condition in rest) else (
         selections.Without(base, left_out)
     )  # fmt: skip
     if not rest:
         return chosen
     joined = rest[0]
-    for said in rest[1:]:
-        joined = both(joined, said)
+    for condition in rest[1:]:
+        joined = both(joined, condition)
     return selections.Where(chosen, joined)
 
 
@@ -219,10 +219,12 @@ def _conjuncts(predicate: Program) -> list[Program]:
     return [inner for part in predicate.parts for inner in _conjuncts(part)]
 
 
-def _leaves_out(said: Program, one: Program) -> bool:
+def _leaves_out(condition: Program, one: Program) -> bool:
     """Whether something is not said of a region by itself: "left of pallet 3", "taller than it"."""
-    if said == predicates.Not(predicates.Is(one)):
+    if condition == predicates.Not(predicates.Is(one)):
         return True
-    if said.operator is predicates.Measures:
-        return any(one in part.parts for part in said.parts)
-    return said.operator in (*RELATIONS_TO_ONE, predicates.OnTopOf) and said.parts[0] == one
+    if condition.operator is predicates.Measures:
+        return any(one in part.parts for part in condition.parts)
+    return (
+        condition.operator in (*RELATIONS_TO_ONE, predicates.OnTopOf) and condition.parts[0] == one
+    )

@@ -245,7 +245,7 @@ class _Writer:
     def _zone_of(self, predicate: Program) -> Program:
         if predicate.operator is not predicates.In:
             raise _UnsayableError
-        zone = predicate.arguments[0]
+        (zone,) = predicate.parts
         if zone.operator is selections.Region:
             label = self._regions[zone.arguments[0]].label
             if label and known_class(label) != ZONE:
@@ -276,7 +276,7 @@ class _Writer:
             chosen, rank = program.arguments
             members = self._members(chosen.parts[0] if chosen.parts else chosen)
             if round(rank) <= len(members) == 2:
-                return members[round(rank) - 1]
+                return int(members[round(rank) - 1])
         raise _UnsayableError
 
     def _choice(self, program: Program) -> str:

@@ -17,8 +17,8 @@ def normal_form(program: Program, regions: RegionSet) -> Program:
         regions: of the frame.
     """
     if program.operator is questions.Whether:
-        region, said = program.parts
-        return _of_one(program, region, said, regions)
+        region, predicate = program.parts
+        return _of_one(program, region, predicate, regions)
     if program.operator is questions.Compare:
         return _of_two(program, *program.arguments)
     if program.operator is questions.Exists:
@@ -30,15 +30,15 @@ def normal_form(program: Program, regions: RegionSet) -> Program:
     return program
 
 
-def _of_one(program: Program, region: Program, said: Program, regions: RegionSet) -> Program:
+def _of_one(program: Program, region: Program, predicate: Program, regions: RegionSet) -> Program:
     """What is said of one region: held things are in what holds them, sizes are compared."""
-    if said.operator is predicates.Holds and region.operator is selections.Region:
-        (held,) = said.parts
+    if predicate.operator is predicates.Holds and region.operator is selections.Region:
+        (held,) = predicate.parts
         if held.operator is selections.Region and ZONE not in classes_of(held, regions):
             return questions.Whether(held, predicates.In(region))
-    if said.operator is not predicates.Measures:
+    if predicate.operator is not predicates.Measures:
         return program
-    attribute, how, limit = said.arguments
+    attribute, how, limit = predicate.arguments
     own = _counted(region, attribute)
     if own is not None:
         other = limit
@@ -77,11 +77,14 @@ def _holder_of_objects(program: Program, regions: RegionSet) -> Program | None:
     (chosen,) = program.parts
     if chosen.operator is not selections.Where or chosen.parts[0] != selections.All(""):
         return None
-    said = chosen.parts[1]
-    if said.operator is not predicates.In or said.parts[0].operator is not selections.Region:
+    predicate = chosen.parts[1]
+    if (
+        predicate.operator is not predicates.In
+        or predicate.parts[0].operator is not selections.Region
+    ):
         return None
-    is_holder = classes_of(said.parts[0], regions) & {ZONE, CARRIER}
-    return said.parts[0] if is_holder else None
+    is_holder = classes_of(predicate.parts[0], regions) & {ZONE, CARRIER}
+    return predicate.parts[0] if is_holder else None
 
 
 def _loaded() -> Program:

@@ -8,8 +8,8 @@ from typing import Any
 
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.language.words import bad_question
 from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.scene.copies import bad_question
 from smolrgpt_core.scene.spatial_scene import cannot_tell
 
 _OPTION = re.compile(r"(?:^|[\s,;:?.])\(?([A-Ha-h])[).:]\s+|\(([A-Ha-h])\)\s*")
@@ -51,6 +51,12 @@ def split_options(text: str, regions: RegionSet) -> tuple[str, tuple[Option, ...
 def choose(program: Program, value: Any, options: tuple[Option, ...], regions: RegionSet) -> str:
     """The letter of the option that an answer is.
 
+    Args:
+        program: what was asked.
+        value: the answer.
+        options: of the question.
+        regions: of the frame.
+
     Raises:
         SpatialError: CANNOT_TELL when no option fits, or two do; BAD_QUESTION for options that
             cannot be compared with the answer.
@@ -68,7 +74,7 @@ def _fits(program: Program, value: Any, option: Option, regions: RegionSet) -> b
     text = option.text.lower()
     if program.type is Type.QUANTITY:
         number = _quantity(text, option)
-        return abs(number - value) <= OPTION_TOLERANCE * abs(number) or number == value
+        return bool(abs(number - value) <= OPTION_TOLERANCE * abs(number)) or number == value
     if program.type is Type.TRUTH:
         return text in (
             ("yes", "true", "ja", "wahr") if value else ("no", "false", "nein", "falsch")

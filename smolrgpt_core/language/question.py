@@ -16,8 +16,9 @@ from smolrgpt_core.language.placeholders import MASK
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.reader import Read, check_placeholders, read_text
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.language.words import bad_question, clean_text
+from smolrgpt_core.language.words import clean_text
 from smolrgpt_core.regions import MAX_REGIONS, Region, RegionSet
+from smolrgpt_core.scene.copies import bad_question
 
 
 class Category(IntEnum):
@@ -44,11 +45,11 @@ class Category(IntEnum):
     RELATION = 8
     """In front or behind, above or below, inside or outside."""
     POSITION = 9
-    """Where something is: metres in the optical frame or the target frame."""
+    """Where something is: meters in the optical frame or the target frame."""
     DIRECTION = 10
     """A unit vector in the same frame."""
     SIZE = 11
-    """Length, width and height in metres."""
+    """Length, width and height in meters."""
 
 
 CATEGORIES = {

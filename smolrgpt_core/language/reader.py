@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language.builders import (
     HOW_LARGE,
-    SAID,
+    MENTIONED,
     SAME_NOUN,
     TOP_OF_LOAD,
     Asked,
@@ -30,6 +30,7 @@ from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon, rea
 from smolrgpt_core.language.meant import classes_of, placed, plain, without_other
 from smolrgpt_core.language.normal_form import normal_form
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
+from smolrgpt_core.language.placeholders import MASK
 from smolrgpt_core.language.preface import questions_behind
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.rewording import in_lower_case, replaced, reworded, without
@@ -37,7 +38,6 @@ from smolrgpt_core.language.suggestion import example, shortened
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.wording import say, say_phrase
 from smolrgpt_core.language.words import (
-    MASK,
     Word,
     Words,
     clean_text,
@@ -170,7 +170,11 @@ def _read_behind(
 
 
 def check_placeholders(text: str, region_ids: Sequence[int]) -> None:
-    """Raise BAD_QUESTION when the number of `<mask>` differs from the number of ids."""
+    """Check that there is an id for each `<mask>`.
+
+    Raises:
+        SpatialError: BAD_QUESTION when their numbers differ.
+    """
     placeholders = text.count(MASK)
     if placeholders != len(region_ids):
         raise bad_question(
@@ -466,7 +470,7 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
     noun = None if topics else _only_noun(asked.program)
     program = asked.program if topics else _with_antecedent(asked.program)
     program = plain(program)
-    refers = selections.The(SAID()) in program.walk()
+    refers = selections.The(MENTIONED()) in program.walk()
     program = program.replaced(lambda part: _in_topics(part, topics, noun, regions, refers))
     program = placed(program, regions)
     program = without_other(program, bool(topics), regions)
@@ -524,13 +528,13 @@ def _is_beside_itself(program: Program) -> bool:
 def _cost(reading: Reading) -> int:
     """Of a reading; one in which a pronoun refers back within the question is less likely."""
     value = reading.value
-    refers = isinstance(value, Asked) and selections.The(SAID()) in value.program.walk()
+    refers = isinstance(value, Asked) and selections.The(MENTIONED()) in value.program.walk()
     return reading.cost + (2 if refers else 0)
 
 
 def _with_antecedent(program: Program) -> Program:
     """The program with "it" as the only region named before it: "pallet 3 ... nearest to it"."""
-    pronoun = selections.The(SAID())
+    pronoun = selections.The(MENTIONED())
     named: list[Program] = []
     for part in program.walk():
         if part == pronoun:
@@ -666,7 +670,7 @@ def _in_topics(
         return alike[0] if len(alike) == 1 else part
     if part.operator is SAME_NOUN and noun is not None:
         return noun
-    if part.operator in (SAID, SAME_NOUN):
+    if part.operator in (MENTIONED, SAME_NOUN):
         return _spoken_of(topics)
     if part.operator is selections.The and part.parts[0].operator is selections.Listed:
         (ids,) = part.parts[0].arguments

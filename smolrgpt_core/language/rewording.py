@@ -91,11 +91,11 @@ def replaced(
         lowered: the same `in_lower_case`.
         numbers: by their words.
     """
-    said, end = [], 0
+    pieces, end = [], 0
     for match in pattern.finditer(lowered):
-        said += [text[end : match.start()], _filled(replacement, match, text, numbers)]
+        pieces += [text[end : match.start()], _filled(replacement, match, text, numbers)]
         end = match.end()
-    return "".join([*said, text[end:]]) if said else text
+    return "".join([*pieces, text[end:]]) if pieces else text
 
 
 def _filled(replacement: str, match: re.Match[str], text: str, numbers: Mapping[str, int]) -> str:

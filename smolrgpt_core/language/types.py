@@ -24,11 +24,11 @@ class Type(Enum):
     RELATION = "relation"
     """left, right, front, behind, above, below, inside or outside."""
     POINT = "point"
-    """(3,) metres."""
+    """(3,) meters."""
     VECTOR = "vector"
     """(3,) unit vector."""
     SIZE = "size"
-    """(3,) length, width, height in metres."""
+    """(3,) length, width, height in meters."""
 
     PREDICATE = "predicate"
     ATTRIBUTE = "attribute"

@@ -107,7 +107,13 @@ def _check_specials(text: str) -> None:
 
 
 def split_words(text: str, lexicon: Lexicon, nouns: Collection[str]) -> list[Word]:
-    """The words of a cleaned text; contractions are taken apart, articles and fillers left out."""
+    """The words of a cleaned text; contractions are taken apart, articles and fillers left out.
+
+    Args:
+        text: cleaned.
+        lexicon: of its language.
+        nouns: words for classes, which are never left out.
+    """
     words: list[Word] = []
     article: Word | None = None
     for whole, raw, start, end in _raw_words(text, nouns):
@@ -210,6 +216,11 @@ def with_named_class(words: Sequence[Word], nouns: NounTable, lexicon: Lexicon) 
     """With a class that is said last before the numbers that have none: "16 in buffer 1 (pallet)".
 
     A noun in the singular needs just one such number, one in the plural at least two.
+
+    Args:
+        words: of the text.
+        nouns: words for classes.
+        lexicon: of the language.
     """
     found = _class_at_end(words, nouns, lexicon)
     if found is None:

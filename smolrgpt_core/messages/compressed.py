@@ -104,7 +104,7 @@ def _is_depth_only(encoding: str) -> bool:
     return encoding in DEPTH_ENCODINGS and encoding not in COLOR_ENCODINGS
 
 
-def _decoded_png(message: Message, content: bytes, original: str) -> tuple[NDArray, str]:
+def _decoded_png(message: Message, content: bytes, original: str) -> tuple[NDArray[Any], str]:
     """Pixels and encoding of a PNG without a header of `compressedDepth`."""
     pixels = _png_pixels(message, content)
     if not _is_depth_only(original):
@@ -114,12 +114,12 @@ def _decoded_png(message: Message, content: bytes, original: str) -> tuple[NDArr
     return pixels, original
 
 
-def _decoded_jpeg(message: Message, content: bytes, original: str) -> tuple[NDArray, str]:
+def _decoded_jpeg(message: Message, content: bytes, original: str) -> tuple[NDArray[Any], str]:
     pixels = _opencv_pixels(message, content, _jpeg_size(message, content))
     return pixels, _color_encoding(message, pixels, original)
 
 
-def _color_encoding(message: Message, pixels: NDArray, original: str) -> str:
+def _color_encoding(message: Message, pixels: NDArray[Any], original: str) -> str:
     """OpenCV decodes to BGR; an image that was RGB when it was compressed stays RGB."""
     bits = 8 * pixels.dtype.itemsize
     if pixels.ndim == 2:
@@ -131,7 +131,7 @@ def _color_encoding(message: Message, pixels: NDArray, original: str) -> str:
     return f"{'rgb' if is_red_first else 'bgr'}{alpha}{bits}"
 
 
-def _decoded_depth(message: Message, content: bytes, original: str) -> tuple[NDArray, str]:
+def _decoded_depth(message: Message, content: bytes, original: str) -> tuple[NDArray[Any], str]:
     """Pixels and encoding of a `compressedDepth` message."""
     if len(content) <= HEADER.size:
         raise _bad(message, f"it ends after {len(content)} bytes, inside its header")
@@ -173,7 +173,7 @@ def _rvl_pixels(message: Message, body: bytes) -> NDArray[np.uint16]:
         raise _bad(message, str(error)) from error
 
 
-def _png_pixels(message: Message, content: bytes) -> NDArray:
+def _png_pixels(message: Message, content: bytes) -> NDArray[Any]:
     if not content.startswith(PNG_START) or len(content) < PNG_SIZE_OFFSET + 8:
         raise _bad(message, f"expected a PNG, the data begin with {content[:12].hex(' ')}")
     width, height = struct.unpack_from(">II", content, PNG_SIZE_OFFSET)
@@ -201,7 +201,7 @@ def _jpeg_size(message: Message, content: bytes) -> tuple[int, int]:
     raise _bad(message, f"the JPEG of {len(content)} bytes is truncated or damaged")
 
 
-def _opencv_pixels(message: Message, content: bytes, size: tuple[int, int]) -> NDArray:
+def _opencv_pixels(message: Message, content: bytes, size: tuple[int, int]) -> NDArray[Any]:
     """Pixels as OpenCV decodes them, (H, W) or (H, W, C), uint8 or uint16, BGR."""
     _check_size(message, size)
     try:
@@ -221,7 +221,7 @@ def _check_size(message: Message, size: tuple[int, int]) -> None:
         )
 
 
-def _described(pixels: NDArray) -> str:
+def _described(pixels: NDArray[Any]) -> str:
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     return f"{channels} x {8 * pixels.dtype.itemsize} bits per pixel"
 

@@ -21,7 +21,8 @@ def own_definitions() -> dict[str, str]:
     folder = next((path for path in (INSTALLED, IN_SOURCE_TREE) if path.is_dir()), None)
     if folder is None:
         raise FileNotFoundError(
-            f"{INSTALLED} is missing: reinstall smolrgpt, its message definitions are lost"
+            f"{INSTALLED} is missing: reinstall smolrgpt, because its message definitions are "
+            "missing"
         )
     return {
         f"{OWN_PACKAGE}/msg/{path.stem}": path.read_text(encoding="utf-8")

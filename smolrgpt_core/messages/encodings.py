@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,21 +40,21 @@ class ColorEncoding:
 
     dtype: DTypeLike
     channels: int
-    to_rgb: Callable[[NDArray], NDArray]
+    to_rgb: Callable[[NDArray[Any]], NDArray[Any]]
     chroma_half_rows: int = 0
     multiples: tuple[int, int] = (1, 1)
     smallest: int = 1
 
 
-def _unchanged(pixels: NDArray) -> NDArray:
+def _unchanged(pixels: NDArray[Any]) -> NDArray[Any]:
     return pixels
 
 
-def _opencv(code: int) -> Callable[[NDArray], NDArray]:
+def _opencv(code: int) -> Callable[[NDArray[Any]], NDArray[Any]]:
     return lambda pixels: cv2.cvtColor(pixels, code)
 
 
-def _nv24_to_rgb(planes: NDArray) -> NDArray:
+def _nv24_to_rgb(planes: NDArray[Any]) -> NDArray[Any]:
     """A luma plane (H, W), followed by U and V for each pixel, in rows of 2 W values."""
     height, width = planes.shape[0] // 3, planes.shape[1]
     brightness = planes[:height, :, 0]
@@ -61,7 +62,7 @@ def _nv24_to_rgb(planes: NDArray) -> NDArray:
     # OpenCV has no such conversion: every pixel becomes two equal pixels of UYVY.
     pairs = np.stack([chroma[:, :, 0], brightness, chroma[:, :, 1], brightness], axis=-1)
     uyvy = pairs.reshape(height, 2 * width, 2)
-    return cv2.cvtColor(uyvy, cv2.COLOR_YUV2RGB_UYVY)[:, ::2]
+    return np.asarray(cv2.cvtColor(uyvy, cv2.COLOR_YUV2RGB_UYVY)[:, ::2])
 
 
 def _bayer(bits: int) -> dict[str, ColorEncoding]:
@@ -149,7 +150,7 @@ def canonical(encoding: str) -> str:
 
 def image_array(
     message: Message, dtype: DTypeLike, channels: int, rows: int | None = None
-) -> NDArray:
+) -> NDArray[Any]:
     """Pixels (rows, W, channels) in native byte order, without padding.
 
     Args:
@@ -246,7 +247,7 @@ def depth_encoding(encoding: str) -> tuple[DTypeLike, float]:
         ) from None
 
 
-def depth_pixels(message: Message) -> tuple[NDArray, float]:
+def depth_pixels(message: Message) -> tuple[NDArray[Any], float]:
     """Depth (H, W) as stored, and meters per unit according to the encoding.
 
     Raises:
@@ -258,7 +259,7 @@ def depth_pixels(message: Message) -> tuple[NDArray, float]:
     return image_array(message, dtype, 1)[:, :, 0], scale
 
 
-def id_pixels(message: Message) -> NDArray:
+def id_pixels(message: Message) -> NDArray[Any]:
     """Region ids (H, W) of an instance image, integers.
 
     Raises:

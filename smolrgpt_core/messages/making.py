@@ -7,6 +7,7 @@ everything else as plain Python values.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,9 @@ def header_message(make: MessageFactory, stamp_ns: int, frame_id: str) -> Messag
     return make(types.HEADER, stamp=time_message(make, stamp_ns), frame_id=frame_id)
 
 
-def image_message(make: MessageFactory, pixels: NDArray, encoding: str, header: Message) -> Message:
+def image_message(
+    make: MessageFactory, pixels: NDArray[Any], encoding: str, header: Message
+) -> Message:
     """A `sensor_msgs/Image`.
 
     Args:

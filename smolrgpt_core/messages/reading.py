@@ -31,7 +31,7 @@ from smolrgpt_core.regions import Box, Region, RegionSet
 
 def depth_from_image(message: Message, depth_scale: float = 0.0) -> NDArray[np.float32]:
     """Depth float32 (H, W) in meters, NaN = no reading: see `depth_readings_from_image`."""
-    return depth_readings_from_image(message, depth_scale).metres
+    return depth_readings_from_image(message, depth_scale).meters
 
 
 def depth_readings_from_image(
@@ -77,7 +77,7 @@ def frame_from_messages(
     image_size = (rgb.height, rgb.width)
     frame = RGBDFrame(
         rgb=rgb_pixels(rgb),
-        depth=readings.metres,
+        depth=readings.meters,
         intrinsics=intrinsics_from_camera_info(camera_info, image_size),
         regions=regions,
         stamp_ns=time_to_ns(rgb.header.stamp),

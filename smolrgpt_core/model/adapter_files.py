@@ -65,6 +65,11 @@ def card_of(
 ) -> AdapterCard:
     """The card of a new adapter for a checkpoint.
 
+    Args:
+        checkpoint: folder or hub id.
+        settings: of the adapter.
+        whole_parts: parts of the model that are trained as a whole.
+
     Raises:
         OSError, SpatialError: as `fingerprint_of`.
     """
@@ -72,7 +77,13 @@ def card_of(
 
 
 def save_adapter(model: Model, card: AdapterCard, folder: Path) -> None:
-    """Write the trained weights and their card into a folder that exists."""
+    """Write the trained weights and their card into a folder that exists.
+
+    Args:
+        model: with the adapter attached.
+        card: of the adapter.
+        folder: existing folder.
+    """
     tensors = {
         name: weight.detach().cpu().contiguous()
         for name, weight in trained_weights(model, card.whole_parts).items()
@@ -125,7 +136,7 @@ def _fill(model: Model, card: AdapterCard, folder: Path) -> None:
         tensors = load_file(path)
     except SafetensorError as error:
         raise ValueError(
-            f"{path} cannot be read ({error}); the file is damaged or incomplete: copy it again"
+            f"{path} cannot be read ({error}); the file is damaged or incomplete, so copy it again"
         ) from error
     weights = trained_weights(model, card.whole_parts)
     problems = _problems(weights, tensors)

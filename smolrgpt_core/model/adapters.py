@@ -2,7 +2,7 @@
 
 In place, with the layers of the library peft, so that the model keeps its class and everything that
 takes a model takes one with an adapter as well. peft's own wrapper is never used: it would turn
-tokens into embeddings itself, and the pictures would be ignored.
+tokens into embeddings itself, and the images would be ignored.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ def attach_adapter(model: Model, processor: Processor, settings: AdapterSettings
         )
     if model.config.bottlenecks:
         raise ValueError(
-            "the checkpoint has bottlenecks, which cannot be told from a second adapter: train "
-            "its parts themselves, or an adapter of the checkpoint that it was trained on"
+            "the checkpoint has bottlenecks, which cannot be distinguished from a second "
+            "adapter; train its parts themselves, or an adapter of the checkpoint that it was "
+            "trained on"
         )
     layers = target_layers(model, settings)
     if settings.method == PROMPT:

@@ -120,8 +120,8 @@ class SmolRGPTConfig(PreTrainedConfig):
         depth_range: the same for depth: (0, 1) as in training, or (-1, 1) as in the released
             submission script.
         depth_resampling: "nearest" as in training, or "bilinear" as in the submission script.
-        depth_unit_m: metres per unit of 16-bit depth.
-        depth_limit_m: distance in metres that metric and 16-bit depth show as level 255; what is
+        depth_unit_m: meters per unit of 16-bit depth.
+        depth_limit_m: distance in meters that metric and 16-bit depth show as level 255; what is
             farther is shown as that.
         answer_style: how the model is asked to answer where the user does not say: "sentence", as
             the released checkpoints were trained, or "short" = the value only.
@@ -257,7 +257,11 @@ class SmolRGPTConfig(PreTrainedConfig):
         return self.mask_depth_token, self.mask_depth_token_id
 
     def check_fields(self) -> None:
-        """Raise ValueError when a value cannot work; the message names the field."""
+        """Check all values.
+
+        Raises:
+            ValueError: a value cannot work; the message names the field.
+        """
         for name in ("refiner_norm_eps", "depth_unit_m", "depth_limit_m", "initializer_range"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")

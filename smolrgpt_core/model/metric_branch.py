@@ -36,7 +36,7 @@ class QuestionRegions:
     Attributes:
         codes: (Q, M, REGION_CHANNELS).
         pairs: (Q, M, M, PAIR_CHANNELS).
-        centers: (Q, M, 3), mean point of what is seen of each, optical frame, metres.
+        centers: (Q, M, 3), mean point of what is seen of each, optical frame, meters.
         places: int64 (Q, M), the token of each region in its question; 0 for padding.
         exists: bool (Q, M), False for padding.
     """
@@ -104,9 +104,9 @@ class MetricBranch(nn.Module):
             readings = self.reader(
                 of_regions.to(weights), pairs.to(weights), regions.centers, regions.exists
             )
-            told = self.reader.tell(readings, weights)
+            embedding = self.reader.tell(readings, weights)
         losses = None if answers is None else readings.losses(answers)
-        return self.tokens_out(of_regions) + told.to(dtype), losses
+        return self.tokens_out(of_regions) + embedding.to(dtype), losses
 
 
 class RelationLayer(nn.Module):

@@ -167,6 +167,11 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         RGB and depth images go through the same encoder. With `config.point_fusion` they are
         (B, P, 2 * Dv): behind them stand those of the point maps (B, 4, H, W).
 
+        Args:
+            pixel_values: (B, 3, H, W).
+            modality: one of `config.image_modalities`.
+            point_values: (B, 4, H, W), with `config.point_fusion`.
+
         Raises:
             ValueError: for images of another size than the configuration's, or another modality;
                 for points that are missing, or that the configuration does not want.
@@ -328,7 +333,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         return embeds, None
 
     def _looks_of_nothing(self, count: int) -> torch.Tensor:
-        """RGB features (count, D) of regions without a picture: what their placeholder is."""
+        """RGB features (count, D) of regions without an image: what their placeholder is."""
         embedding = self.get_input_embeddings()
         own = torch.tensor([self.config.mask_rgb_token_id], device=self.device)
         return embedding(own).expand(count, -1)
@@ -384,7 +389,11 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         region_answers: RegionAnswers | None = None,
         **kwargs: Any,
     ) -> SmolRGPTModelOutput:
-        """Hidden states (B, T, D); arguments as in `SmolRGPTForConditionalGeneration.forward`."""
+        """Hidden states (B, T, D); arguments as in `SmolRGPTForConditionalGeneration.forward`.
+
+        Raises:
+            ValueError: not exactly one of input_ids and inputs_embeds is set.
+        """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give exactly one of input_ids and inputs_embeds")
         inputs = RegionInputs.taken_from(kwargs)

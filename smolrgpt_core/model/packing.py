@@ -44,7 +44,7 @@ class PackedImage:
     Attributes:
         conversations: each ends with the assistant's answer.
         mask_indices: for each conversation, which of `masks` each of its `<mask>` is, in order.
-        image: uint8 (H, W, 3) RGB; None for questions about regions without a picture, which the
+        image: uint8 (H, W, 3) RGB; None for questions about regions without an image, which the
             depth branch "metric" can learn from, or for text alone.
         depth: aligned to the image, as `SmolRGPTProcessor` takes it.
         masks: each mask once, in any form that the processor takes.
@@ -82,20 +82,20 @@ class PackedImage:
 def pack_batch(processor: SmolRGPTProcessor, rows: Sequence[PackedImage]) -> BatchFeature:
     """A batch to train on; every entry is an argument of the model's `forward`.
 
-    All rows have a picture, or none has.
+    Either all rows have an image, or none has.
 
     Returns:
         input_ids, labels, position_ids, segment_ids, question_ids (B, T) int64; answer_kinds and
         answer_values (B, T) int64 and float32 where any row has answers; where there are masks
-        region_indices, a list of B int64 (N_i,); pictures, masks and samples as the processor gives
+        region_indices, a list of B int64 (N_i,); images, masks and samples as the processor gives
         them.
 
     Raises:
-        SpatialError: as the processor; BAD_INPUT for rows with and without pictures in one batch.
+        SpatialError: as the processor; BAD_INPUT for rows with and without images in one batch.
     """
     with_image = [row.image is not None for row in rows]
     if not rows or any(with_image) != all(with_image):
-        raise bad_input("a batch must have rows, and all of them with a picture or all without")
+        raise bad_input("a batch must have rows, either all with an image or all without")
     tokens = [_pack(processor, row) for row in rows]
     padding = {"input_ids": processor.tokenizer.pad_token_id, "labels": IGNORED_LABEL,
                "position_ids": 0, "segment_ids": PADDING, "question_ids": 0}  # fmt: skip
@@ -163,14 +163,14 @@ def _pictures(
     ]
     named = {"region_indices": indices} if has_masks else {}
     if with_image:
-        pictures = processor.prepare_pictures(
+        prepared = processor.prepare_images(
             [row.image for row in rows],
             [row.depth for row in rows] if any(row.depth is not None for row in rows) else None,
             [row.masks for row in rows],
             [row.intrinsics for row in rows],
             len(rows),
         )
-        return {**pictures, **named}
+        return {**prepared, **named}
     if not has_masks:
         return {}
     samples = [processor.prepare_samples(row.masks, row.depth, row.intrinsics) for row in rows]

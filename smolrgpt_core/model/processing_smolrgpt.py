@@ -25,7 +25,7 @@ from smolrgpt_core.model.configuration_smolrgpt import SmolRGPTConfig
 from smolrgpt_core.model.point_map.code import WAREHOUSE
 from smolrgpt_core.model.point_map.points import depth_point_map, model_points, resized_point_map
 from smolrgpt_core.model.region_weights import region_weights
-from smolrgpt_core.model_inputs.depth_images import as_array, as_depth, in_metres, metric_view
+from smolrgpt_core.model_inputs.depth_images import as_array, as_depth, in_meters, metric_view
 from smolrgpt_core.model_inputs.prompt_tokens import add_prompt_tokens
 from smolrgpt_core.model_inputs.prompts import IGNORED_LABEL, Message, Prompts, TokenRow
 from smolrgpt_core.model_inputs.region_samples import AROUND, region_samples
@@ -84,8 +84,8 @@ class SmolRGPTProcessor(ProcessorMixin):
             tokenizer = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **hub)
         except ValueError as error:
             raise ValueError(
-                f"{pretrained_model_name_or_path} has no tokenizer that can be read "
-                f"({str(error).splitlines()[0]}); save it beside the model, with "
+                f"{pretrained_model_name_or_path} has no readable tokenizer "
+                f"({str(error).splitlines()[0]}); save it next to the model with "
                 "SmolRGPTProcessor.save_pretrained"
             ) from error
         return cls(tokenizer, config)
@@ -149,7 +149,7 @@ class SmolRGPTProcessor(ProcessorMixin):
                 stands for one mask, in order over the whole conversation.
             depth: depth images aligned to `images`, needed where there are masks: uint8 (H, W) as
                 the model was trained on, other integers in units of `config.depth_unit_m`, or
-                floats in metres; 0, NaN and infinity = no reading.
+                floats in meters; 0, NaN and infinity = no reading.
             masks: the masks of an image, see `prepare_masks`.
             intrinsics: `CameraIntrinsics` of an image, which the depth branch "metric" needs where
                 there are masks.
@@ -171,21 +171,21 @@ class SmolRGPTProcessor(ProcessorMixin):
         """
         if return_tensors != "pt":
             raise ValueError(f'return_tensors must be "pt", got {return_tensors!r}')
-        pictures: list[Any] = [images, depth, masks, intrinsics]
+        visuals: list[Any] = [images, depth, masks, intrinsics]
         if _is_one_conversation(text):
             text = [text]
-            pictures = [None if item is None else [item] for item in pictures]
-        return self._batch(text, pictures, return_labels, padding_side)
+            visuals = [None if item is None else [item] for item in visuals]
+        return self._batch(text, visuals, return_labels, padding_side)
 
     def _batch(
-        self, texts: Sequence[Any], pictures: Sequence[Any], return_labels: bool, padding_side: str
+        self, texts: Sequence[Any], visuals: Sequence[Any], return_labels: bool, padding_side: str
     ) -> BatchFeature:
-        """The batch of several conversations; pictures as `prepare_pictures` takes them."""
+        """The batch of several conversations; `visuals` are the arguments of `prepare_images`."""
         conversations = [_as_conversation(item) for item in texts]
         if not conversations:
             raise bad_question("there is no question; give one text for each image")
-        images, depth, masks, intrinsics = pictures
-        batch = self.prepare_pictures(images, depth, masks, intrinsics, len(conversations))
+        images, depth, masks, intrinsics = visuals
+        batch = self.prepare_images(images, depth, masks, intrinsics, len(conversations))
         counts = [len(item) for item in batch.get("region_masks", [()] * len(conversations))]
         rows = [
             self.tokenize(conversation, images is not None, count, return_labels)
@@ -238,14 +238,14 @@ class SmolRGPTProcessor(ProcessorMixin):
 
         Raises:
             SpatialError: BAD_INPUT when the calibration is missing or for another size, or the
-                depth is a picture without unit; NO_DEPTH when there is none.
+                depth is an image without a unit; NO_DEPTH when there is none.
         """
         masks = _as_masks(masks)
         if not len(masks):
             return torch.zeros(0, self.config.samples_per_region + AROUND, 3)
-        metres, camera = self.metric_view(depth, intrinsics)
+        meters, camera = self.metric_view(depth, intrinsics)
         count = self.config.samples_per_region
-        return torch.from_numpy(region_samples(masks, metres, camera, count))
+        return torch.from_numpy(region_samples(masks, meters, camera, count))
 
     def prepare_points(self, depth: Any, intrinsics: CameraIntrinsics | None) -> torch.Tensor:
         """The point map float32 (4, S, S) of one image for `config.point_fusion`.
@@ -262,7 +262,7 @@ class SmolRGPTProcessor(ProcessorMixin):
     def metric_view(
         self, depth: Any, intrinsics: CameraIntrinsics | None
     ) -> tuple[NDArray[np.float32], CameraIntrinsics]:
-        """Depth (H, W) in metres, NaN = no reading, and its calibration.
+        """Depth (H, W) in meters, NaN = no reading, and its calibration.
 
         Raises:
             SpatialError: as `prepare_samples`.
@@ -303,38 +303,50 @@ class SmolRGPTProcessor(ProcessorMixin):
         return Prompts(_ChatTokenizer(self.tokenizer), self.config)
 
     def _depth_levels(self, depth: NDArray) -> NDArray[np.uint8]:
-        """Gray levels (H, W) of a depth image: 8-bit as it is, others from metres."""
+        """Gray levels (H, W) of a depth image: 8-bit as it is, others from meters."""
         if depth.dtype == np.uint8:
             return depth
-        metres = in_metres(depth, self.config.depth_unit_m)
-        valid = np.isfinite(metres)
+        meters = in_meters(depth, self.config.depth_unit_m)
+        valid = np.isfinite(meters)
         if not valid.any():
             raise SpatialError(
                 Status.NO_VALID_DEPTH,
                 "the depth image has no reading at all (only zero, NaN or infinity); check the "
                 "depth camera",
             )
-        shares = np.where(valid, metres, 0) / self.config.depth_limit_m
-        return np.rint(np.minimum(shares, 1) * 255).astype(np.uint8)
+        fractions = np.where(valid, meters, 0) / self.config.depth_limit_m
+        return np.rint(np.minimum(fractions, 1) * 255).astype(np.uint8)
 
-    def prepare_pictures(
+    def prepare_images(
         self, images: Any, depth: Any, masks: Any, intrinsics: Any, batch_size: int
     ) -> dict[str, Any]:
-        """Pixels and masks of a batch, as `__call__` takes and returns them; nothing for text."""
+        """Pixels and masks of a batch, as `__call__` takes and returns them; nothing for text.
+
+        Args:
+            images: of the batch; None: only text.
+            depth: one depth image for each image.
+            masks: masks (M, H, W) for each image.
+            intrinsics: calibration of each image.
+            batch_size: number of texts.
+
+        Raises:
+            SpatialError: NO_RGB for depth or masks without images, NO_DEPTH for masks without
+                depth; BAD_INPUT for any other input that does not fit.
+        """
         if images is None:
             if depth is not None or masks is not None:
                 raise SpatialError(Status.NO_RGB, "depth or masks came without images; give both")
             return {}
-        pictures = [_as_rgb(image) for image in _of_length("images", images, batch_size)]
+        colors = [_as_rgb(image) for image in _of_length("images", images, batch_size)]
         nothing = [None] * batch_size
         mask_lists = _of_length("masks", nothing if masks is None else masks, batch_size)
         depths = _of_length("depth", nothing if depth is None else depth, batch_size)
         cameras = _of_length("intrinsics", intrinsics or nothing, batch_size)
-        sizes = [(picture.shape[0], picture.shape[1]) for picture in pictures]
+        sizes = [(rgb.shape[0], rgb.shape[1]) for rgb in colors]
         for item, size in zip(depths, sizes, strict=True):
             _check_aligned(item, size)
         batch: dict[str, Any] = {
-            "pixel_values": torch.stack([self.prepare_image(picture) for picture in pictures]),
+            "pixel_values": torch.stack([self.prepare_image(rgb) for rgb in colors]),
             "region_masks": self.prepare_masks(mask_lists, sizes),
         }
         if depth is None and any(len(item) for item in batch["region_masks"]):
@@ -396,7 +408,13 @@ class SmolRGPTProcessor(ProcessorMixin):
 
 
 def stack_rows(rows: Sequence[Sequence[float]], filler: float, side: str = "right") -> torch.Tensor:
-    """(B, T) of rows of different lengths, filled up on one side; int64 for whole numbers."""
+    """(B, T) of rows of different lengths, filled up on one side; int64 for whole numbers.
+
+    Args:
+        rows: B rows of numbers.
+        filler: value that fills short rows.
+        side: "right" or "left", where they are filled.
+    """
     length = max(len(row) for row in rows)
     fillers = [[filler] * (length - len(row)) for row in rows]
     pairs = zip(fillers, rows, strict=True)

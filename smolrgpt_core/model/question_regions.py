@@ -56,8 +56,8 @@ def asked_regions(
     is_named = is_region.flatten()[place]
     if int(is_named.sum()) != int(is_region.sum()):
         raise ValueError(
-            "every region must stand in a question, question_ids is 0 at some; prepare text and "
-            "masks together with SmolRGPTProcessor"
+            "every region must belong to a question, but question_ids is 0 for some; prepare "
+            "text and masks together with SmolRGPTProcessor"
         )
     asks = torch.zeros(int(number[-1]) + 1, dtype=torch.bool, device=ids.device)
     asks[number[is_named]] = True
@@ -100,7 +100,7 @@ def _regions(
     starts = (sizes.cumsum(0) - sizes)[mentions.row]
     region, exists = _padded(starts + index, mentions.question, slot)
     places, _ = _padded(mentions.place, mentions.question, slot)
-    # Half precision would round metres to centimetres.
+    # Half precision would round meters to centimeters.
     with torch.autocast(device.type, enabled=False):
         measured = RegionGeometry.measure(torch.cat([item.to(device) for item in region_samples]))
         first, second = region[:, :, None], region[:, None]

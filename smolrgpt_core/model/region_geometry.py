@@ -5,7 +5,7 @@ background at an edge of the mask) are left out first. Point codes follow HiSpat
 (arXiv 2603.25411): sine and cosine of each coordinate and whether there is a reading, 193 channels.
 
 R regions, K samples of each under its mask, A of its surroundings; optical frame (x right, y down,
-z forward), metres.
+z forward), meters.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SHORTEST_M, LONGEST_M = 0.25, 64.0
 _OFFSET_CHANNELS = 32
 _DISTANCE_CHANNELS = 32
 _AROUND_STEPS_M = (0.3, 2.0)
-"""Depths before and behind a region are told apart up to about this."""
+"""Depths in front of and behind a region are distinguished up to about this."""
 REGION_CHANNELS = POINT_CHANNELS + _DISTANCE_CHANNELS + 35 + (len(_AROUND_STEPS_M) + 1) * AROUND
 PAIR_CHANNELS = _DISTANCE_CHANNELS + 3 * _OFFSET_CHANNELS + 20
 
@@ -89,8 +89,8 @@ class RegionGeometry:
         centers: (R, 3), mean of the points that count; 0 for a region without any.
         axes: (R, 3, 3), columns: directions of least to greatest spread.
         spread: (R, 3), standard deviation along each of `axes`.
-        valid: (R,), share of the samples with a reading.
-        around: (R, A), depths of the surroundings, metres behind the region's center; NaN = no
+        valid: (R,), fraction of the samples with a reading.
+        around: (R, A), depths of the surroundings, meters behind the region's center; NaN = no
             reading.
     """
 
@@ -114,7 +114,13 @@ class RegionGeometry:
     def along_axes(
         cls, seen: SeenRegions, variances: torch.Tensor, axes: torch.Tensor
     ) -> RegionGeometry:
-        """With the eigenvalues (R, 3), ascending, and eigenvectors (R, 3, 3) of the covariances."""
+        """With the eigenvalues (R, 3), ascending, and eigenvectors (R, 3, 3) of the covariances.
+
+        Args:
+            seen: the regions.
+            variances: eigenvalues (R, 3) of their covariances, ascending, square meters.
+            axes: eigenvectors (R, 3, 3), as columns.
+        """
         return cls(
             seen.rays, seen.points, seen.counts, seen.centers, axes, variances.clamp_min(0).sqrt(),
             seen.valid, seen.around,
@@ -181,10 +187,10 @@ class RegionGeometry:
         return torch.cat(parts, dim=-1)
 
     def _pooled_point_codes(self) -> torch.Tensor:
-        """(R, POINT_CHANNELS): mean code of the points, and the share that counts."""
+        """(R, POINT_CHANNELS): mean code of the points, and the fraction that counts."""
         codes = sinusoidal_code(self.points, AXIS_CHANNELS, SHORTEST_M, LONGEST_M).flatten(2)
-        share = self.counts.float().mean(dim=-1, keepdim=True)
-        return torch.cat([self._mean(codes), share], dim=-1)
+        fraction = self.counts.float().mean(dim=-1, keepdim=True)
+        return torch.cat([self._mean(codes), fraction], dim=-1)
 
     def _mean(self, values: torch.Tensor) -> torch.Tensor:
         """(R, C) of values (R, K, C): mean over the samples that count."""

@@ -17,7 +17,7 @@ class RegionInputs:
 
     Attributes:
         pixel_values: (B, 3, H, W) in `config.rgb_range`; None for text without image, or, with the
-            metric depth branch, for regions without a picture.
+            metric depth branch, for regions without an image.
         depth_values: (B, 3, H, W) in `config.depth_range`; the depth branch "image" needs them
             where there are regions.
         point_values: (B, 4, H, W), meters of each pixel and whether there is a reading, where

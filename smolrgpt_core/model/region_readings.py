@@ -2,7 +2,7 @@
 
 Each region says for itself whether it is the choice, whether it counts, on which side it is, and
 how far the center of its object lies from the middle of what the camera sees of it; each pair of
-regions, whether its distance is the one asked for. The language model is told these readings beside
+regions, whether its distance is the one asked for. The language model gets these readings beside
 the states of the regions, and decides what they mean for the question. In training they also have a
 loss of their own: the one token of an answer says little about where it should have come from.
 
@@ -30,7 +30,7 @@ _SHORTEST_M = 0.1
 _OFFSET_STEP_M = 0.3
 """From the middle of what is seen to the center of an object, for an output of 1."""
 _DISTANCE_SCALE = 0.1
-"""Error of a distance, as a share of it, that a pair of regions explains well."""
+"""Relative error of a distance that a pair of regions explains well."""
 _LEAST_CHANCE = 1e-3
 """Of a distance that no pair explains, such as one of a badly seen object."""
 _LEAST_OFFSET_M = 1e-6
@@ -40,7 +40,7 @@ _COUNT_BEND = 0.3
 _PAIR_WIDTH = 32
 _ORDER_CHANNELS = 32
 _PLACES = (1000, 100, 10, 1)
-"""Of the digits of a distance that are told, in hundredths of a metre."""
+"""Number of digits of an encoded distance, in hundredths of a meter."""
 _TOLD_CHANNELS = _ORDER_CHANNELS + 10 * len(_PLACES) + 10 + 3
 _TOLD_OF_REGION = 4
 
@@ -51,7 +51,7 @@ class RegionAnswers:
 
     Attributes:
         kinds: int64, a value of `Category` or NO_ANSWER.
-        values: float32: metres, number of objects, which of the question's regions, or 1 for right
+        values: float32: meters, number of objects, which of the question's regions, or 1 for right
             and 0 for left.
     """
 
@@ -78,28 +78,28 @@ class RegionReadings:
         choice: (Q, M), logarithm of the probability that a region is the choice.
         counted: (Q, M), probability that a region counts; 0 for padding.
         sides: (Q, M), above 0 for right; 0 for padding.
-        shares: (Q, M, M), probability that the distance asked for is that of a pair; that of a
-            region and itself stands for the region and the camera. Sum 1.
-        metres: (Q, M, M), distance of each pair.
+        probabilities: (Q, M, M), probability that the distance asked for is that of a pair; that of
+            a region and itself stands for the region and the camera. Sum 1.
+        meters: (Q, M, M), distance of each pair.
     """
 
     choice: torch.Tensor
     counted: torch.Tensor
     sides: torch.Tensor
-    shares: torch.Tensor
-    metres: torch.Tensor
+    probabilities: torch.Tensor
+    meters: torch.Tensor
 
     @property
     def distance(self) -> torch.Tensor:
-        """(Q,), that of the pair most likely asked for, metres."""
-        either_way = (self.shares + self.shares.transpose(1, 2)).flatten(1)
+        """(Q,), that of the pair most likely asked for, meters."""
+        either_way = (self.probabilities + self.probabilities.transpose(1, 2)).flatten(1)
         pair = either_way.argmax(dim=1, keepdim=True)
-        return self.metres.flatten(1).gather(1, pair)[:, 0]
+        return self.meters.flatten(1).gather(1, pair)[:, 0]
 
     @property
     def related(self) -> torch.Tensor:
-        """(Q, M), share of a region in the distance asked for."""
-        return self.shares.sum(dim=1) + self.shares.sum(dim=2)
+        """(Q, M), probability that a region is an end of the distance asked for."""
+        return self.probabilities.sum(dim=1) + self.probabilities.sum(dim=2)
 
     def losses(self, answers: RegionAnswers) -> torch.Tensor:
         """Losses (Q,), 0 where there is no answer."""
@@ -123,9 +123,9 @@ class RegionReadings:
 
     def _distance_losses(self, values: torch.Tensor) -> torch.Tensor:
         """Of a mixture over the pairs: the pair whose distance fits is the one that was meant."""
-        found, right = (part.clamp_min(_SHORTEST_M).log() for part in (self.metres, values))
+        found, right = (part.clamp_min(_SHORTEST_M).log() for part in (self.meters, values))
         errors = (found - right[:, None, None]).abs()
-        chance = (self.shares * (-errors / _DISTANCE_SCALE).exp()).sum(dim=(1, 2))
+        chance = (self.probabilities * (-errors / _DISTANCE_SCALE).exp()).sum(dim=(1, 2))
         return -((1 - _LEAST_CHANCE) * chance + _LEAST_CHANCE).log()
 
 
@@ -159,18 +159,18 @@ class RegionReader(nn.Module):
         Args:
             states: (Q, M, W).
             pairs: (Q, M, M, W), codes of the pairs.
-            centers: (Q, M, 3), middles of what is seen, optical frame, metres.
+            centers: (Q, M, 3), middles of what is seen, optical frame, meters.
             exists: bool (Q, M), False for padding.
         """
         chosen, counted, sides, *offset = self.region_head(states).float().unbind(dim=-1)
         objects = centers + _along_ray(_OFFSET_STEP_M * torch.stack(offset, dim=-1), centers)
-        shares, is_apart = self._pairs(states, pairs, exists)
+        probabilities, is_apart = self._pairs(states, pairs, exists)
         return RegionReadings(
             choice=chosen.masked_fill(~exists, _LOWEST).log_softmax(dim=1),
             counted=counted.sigmoid() * exists,
             sides=sides * exists,
-            shares=shares,
-            metres=_distances(objects) * is_apart,
+            probabilities=probabilities,
+            meters=_distances(objects) * is_apart,
         )
 
     def _pairs(
@@ -181,10 +181,10 @@ class RegionReader(nn.Module):
         asked = self.pair_query(states) @ self.pair_key(states).transpose(1, 2)
         score = score + asked.float() / math.sqrt(_PAIR_WIDTH)
         is_pair = exists[:, :, None] & exists[:, None]
-        shares = score.masked_fill(~is_pair, _LOWEST).flatten(1).softmax(dim=1)
+        probabilities = score.masked_fill(~is_pair, _LOWEST).flatten(1).softmax(dim=1)
         # Most pairs are apart; 0 m is for what stands in a zone.
         apart = apart + self.first_head(states).float() + self.second_head(states).float().mT + 3
-        return shares.view_as(score) * is_pair, apart.sigmoid()
+        return probabilities.view_as(score) * is_pair, apart.sigmoid()
 
     def tell(self, readings: RegionReadings, dtype: torch.dtype) -> torch.Tensor:
         """Tokens (Q, M, D) that say the readings, to be added to those of the regions.
@@ -198,15 +198,15 @@ class RegionReader(nn.Module):
         number = readings.counted.sum(dim=1)
         of_question = [
             chance @ sinusoidal_code(order, _ORDER_CHANNELS, 2.0, 512.0),
-            _digits_of_metres(readings.distance),
+            _digits_of_meters(readings.distance),
             _near_digits(number),
             readings.distance.clamp_min(_SHORTEST_M).log()[:, None],
             number[:, None] / 3,
             readings.sides.sum(dim=1).tanh()[:, None],
         ]
         of_regions = [chance, readings.related, readings.counted, readings.sides.tanh()]
-        told = self.question_embedding(torch.cat(of_question, dim=-1).to(dtype))
-        return told[:, None] + self.region_embedding(torch.stack(of_regions, dim=-1).to(dtype))
+        embedding = self.question_embedding(torch.cat(of_question, dim=-1).to(dtype))
+        return embedding[:, None] + self.region_embedding(torch.stack(of_regions, dim=-1).to(dtype))
 
 
 def _along_ray(offsets: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
@@ -226,11 +226,11 @@ def _distances(points: torch.Tensor) -> torch.Tensor:
     return (apart + is_same * points[:, :, None] + _LEAST_OFFSET_M).norm(dim=-1)
 
 
-def _digits_of_metres(metres: torch.Tensor) -> torch.Tensor:
+def _digits_of_meters(meters: torch.Tensor) -> torch.Tensor:
     """(Q, 10 * places): which digit a distance (Q,) has at each of `_PLACES`."""
-    hundredths = (metres.detach() * 100).round().long()
+    hundredths = (meters.detach() * 100).round().long()
     digits = torch.stack([hundredths // place % 10 for place in _PLACES], dim=-1)
-    return functional.one_hot(digits, 10).flatten(1).to(metres.dtype)
+    return functional.one_hot(digits, 10).flatten(1).to(meters.dtype)
 
 
 def _near_digits(values: torch.Tensor) -> torch.Tensor:

@@ -54,8 +54,8 @@ def _check_arguments(checkpoint: Any, kwargs: Mapping[str, Any]) -> None:
     check_that_it_exists(checkpoint)
     if kwargs.get("ignore_mismatched_sizes") or kwargs.get("use_safetensors") is False:
         raise ValueError(
-            "ignore_mismatched_sizes=True and use_safetensors=False would load a part of a "
-            "checkpoint, or run code that it brings; leave them out"
+            "ignore_mismatched_sizes=True would load only part of a checkpoint, and "
+            "use_safetensors=False could run code in it; omit them"
         )
 
 

@@ -39,10 +39,10 @@ def metric_view(
             "the metric depth branch needs depth in meters or 16 bit, got an 8 bit "
             "visualization, which has no unit"
         )
-    return in_metres(levels, unit_m), intrinsics
+    return in_meters(levels, unit_m), intrinsics
 
 
-def in_metres(depth: NDArray, unit_m: float) -> NDArray[np.float32]:
+def in_meters(depth: NDArray, unit_m: float) -> NDArray[np.float32]:
     """Meters (H, W) of floats or of whole numbers, NaN = no reading; the unit is checked."""
     unit = 1.0 if np.issubdtype(depth.dtype, np.floating) else unit_m
     return clean_depth(depth, unit)

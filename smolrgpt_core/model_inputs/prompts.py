@@ -218,8 +218,8 @@ class Prompts:
             found = sorted(token for token in self._tokenizer.special_tokens() if token in text)
             if found:
                 raise bad_question(
-                    f"the {role}'s message holds {', '.join(found)}, which steers the model; leave "
-                    f"it out, and write {MASK} for a region"
+                    f"the {role}'s message contains {', '.join(found)}, which is a control token "
+                    f"of the model; remove it, and write {MASK} for a region"
                 )
             if role == "assistant" and MASK in text and self._config.depth_branch == "metric":
                 raise bad_question(

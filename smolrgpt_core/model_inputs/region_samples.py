@@ -66,7 +66,7 @@ def region_samples(
         number = form.pixel_count(place)
         if not number:
             raise SpatialError(
-                Status.BAD_INPUT, f"{image.describe(mask)} has no pixel; leave the region out"
+                Status.BAD_INPUT, f"{image.describe(mask)} has no pixel; omit the region"
             )
         rows, columns = form.pixels_at(place, _spread(number, count)).T
         pixels = np.concatenate([np.stack([rows, columns], axis=1), _around(rows, columns)])

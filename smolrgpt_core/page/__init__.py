@@ -1,5 +1,5 @@
 """A local web page to try questions on frames and to see how they are answered.
 
-Only `app` and the modules of what is seen import NiceGUI, the extra `page`; what they show is
-computed by the others.
+Only `app` and the modules of visible elements import NiceGUI (the extra `page`); the others compute
+what is shown.
 """

@@ -1,7 +1,8 @@
 """Who may use the page, and which files it reads.
 
-The page is for this machine alone unless it is bound to another address; then everybody needs the
-random token that the command prints. Requests that other web sites make a browser send are refused
+The page is only for this machine unless it is bound to another address; then every visitor needs
+the random token that the command prints. Requests that other web sites make a browser send are
+refused
 in either case: they come with a foreign `Origin`, or by a foreign name of this machine.
 """
 
@@ -43,7 +44,7 @@ def is_loopback(host: str) -> bool:
 
 
 def new_token() -> str:
-    """A token that nobody guesses, for use in an address."""
+    """A token that cannot be guessed, for use in an address."""
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
@@ -55,7 +56,7 @@ def under_roots(path: Path, roots: Sequence[Path]) -> Path:
         roots: folders whose content may be read.
 
     Raises:
-        SpatialError: BAD_INPUT when it does not, also by a link.
+        SpatialError: BAD_INPUT when it does not, even through a link.
     """
     real = path.resolve()
     if not any(real.is_relative_to(root.resolve()) for root in roots):
@@ -65,14 +66,14 @@ def under_roots(path: Path, roots: Sequence[Path]) -> Path:
 
 
 class TooLargeError(Exception):
-    """A request has more bytes than are read."""
+    """A request is larger than allowed."""
 
 
 class AccessControl:
-    """Lets through what may use the page; an ASGI application around another one.
+    """Admits only authorized requests; an ASGI application that wraps another one.
 
     Args:
-        application: what is protected.
+        application: the protected one.
         token: that every request needs, as a cookie; empty for a page on loopback.
         max_bytes: of a request.
     """

@@ -1,4 +1,4 @@
-"""The card with an answer: what was understood, how it was found, and how sure it is."""
+"""The card with an answer: what was understood, how it was found, and its confidence."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CardActions:
     Attributes:
         ask: asks another question instead.
         export: gives the question with its frame as a file.
-        correct: stores what would have been right; None: corrections are not stored.
+        correct: stores a corrected answer; None: corrections are not stored.
     """
 
     ask: Callable[[AskedQuestion], Awaitable[None]]
@@ -33,7 +33,7 @@ class CardActions:
 
 
 def show_answer(exchange: Exchange, actions: CardActions) -> None:
-    """Add the elements of an answer, or of a refusal with what to ask instead."""
+    """Add the elements of an answer, or of a refusal with alternative questions."""
     answer = exchange.answer
     ui.label(exchange.question).classes("question")
     if answer.ok:
@@ -76,7 +76,7 @@ def _facts(facts: Mapping[str, str]) -> None:
 
 
 def facts_of(answer: SpatialAnswer) -> dict[str, str]:
-    """What is known of an answer beside its sentence, by name; empty values are left out."""
+    """The facts about an answer besides its sentence, by name; empty values are omitted."""
     unit = answer.unit
     facts = {
         "Understood": answer.understood,

@@ -50,7 +50,7 @@ class Address:
 
     @property
     def url(self) -> str:
-        """What to open in a browser."""
+        """The URL to open in a browser."""
         name = {"0.0.0.0": "localhost", "::": "localhost"}.get(self.host, self.host)
         name = f"[{name}]" if ":" in name else name
         path = f"/?{TOKEN_FIELD}={self.token}" if self.token else "/"
@@ -58,7 +58,7 @@ class Address:
 
 
 def address_of(host: str, port: int) -> Address:
-    """An address to serve at, with a new token where other machines reach it."""
+    """The address to serve at, with a new token if other machines can reach it."""
     return Address(host, port, "" if is_loopback(host) else new_token())
 
 
@@ -69,7 +69,7 @@ def serve(shared: Shared, address: Address, is_opened: bool, on_start: Callable[
         shared: what visitors see and ask.
         address: where it is served.
         is_opened: open it in a browser of this machine.
-        on_start: called when it can be opened.
+        on_start: called when the page is ready.
     """
     _add_page(shared)
     app.add_middleware(AccessControl, token=address.token)
@@ -126,7 +126,7 @@ def _add_page(shared: Shared) -> None:
 
 
 class PageServer:
-    """Serves the page on a thread, for a program that has other things to do.
+    """Serves the page on a separate thread.
 
     Args:
         shared: what visitors see and ask.
@@ -146,10 +146,10 @@ class PageServer:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Serve from now on.
+        """Start serving.
 
         Raises:
-            OSError: the port is taken, or the address is not of this machine.
+            OSError: the port is in use, or the address is not one of this machine.
         """
         self._socket = _bound(self.address)
         self._thread = threading.Thread(
@@ -159,7 +159,7 @@ class PageServer:
         _settle()
 
     def stop(self) -> None:
-        """End all connections and the thread."""
+        """Close all connections and end the thread."""
         self._server.should_exit = self._server.force_exit = True
         if self._thread:
             self._thread.join(STOP_S)

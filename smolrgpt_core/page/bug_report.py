@@ -1,4 +1,4 @@
-"""A question with its frame as a file that `smolrgpt replay` takes: a recording in a zip."""
+"""Exports a question with its frame as a file for `smolrgpt replay`: a zipped recording."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ TYPES = {"rgb": IMAGE, "depth": IMAGE, "camera_info": CAMERA_INFO, "regions": RE
 def question_zip(exchange: Exchange) -> bytes:
     """A zip with a recording of one question, its answer and its frame.
 
-    Depth is stored as it is, color without loss. A frame without a stamp gets the time of now, by
-    which its messages are found again.
+    Depth and color are stored without loss. A frame without a stamp gets the current time, so that
+    its messages can be matched.
 
     Args:
         exchange: question and answer.

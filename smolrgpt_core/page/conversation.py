@@ -1,7 +1,7 @@
-"""What one visitor of the page sees and has asked; independent of the browser.
+"""What one visitor of the page sees and has asked. Does not depend on the browser.
 
-A region that is clicked while a question is being written becomes a `<mask>` of it. The text and
-the regions of its placeholders stay together however either is changed.
+A region that is clicked while a question is being written becomes a `<mask>` in it. The text and
+the regions of its placeholders stay in sync.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Exchange:
     Attributes:
         number: of the question among those of this visitor, from 1.
         asked: the question.
-        answer: or the refusal.
-        frame: that it is about.
-        remedies: what to ask instead of a question that was refused.
+        answer: the answer or the refusal.
+        frame: the frame it is about.
+        remedies: questions to ask instead of one that was refused.
     """
 
     number: int
@@ -53,17 +53,17 @@ class Desk(Protocol):
     """Answers questions of many visitors. Implementations are thread-safe."""
 
     def answer(self, frame: RGBDFrame, asked: AskedQuestion) -> tuple[RGBDFrame, SpatialAnswer]:
-        """The answer or a refusal, and the frame that it is about.
+        """The answer or a refusal, and the frame it is about.
 
         Args:
-            frame: that the visitor sees.
+            frame: the one that the visitor sees.
             asked: the question.
         """
         ...
 
 
 class AnswerDesk:
-    """An answerer that is asked one question at a time, about the frame that is seen.
+    """Asks an answerer one question at a time, about the frame that is shown.
 
     Args:
         answerer: answers.
@@ -74,7 +74,7 @@ class AnswerDesk:
         self._lock = Lock()
 
     def answer(self, frame: RGBDFrame, asked: AskedQuestion) -> tuple[RGBDFrame, SpatialAnswer]:
-        """The answer with its time of computation, or a refusal; waits for questions before it."""
+        """The answer with its latency, or a refusal; waits for earlier questions."""
         with self._lock:
             return frame, timed_answer(frame, asked, self._answerer)
 
@@ -105,24 +105,24 @@ class Conversation:
         self._suggestions: list[AskedQuestion] = []
 
     def show(self, frame: RGBDFrame) -> None:
-        """Go to another frame; ids of another frame mean nothing there."""
+        """Go to another frame, which clears the selection: its ids are different."""
         self.frame = frame
         self.clear()
 
     def follow(self, frame: RGBDFrame) -> None:
-        """Go to a later frame of the same camera, in which an object has the id that it had."""
+        """Go to a later frame of the same camera, in which objects keep their ids."""
         self.frame = frame
         for id in [id for id in self.selected if id not in frame.regions]:
             self._deselect(id)
 
     def clear(self) -> None:
-        """Begin a new question."""
+        """Start a new question."""
         self.text, self.selected, self._mask_ids, self._is_asked = "", [], [], False
 
     def toggle(self, id: int) -> None:
-        """Select a region or no longer; in a question, its placeholder comes or goes with it.
+        """Select or deselect a region, and add or remove its placeholder in the question.
 
-        After a question was asked, a new one begins.
+        After a question has been asked, this starts a new one.
         """
         if self.frame is None or id not in self.frame.regions:
             return
@@ -145,7 +145,7 @@ class Conversation:
             del self._mask_ids[place]
 
     def edit(self, text: str) -> None:
-        """Take over what was typed; a region whose placeholder is gone is not selected anymore."""
+        """Update the text; a region whose placeholder was removed is deselected."""
         remaining = _remaining_masks(self.text, text)
         gone = [id for place, id in enumerate(self._mask_ids) if place not in remaining]
         self._mask_ids = [id for place, id in enumerate(self._mask_ids) if place in remaining]
@@ -153,7 +153,7 @@ class Conversation:
         self.text, self._is_asked = text, False
 
     def write(self, asked: AskedQuestion) -> None:
-        """Take over a question as a whole, to ask it; what is selected next begins a new one."""
+        """Replace the whole question, in order to ask it; the next selection starts a new one."""
         if asked not in self.suggested:
             # A question about something else: what is selected has nothing to do with it.
             self.selected = [id for id in self.selected if id in asked.region_ids]
@@ -164,12 +164,12 @@ class Conversation:
 
     @property
     def asked(self) -> AskedQuestion:
-        """The question as it is written now."""
+        """The question as it is now."""
         return AskedQuestion(self.text.strip(), None, tuple(self._mask_ids))
 
     @property
     def offered(self) -> list[AskedQuestion]:
-        """What can be asked about what is selected and has the words that were typed."""
+        """Suggested questions about the selection that contain the words typed so far."""
         offered = self.suggested
         typed = "" if self._is_asked else self.text.replace(MASK, " ")
         return [item for item in completions(offered, typed) if item.text != self.text.strip()]
@@ -190,9 +190,9 @@ class Conversation:
 
     @property
     def suggested(self) -> list[AskedQuestion]:
-        """What can be asked about what is selected, whatever was typed.
+        """Suggested questions about the selection, whatever was typed.
 
-        Kept, as each question is read to check it.
+        Cached, since each question is parsed to check it.
         """
         if self.frame is None:
             return []

@@ -33,12 +33,12 @@ UNSTORABLE = (
 
 @dataclass(frozen=True)
 class Stored:
-    """A training example that was stored.
+    """A stored training example.
 
     Attributes:
         id: of its record.
         path: of the file of records.
-        answer: as it stands there, a sentence.
+        answer: the stored sentence.
     """
 
     id: str
@@ -59,15 +59,15 @@ class Corrections:
         self._lock = Lock()
 
     def store(self, exchange: Exchange, right: str) -> Stored:
-        """Store what would have been right.
+        """Store a corrected answer.
 
         Args:
-            exchange: question and wrong answer.
-            right: as `expected` says.
+            exchange: the question and the wrong answer.
+            right: the correct answer, in the form that `expected` describes.
 
         Raises:
-            SpatialError: BAD_INPUT when this is no answer to the question, or the question does not
-                fit into a data set.
+            SpatialError: BAD_INPUT when this does not answer the question, or the question cannot
+                be stored in a data set.
             OSError: it cannot be written.
         """
         with self._lock:
@@ -105,10 +105,10 @@ class Corrections:
 
 
 def expected(exchange: Exchange) -> str:
-    """What a correction of an answer must be, in words.
+    """The form that a correction must have, in words.
 
     Raises:
-        SpatialError: BAD_INPUT when the question does not fit into a data set.
+        SpatialError: BAD_INPUT when the question cannot be stored in a data set.
     """
     from smolrgpt_core.recordings.review import EXPECTED
 

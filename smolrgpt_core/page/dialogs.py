@@ -30,15 +30,15 @@ Show = Callable[[FrameSource], Awaitable[None]]
 
 
 def show_error(error: Exception) -> None:
-    """Tell the visitor what went wrong, until it is closed."""
+    """Show an error until the visitor closes it."""
     ui.notify(str(error), type="negative", multi_line=True, timeout=0, close_button="Close")
 
 
 class OpenDialog:
-    """Opens a simulated hall, a recording or files that are sent.
+    """Opens a simulated hall, a recording or uploaded files.
 
     Args:
-        library: of what may be opened.
+        library: what may be opened.
         show: shows what was opened.
     """
 
@@ -156,7 +156,7 @@ def _short(path: Path, roots: tuple[Path, ...]) -> str:
 
 
 class CorrectionDialog:
-    """Asks what would have been right, and stores it.
+    """Asks for the correct answer and stores it.
 
     Args:
         corrections: stores it.
@@ -176,7 +176,7 @@ class CorrectionDialog:
                 link("Cancel", self._dialog.close)
 
     def open(self, exchange: Exchange) -> None:
-        """Ask about an answer, or tell why a correction cannot be stored."""
+        """Ask for a correction, or show why it cannot be stored."""
         try:
             wanted = expected(exchange)
         except SpatialError as error:

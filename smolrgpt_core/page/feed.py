@@ -1,4 +1,4 @@
-"""Answers that a running query node gave to others, for those who watch it."""
+"""Answers of a running query node to its other clients."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ LATEST = 30
 
 @dataclass(frozen=True, eq=False)
 class HeardAnswer:
-    """A question of anybody with the node's answer, or its refusal."""
+    """A question from any client, with the node's answer or refusal."""
 
     question: str
     answer: SpatialAnswer
 
 
 class Feed:
-    """The latest answers of a node. Thread-safe.
+    """The latest answers of a node; thread-safe.
 
     Attributes:
         total: number of answers so far.
@@ -33,7 +33,7 @@ class Feed:
         self._lock = Lock()
 
     def add(self, question: str, answer: SpatialAnswer) -> None:
-        """Note an answer.
+        """Add an answer.
 
         Args:
             question: as asked; may be empty where ids say it all.
@@ -44,6 +44,6 @@ class Feed:
             self._answers.append(HeardAnswer(question, answer))
 
     def latest(self) -> list[HeardAnswer]:
-        """The latest first."""
+        """The answers, latest first."""
         with self._lock:
             return list(reversed(self._answers))

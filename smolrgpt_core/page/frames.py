@@ -1,7 +1,7 @@
 """Where the frames of the page come from: a simulated hall, files, a recording.
 
-A source is asked for a frame by its number and may take time for it. A live camera is a source of
-one frame that changes.
+A source returns a frame by its number, which may take time. A live camera is a source of one frame
+that changes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class FrameSource(Protocol):
 
     @property
     def name(self) -> str:
-        """What a person sees of it."""
+        """The name that visitors see."""
         ...
 
     @property
@@ -40,7 +40,7 @@ class FrameSource(Protocol):
 
     @property
     def is_live(self) -> bool:
-        """Whether the frame changes from time to time."""
+        """Whether the frame changes over time."""
         ...
 
     def frame(self, index: int) -> RGBDFrame:
@@ -54,11 +54,11 @@ class FrameSource(Protocol):
 
 
 class OneFrame:
-    """A frame that is there already.
+    """A frame that is already in memory.
 
     Args:
         name: of the source.
-        frame: all that there is.
+        frame: the only one.
     """
 
     count = 1
@@ -157,11 +157,11 @@ class RecordedFrames:
 
 
 class CachedFrames:
-    """The latest frames of a source, each the same object for everybody who asks for it.
+    """Caches the latest frames of a source; all callers get the same object.
 
     Args:
-        source: asked for what is not kept.
-        size: number of frames that are kept.
+        source: asked for frames that are not cached.
+        size: number of cached frames.
     """
 
     is_live = False

@@ -1,4 +1,4 @@
-"""What running nodes report about themselves, in plain words for those who watch them."""
+"""What running nodes report about themselves, in plain words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SILENT_S = 5.0
 
 
 class Level(IntEnum):
-    """How good the state of something is, the worst last."""
+    """The state of something, worst last."""
 
     OK = 0
     WARNING = 1
@@ -30,7 +30,7 @@ class Report:
     Attributes:
         part: such as "rgb" or "answers"; empty: the node as a whole.
         level: as reported.
-        message: as reported; "ok" says nothing.
+        message: as reported; "ok" carries no information.
         values: as reported, by name.
     """
 
@@ -53,8 +53,8 @@ class NodeHealth:
 
     Attributes:
         node: its full name.
-        level: of the node as a whole; SILENT: it has stopped to report.
-        age_s: of the reports, seconds.
+        level: of the node as a whole; SILENT: it has stopped reporting.
+        age_s: age of the reports in seconds.
         summary: the state of the node in words.
         parts: of the node.
     """
@@ -67,7 +67,7 @@ class NodeHealth:
 
 
 class HealthBoard:
-    """The latest reports of all nodes that are watched. Thread-safe.
+    """The latest reports of all monitored nodes; thread-safe.
 
     Args:
         now_s: a clock in seconds that never goes back.
@@ -79,7 +79,7 @@ class HealthBoard:
         self._reports: dict[str, tuple[float, tuple[Report, ...]]] = {}
 
     def put(self, node: str, reports: Sequence[Report]) -> None:
-        """Take over what a node reports now.
+        """Store the current reports of a node.
 
         Args:
             node: its full name.
@@ -89,12 +89,12 @@ class HealthBoard:
             self._reports[node] = (self._now_s(), tuple(reports))
 
     def clear(self) -> None:
-        """Watch no more: what was reported is no longer true."""
+        """Forget all reports, which no longer hold."""
         with self._lock:
             self._reports.clear()
 
     def nodes(self) -> list[NodeHealth]:
-        """All nodes that have ever reported, by name."""
+        """All nodes that have reported, by name."""
         with self._lock:
             known = sorted(self._reports.items())
         now_s = self._now_s()

@@ -1,4 +1,4 @@
-"""The state of the nodes that are watched."""
+"""The state of the monitored nodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEVELS = {
 
 
 class HealthCard:
-    """A card with the nodes; made where elements are added now, hidden until one reports.
+    """A card with the nodes, in the current container; hidden until a node reports.
 
     Args:
         board: of the nodes.
@@ -35,7 +35,7 @@ class HealthCard:
         self._rows: dict[str, _NodeRow] = {}
 
     def update(self) -> None:
-        """Show what has changed."""
+        """Show the changes."""
         nodes = self._board.nodes()
         for gone in self._rows.keys() - {health.node for health in nodes}:
             self._rows.pop(gone).delete()
@@ -75,7 +75,7 @@ class _NodeRow:
             text.text = part.text
 
     def delete(self) -> None:
-        """Take it off the page."""
+        """Remove the card from the page."""
         self._details.delete()
 
     def _build(self, health: NodeHealth) -> None:

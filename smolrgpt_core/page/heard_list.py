@@ -1,4 +1,4 @@
-"""The answers of a running query node to everybody, as they come."""
+"""The answers of a running query node to all clients, as they arrive."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from smolrgpt_core.page.feed import Feed
 
 
 class HeardList:
-    """A card with the latest answers; made where elements are added now, hidden until there is one.
+    """A card with the latest answers, in the current container; hidden until there is one.
 
     Args:
         feed: of the node.
@@ -22,7 +22,7 @@ class HeardList:
         self._card.set_visibility(False)
 
     def update(self) -> None:
-        """Show what has come since."""
+        """Show the new answers."""
         if self._feed.total == self._shown:
             return
         self._shown = self._feed.total

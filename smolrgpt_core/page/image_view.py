@@ -1,7 +1,7 @@
-"""The image of a frame with its regions to click, its depth in colors, and what was measured.
+"""The image of a frame with clickable regions, color-coded depth, and measurements.
 
-Everything is an element with attributes and text that the browser gets as data: no label is ever
-parsed as a document.
+Everything is an element with attributes and text that are sent to the browser as data: no label is
+ever parsed as HTML.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PICKED_BY_KEY = (
 
 @dataclass(frozen=True, eq=False)
 class DrawnFrame:
-    """What the browser gets of a frame."""
+    """What is sent to the browser for a frame."""
 
     frame: RGBDFrame
     color: str
@@ -50,7 +50,7 @@ class DrawnFrame:
 
 
 def drawn_frame(frame: RGBDFrame) -> DrawnFrame:
-    """Encode a frame for the browser; takes some ten milliseconds."""
+    """Encode a frame for the browser; takes tens of milliseconds."""
     scale = depth_colors(frame.depth)
     return DrawnFrame(
         frame, _as_address(frame.rgb), _as_address(scale.image), scale, region_shapes(frame.regions)
@@ -63,10 +63,10 @@ def _as_address(image: object) -> str:
 
 
 class ImageView:
-    """The image; created where elements are added now.
+    """The image, in the current container.
 
     Args:
-        on_pick: called with the id of a region that was clicked, or chosen by the keyboard.
+        on_pick: called with the id of a region that was clicked or chosen with the keyboard.
     """
 
     def __init__(self, on_pick: Callable[[int], None]) -> None:
@@ -103,19 +103,19 @@ class ImageView:
         self._classed: dict[str, set[int]] = {"asked": set(), "chosen": set()}
 
     def set_visibility(self, shown: bool) -> None:
-        """Show or hide it."""
+        """Show or hide the image."""
         self._svg.set_visibility(shown)
         self._legend.set_visibility(shown and self._shows_depth)
 
     def show_depth(self, shown: bool) -> None:
-        """Show depth in colors below the regions, or the color image."""
+        """Show color-coded depth below the regions, or the color image."""
         self._shows_depth = shown
         self._legend.set_visibility(shown)
         if self._drawn is not None:
             self._image.props["href"] = self._drawn.depth if shown else self._drawn.color
 
     def select(self, ids: Iterable[int]) -> None:
-        """Mark the regions that are selected, and no others."""
+        """Mark the selected regions."""
         selected = set(ids)
         for id in selected ^ self._selected:
             path = self._paths[id]
@@ -124,7 +124,7 @@ class ImageView:
         self._selected = selected
 
     def draw(self, answer: SpatialAnswer | None) -> None:
-        """Show what an answer is about and what was measured; nothing for None."""
+        """Show the regions and measurements of an answer; None: nothing."""
         chosen = () if answer is None else (answer.region_id, *answer.answer_ids)
         about = {
             "asked": () if answer is None else answer.region_ids,

@@ -1,4 +1,4 @@
-"""The times of the last answers by stage, for those who watch a node."""
+"""The latencies of the latest answers, by stage."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ NAMES = {
 
 @dataclass(frozen=True)
 class StageTimes:
-    """Times of some answers, the earliest first.
+    """Latencies of some answers, earliest first.
 
     Attributes:
-        stages: milliseconds of each answer by stage; stages that took no time are left out.
+        stages: milliseconds of each answer by stage; stages that took no time are omitted.
         totals: milliseconds of each answer.
     """
 
@@ -34,17 +34,17 @@ class StageTimes:
 
     @property
     def summary(self) -> str:
-        """In words."""
+        """The summary in words."""
         count = len(self.totals)
         middle, longest = statistics.median(self.totals), max(self.totals)
         return f"The last {count} took {middle:.0f} ms (median), at most {longest:.0f} ms."
 
 
 def stage_times(answers: Sequence[SpatialAnswer]) -> StageTimes | None:
-    """The times of answers and refusals; None if none is known.
+    """The latencies of answers and refusals; None if none is known.
 
     Args:
-        answers: the earliest first.
+        answers: earliest first.
     """
     timed = [answer.latency_s for answer in answers if _is_known(answer)]
     if not timed:

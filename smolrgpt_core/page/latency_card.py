@@ -1,4 +1,4 @@
-"""A plot of the times of the last answers of a node."""
+"""A plot of the latencies of a node's latest answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LINES = "rgba(128, 128, 128, 0.3)"
 
 
 class LatencyCard:
-    """A card with the plot; made where elements are added now, hidden until there is an answer.
+    """A card with the plot, in the current container; hidden until there is an answer.
 
     Args:
         feed: of the node.
@@ -39,7 +39,7 @@ class LatencyCard:
             self._summary = ui.label().classes("soft")
 
     def update(self) -> None:
-        """Show what has come since."""
+        """Show the new answers."""
         if self._feed.total == self._shown:
             return
         self._shown = self._feed.total
@@ -56,8 +56,8 @@ def chart_of(times: StageTimes, total: int) -> dict[str, Any]:
     """Options of the plot: a bar for each answer, divided by stage.
 
     Args:
-        times: of the last answers.
-        total: number of answers so far, which numbers the last of them.
+        times: of the latest answers.
+        total: number of answers so far, from which the bars are numbered.
     """
     numbers = range(total - len(times.totals) + 1, total + 1)
     return {

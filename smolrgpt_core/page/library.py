@@ -1,4 +1,4 @@
-"""The frames that a visitor may open: halls by seed, recordings under chosen folders, own files."""
+"""The frames that a visitor may open: halls by seed, recordings in chosen folders, uploads."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ RECORDING_SUFFIXES = (".mcap", ".db3")
 
 
 class Library:
-    """Opens sources of frames and keeps those that others may open, too.
+    """Opens sources of frames, and caches those that several visitors may open.
 
     Args:
         roots: folders whose recordings may be opened.
@@ -103,15 +103,15 @@ class Library:
     def photograph(
         self, files: Mapping[str, UploadedFile], pinhole: Sequence[float | None]
     ) -> Photograph:
-        """A frame of files that a visitor sent, read as `smolrgpt ask` reads them.
+        """A frame from uploaded files, read as `smolrgpt ask` reads them.
 
         Args:
             files: by their kind of `KINDS`; models take the place of missing depth and regions.
             pinhole: fx, fy, cx, cy in pixels; None where nothing was given.
 
         Raises:
-            SpatialError: BAD_INPUT when a file is missing, too large, or of a kind that is not
-                taken; BUSY when too many images wait.
+            SpatialError: BAD_INPUT when a file is missing, too large, or of an unsupported type;
+                BUSY when too many images are queued.
         """
         camera = pinhole_of(pinhole)
         self._check_complete(files, camera)
@@ -136,7 +136,7 @@ class Library:
         return self._added(Path(files["rgb"].name).name, stages, make)
 
     def started_with(self, files: FrameFiles) -> Photograph:
-        """The frame of files on this machine that the page is started with.
+        """The frame from the files that were named on the command line.
 
         Args:
             files: models take the place of missing depth and regions.
@@ -151,11 +151,11 @@ class Library:
 
     @property
     def estimates_depth(self) -> bool:
-        """Whether a photograph alone is enough."""
+        """Whether a color image alone is enough."""
         return bool(self._models.depth)
 
     def close(self) -> None:
-        """Make no more frames of photographs."""
+        """Stop processing photographs."""
         self._queue.close()
 
     def _check_complete(

@@ -1,7 +1,7 @@
-"""What lies over the image: outlines of regions, what was measured, and depth in colors.
+"""Overlays of the image: outlines of regions, measurements, and color-coded depth.
 
-Plain data in pixels of the image; `image_view` makes elements of it, so that no label ever becomes
-part of a document as text.
+Plain data in image pixels; `image_view` turns it into elements, so that no label is ever parsed as
+HTML.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class RegionShape:
 
     Attributes:
         id: of the region.
-        name: such as "pallet 7", with the label as it is.
+        name: such as "pallet 7", with the original label.
         path: SVG path data of its outline, pixels.
         color: of its class.
         anchor: where its name stands: the widest place of the mask.
@@ -59,14 +59,14 @@ class RegionShape:
 
 @dataclass(frozen=True)
 class MarkShape:
-    """Something that was measured, in the image.
+    """A measurement in the image.
 
     Attributes:
-        kind: how it is drawn.
+        kind: how to draw it.
         lines: a line, the ends of an arrow (from, to), a place, or the outlines of an area: what
             lies inside of an odd number of them belongs to it.
-        label: what stands beside it; may be empty.
-        anchor: of what the label stands above.
+        label: text beside it; may be empty.
+        anchor: the point above which the label is placed.
     """
 
     kind: MarkKind
@@ -77,12 +77,12 @@ class MarkShape:
 
 @dataclass(frozen=True, eq=False)
 class DepthColors:
-    """Depth in colors.
+    """Color-coded depth.
 
     Attributes:
         image: uint8 (H, W, 3) RGB; gray where there is no reading.
-        nearest: depth of one end of the colors, meters; NaN without any reading.
-        farthest: of the other end.
+        nearest: depth at the near end of the color scale, meters; NaN without any reading.
+        farthest: depth at the far end.
     """
 
     image: NDArray[np.uint8]
@@ -91,7 +91,7 @@ class DepthColors:
 
 
 def region_shapes(regions: RegionSet) -> list[RegionShape]:
-    """The regions of a frame, large ones first, so that those on top of them can be clicked."""
+    """The regions of a frame, large ones first, so that smaller ones on top can be clicked."""
     return [_region_shape(region) for region in sorted(regions, key=lambda item: -item.area)]
 
 
@@ -185,7 +185,7 @@ def _clipped(points: Sequence[Point], frame: RGBDFrame) -> list[Point]:
 
 
 def depth_colors(depth: NDArray[np.float32]) -> DepthColors:
-    """Depth in colors, near ones warm.
+    """Color-code depth, warm colors for near pixels.
 
     Args:
         depth: float32 (H, W), meters, NaN where there is no reading.

@@ -1,7 +1,7 @@
 """Frames made from uploaded images, stage by stage; models replace missing files.
 
-One image at a time, on a thread of its own: what other visitors ask is answered meanwhile, and
-models and memory are needed once.
+One image at a time, on a separate thread: other visitors' questions are answered meanwhile, and
+models are in memory only once.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ Make = Callable[[OnStage], RGBDFrame]
 
 
 class PhotographCancelledError(Exception):
-    """Nobody wants the frame anymore."""
+    """The frame was cancelled."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One of the stages in which a frame is made.
+    """One of the stages of making a frame.
 
     Attributes:
         name: of the stage.
-        seconds: that it has taken so far; None: it has not begun.
-        is_running: whether it has begun and has not ended.
+        seconds: time it has taken so far; None: it has not started.
+        is_running: whether it has started and not finished.
     """
 
     name: str
@@ -44,13 +44,13 @@ class Stage:
 
 
 class Photograph:
-    """A frame that is being made; a `FrameSource`.
+    """A frame in the making; a `FrameSource`.
 
     Args:
         name: that visitors see.
-        stages: their names, in their order.
-        make: makes the frame, and tells each stage before it begins.
-        note: what visitors should know of it.
+        stages: their names, in order.
+        make: makes the frame, and reports each stage before it starts.
+        note: remark for visitors.
 
     Attributes:
         future: of the frame; set by the queue.
@@ -72,16 +72,16 @@ class Photograph:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether nobody wants it anymore."""
+        """Whether it was cancelled."""
         return self._is_cancelled
 
     def cancel(self) -> None:
-        """Make it no more; a stage that is running ends first."""
+        """Cancel it; a running stage finishes first."""
         self._is_cancelled = True
         self.future.cancel()
 
     def stages(self) -> list[Stage]:
-        """All stages as they are now."""
+        """The current state of all stages."""
         with self._lock:
             begun, ended = list(self._begun), self._ended
         now = time.perf_counter() if ended is None else ended
@@ -94,14 +94,14 @@ class Photograph:
         ]
 
     def frame(self, index: int) -> RGBDFrame:
-        """The frame; waits for it. Raises what `future` raises."""
+        """Wait for the frame. Raises what `future` raises."""
         return self.future.result()
 
     def run(self) -> RGBDFrame:
         """Make the frame; called by the queue.
 
         Raises:
-            PhotographCancelledError: nobody wants it anymore.
+            PhotographCancelledError: it was cancelled.
             SpatialError: the image or a model cannot be used; MODEL_ERROR: a stage failed.
             ImportError: a package that a model needs is missing.
             OSError: a file cannot be written or read.
@@ -142,10 +142,10 @@ class PhotographQueue:
         self._waiting: list[Photograph] = []
 
     def add(self, photograph: Photograph) -> Photograph:
-        """Make a frame when those before it are done.
+        """Queue a frame.
 
         Raises:
-            SpatialError: BUSY when too many wait.
+            SpatialError: BUSY when too many are queued.
         """
         with self._lock:
             self._waiting = [item for item in self._waiting if not item.future.done()]
@@ -159,7 +159,7 @@ class PhotographQueue:
         return photograph
 
     def close(self) -> None:
-        """Make no more; a stage that is running ends first."""
+        """Stop; a running stage finishes first."""
         with self._lock:
             for photograph in self._waiting:
                 photograph.cancel()

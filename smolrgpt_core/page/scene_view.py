@@ -1,6 +1,6 @@
-"""A frame in space: colored points, boxes of objects, zones, and what was measured.
+"""A frame in 3-D: colored points, boxes of objects, zones, and measurements.
 
-Meters, x right, y forward, z up: on the floor where it is seen, else with the camera as the origin.
+Meters; x right, y forward, z up. The origin is on the floor if it is visible, else at the camera.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class SceneObject:
 
 
 class SceneView:
-    """A frame in space. Measures all regions, which takes some tenths of a second.
+    """A frame in 3-D. Measures all regions, which takes tenths of a second.
 
     Args:
         frame: to show.
@@ -58,7 +58,7 @@ class SceneView:
     Attributes:
         points: float64 (N, 3), at most `MAX_POINTS`.
         colors: float64 (N, 3), 0 to 1.
-        objects: boxes and zones; regions whose place depth does not tell are left out.
+        objects: boxes and zones; regions that cannot be located are omitted.
     """
 
     def __init__(self, frame: RGBDFrame) -> None:
@@ -69,7 +69,7 @@ class SceneView:
         self.objects = [item for item in found if item is not None]
 
     def measured(self, answer: SpatialAnswer) -> list[Line]:
-        """The lines of what was measured for an answer."""
+        """The lines of an answer's measurement."""
         lines: list[Line] = []
         for mark in answer.shown_marks:
             points = self._placed(mark.points)
@@ -101,7 +101,7 @@ class SceneView:
 
 
 def turned_along(line: Line) -> NDArray[np.float64]:
-    """A rotation (3, 3) that turns the y axis into the direction of a line of some length.
+    """A rotation (3, 3) that turns the y axis into the direction of a line.
 
     Args:
         line: two ends, meters.

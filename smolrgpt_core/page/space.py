@@ -21,7 +21,7 @@ BAR_M = 0.04
 
 
 class Space:
-    """The view, made when it is first looked at; added where elements are added now."""
+    """The view, in the current container; built when it is first shown."""
 
     def __init__(self) -> None:
         self._place = ui.element("div").classes("space")
@@ -32,20 +32,20 @@ class Space:
         self.set_visibility(False)
 
     def set_visibility(self, shown: bool) -> None:
-        """Show or hide it."""
+        """Show or hide the view."""
         self._place.set_visibility(shown)
 
     def forget(self) -> None:
-        """Let go of the frame."""
+        """Release the frame."""
         self._place.clear()
         self._view = self._frame = None
 
     async def show(self, frame: RGBDFrame, answer: SpatialAnswer | None) -> None:
-        """Show a frame, and what was measured for an answer.
+        """Show a frame and the measurement of an answer.
 
         Args:
             frame: to show.
-            answer: None: nothing was asked.
+            answer: None: nothing has been asked.
         """
         if frame is not self._frame:
             self._frame = frame

@@ -1,4 +1,4 @@
-"""The stages in which a photograph becomes a frame, as they go on."""
+"""The progress of the stages in which a photograph becomes a frame."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WAITS = "Waiting for images of other visitors ..."
 
 
 class StageList:
-    """The list; made where elements are added now, hidden until there is something to follow."""
+    """The list, in the current container; hidden until there is progress to show."""
 
     def __init__(self) -> None:
         self._photograph: Photograph | None = None
@@ -24,7 +24,7 @@ class StageList:
         self._place.set_visibility(False)
 
     def cancel(self) -> None:
-        """Make the frame that is followed no more."""
+        """Cancel the frame."""
         if self._photograph is not None:
             self._photograph.cancel()
 
@@ -33,10 +33,10 @@ class StageList:
         self._place.set_visibility(False)
 
     async def follow(self, photograph: Photograph) -> RGBDFrame | None:
-        """Show the stages until the frame is there.
+        """Show the stages until the frame is ready.
 
         Args:
-            photograph: that is being made.
+            photograph: the one in the making.
 
         Returns:
             The frame; None if it was cancelled. Raises what its `future` raises.
@@ -82,7 +82,7 @@ class _Row:
             self._state = ui.label("waiting").classes("state")
 
     def show(self, stage: Stage, has_failed: bool) -> None:
-        """Show how far it is."""
+        """Show the progress."""
         if stage.seconds is None:
             return
         state = "failed" if has_failed else "running" if stage.is_running else "done"

@@ -1,6 +1,6 @@
 """Suggested questions about the selected regions, all of which can be parsed for this frame.
 
-Sentences are made from programs and read back: only those are offered that `read_question` reads.
+Sentences are generated from programs and parsed again: only those that parse are offered.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_REMEDIES = 4
 
 
 def suggestions(regions: RegionSet, selected: Sequence[int]) -> list[AskedQuestion]:
-    """Questions about the selected regions, or about the whole frame where none is.
+    """Questions about the selected regions, or about the whole frame if none is selected.
 
     Args:
         regions: of the frame.
@@ -36,7 +36,7 @@ def suggestions(regions: RegionSet, selected: Sequence[int]) -> list[AskedQuesti
 
 
 def completions(offered: Sequence[AskedQuestion], typed: str) -> list[AskedQuestion]:
-    """The questions that have every word of what is typed, those that begin with it first."""
+    """The questions that contain every typed word, those that begin with the text first."""
     text = " ".join(typed.lower().split())
     words = text.split()
     fitting = [item for item in offered if all(word in item.text.lower() for word in words)]
@@ -46,7 +46,7 @@ def completions(offered: Sequence[AskedQuestion], typed: str) -> list[AskedQuest
 def remedies(
     asked: AskedQuestion, answer: SpatialAnswer, regions: RegionSet
 ) -> list[AskedQuestion]:
-    """What to ask instead of a question that was refused: what the message proposes comes first.
+    """Questions to ask instead of one that was refused; what the message proposes comes first.
 
     Args:
         asked: the question.
@@ -81,7 +81,7 @@ def _read_for(items: Iterable[AskedQuestion], regions: RegionSet) -> Iterator[As
 
 
 def is_read(asked: AskedQuestion, regions: RegionSet) -> bool:
-    """Whether a question is understood for the regions of a frame."""
+    """Whether a question can be parsed for the regions of a frame."""
     try:
         read_question(asked.text, regions, asked.category, asked.region_ids)
     except SpatialError:

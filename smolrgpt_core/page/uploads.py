@@ -32,21 +32,21 @@ JPEG_SIZES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 
 @dataclass(frozen=True)
 class UploadedFile:
-    """A file as a browser sent it."""
+    """An uploaded file."""
 
     name: str
     content: bytes
 
 
 def check_upload(kind: str, file: UploadedFile) -> None:
-    """Check a sent file before it is written anywhere.
+    """Check an uploaded file before it is written to disk.
 
     Args:
         kind: of `KINDS`.
-        file: that was sent.
+        file: the uploaded one.
 
     Raises:
-        SpatialError: BAD_INPUT when it is too large, or its kind is not taken.
+        SpatialError: BAD_INPUT when it is too large or of an unsupported type.
     """
     expected = " or ".join(KINDS[kind])
     suffix = suffix_of(file)
@@ -64,7 +64,7 @@ def check_upload(kind: str, file: UploadedFile) -> None:
 
 
 def suffix_of(file: UploadedFile) -> str:
-    """The end of its name in lower case, the only part of it that is used."""
+    """The suffix of its name in lower case, the only part that is used."""
     return Path(file.name).suffix.lower()
 
 

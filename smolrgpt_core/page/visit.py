@@ -47,12 +47,12 @@ class Shared:
     Attributes:
         start: frames that a visitor sees first.
         desk: answers.
-        library: of what else may be opened; None: nothing, as where a running node is asked, which
-            sees its own camera only.
-        corrections: stores corrections; None: none are stored.
-        feed: answers to others; None: there are no others.
-        health: states of nodes that are watched; None: there are none.
-        rate: frames per second of a live source that are shown at most.
+        library: what else may be opened; None: nothing, as when a running node is asked, which only
+            sees its own camera.
+        corrections: stores corrections; None: they are not stored.
+        feed: answers to other clients; None: there are none.
+        health: states of the monitored nodes; None: there are none.
+        rate: maximum frames per second of a live source.
     """
 
     start: FrameSource
@@ -65,18 +65,18 @@ class Shared:
 
 
 class Watched(Protocol):
-    """A card about something that changes."""
+    """A card whose content changes."""
 
     def update(self) -> None:
-        """Show what is new."""
+        """Show the changes."""
         ...
 
 
 class Visit:
-    """Builds the page where elements are added now, and keeps what it shows.
+    """Builds the page in the current container, and holds its state.
 
     Args:
-        shared: with the other visitors.
+        shared: state shared with the other visitors.
     """
 
     def __init__(self, shared: Shared) -> None:

@@ -20,13 +20,13 @@ _OF_ANSWER = {"attention_mask": 1, "token_type_ids": 1, "mm_token_type_ids": 0}
 def log_likelihoods(
     model: Any, tokenizer: Any, inputs: Mapping[str, torch.Tensor], answers: Sequence[str]
 ) -> list[float]:
-    """Natural logarithms of the probabilities that a model says an answer and then ends.
+    """Natural logarithms of the probabilities that a model generates an answer and then ends.
 
     Args:
         model: an image-text model of transformers.
         tokenizer: of the model.
         inputs: of a prompt, with `input_ids` (1, T), as for `model.generate`.
-        answers: texts that may come after the prompt.
+        answers: texts that may follow the prompt.
 
     Raises:
         ValueError: the model has no token that ends an answer.
@@ -61,7 +61,7 @@ def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
         ends = tokenizer.eos_token_id
     if ends is None:
         raise ValueError(
-            "candidates are compared with the end of the answer, and neither the model nor its "
-            "tokenizer has a token for it; set eos_token_id in its generation_config.json"
+            "candidates are scored with an end-of-answer token, which neither the model nor its "
+            "tokenizer has; set eos_token_id in its generation_config.json"
         )
     return [ends] if isinstance(ends, int) else list(ends)

@@ -1,6 +1,6 @@
-"""Words about images: from a model of transformers, or from a server.
+"""Text about images, from a model of transformers or from a server.
 
-Both answer the same question in the same way: one image, one prompt, the most likely answer.
+Both have the same interface: one image, one prompt, the most likely answer.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _WHAT = "an image-text model"
 def load_image_text_model(
     checkpoint_or_url: str | Path | ServerSettings, device: str = "cpu"
 ) -> ImageTextModel:
-    """What writes about images.
+    """Load a model that writes about images.
 
     Args:
         checkpoint_or_url: folder or hub id of any image-text model of transformers with a chat
@@ -58,7 +58,7 @@ class LoadedImageTextModel(ABC):
     """An image-text model of transformers in this process.
 
     Attributes:
-        model: that generates.
+        model: the generating model.
         processor: of its images and texts, with a tokenizer.
     """
 
@@ -104,19 +104,23 @@ class LoadedImageTextModel(ABC):
 
 
 class LocalImageTextModel(LoadedImageTextModel):
-    """One that its own processor serves, with a chat template."""
+    """An image-text model with its own processor and a chat template."""
 
     @classmethod
     def from_pretrained(cls, checkpoint: str | Path, device: str = "cpu") -> LocalImageTextModel:
-        """From a folder or a hub id; see `load_image_text_model`."""
+        """From a folder or a hub id; see `load_image_text_model`.
+
+        Raises:
+            OSError, ValueError: as of `load_image_text_model`.
+        """
         kind = str(load_config(checkpoint, _WHAT).model_type)
         if kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
             raise wrong_kind(checkpoint, kind, _WHAT, ["smolvlm", "qwen2_5_vl", "internvl", "..."])
         processor = AutoProcessor.from_pretrained(checkpoint, backend="pil")
         if not getattr(processor, "chat_template", None):
             raise ValueError(
-                f"{_WHAT} must have a chat template, {str(checkpoint)!r} has none; take the "
-                "version that was trained on instructions"
+                f"{_WHAT} must have a chat template, {str(checkpoint)!r} has none; use the "
+                "instruction-tuned version"
             )
         model = load_model(AutoModelForImageTextToText, checkpoint, device, _WHAT)
         return cls(model, processor)
@@ -145,7 +149,7 @@ class ImageTextServer:
 
     @classmethod
     def connect(cls, settings: ServerSettings) -> ImageTextServer:
-        """The server of these settings; see `load_image_text_model`."""
+        """Connect to a server; see `load_image_text_model`."""
         return cls(ChatServer.connect(settings))
 
     def ask(self, rgb: NDArray[np.uint8] | None, prompt: str, max_new_tokens: int = 64) -> str:
@@ -176,7 +180,11 @@ class ImageTextServer:
 
 
 def check_asked(rgb: NDArray[np.uint8] | None, prompt: str) -> None:
-    """Raise BAD_INPUT for an image that is not uint8 (H, W, 3), or an empty prompt."""
+    """Check image and prompt.
+
+    Raises:
+        SpatialError: BAD_INPUT for an image that is not uint8 (H, W, 3), or an empty prompt.
+    """
     if rgb is not None:
         check_rgb(rgb)
     if not prompt.strip():

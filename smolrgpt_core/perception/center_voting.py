@@ -109,7 +109,7 @@ def input_size(image_size: tuple[int, int], image_height: int) -> tuple[int, int
 
 
 def network_input(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
-    """What the network sees of an image: float32 (3, height, width), about -2 to 2.
+    """The network's input for an image: float32 (3, height, width), about -2 to 2.
 
     Args:
         rgb: uint8 (H, W, 3).
@@ -145,8 +145,8 @@ class CenterVotingSegmenter:
             raise ValueError(
                 "a segmenter of this kind must vote for centers, as those that "
                 "smolrgpt_core.training.region_segmenter trains: expected offset_channels = "
-                f"{len(VOTE_CHANNELS)} in its config, got {channels}; a semantic model tells no "
-                "objects apart"
+                f"{len(VOTE_CHANNELS)} in its config, got {channels}; a semantic model does not "
+                "separate objects"
             )
         labels: Any = config.id2label
         outputs = [labels[index] for index in range(len(labels))]

@@ -1,4 +1,4 @@
-"""The points of an object under its mask, without those of what lies behind and in front of it.
+"""The points of an object under its mask, without those of objects behind and in front of it.
 
 A mask is never exact, and depth at its border mixes two surfaces: a raw point cloud reaches from
 the object to the wall. DBSCAN finds the clusters; the largest one is the object.

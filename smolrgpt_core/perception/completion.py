@@ -91,7 +91,11 @@ class FittedDepthCompleter:
     intrinsics: CameraIntrinsics | None = None
 
     def complete(self, rgb: NDArray[np.uint8], depth: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Depth with its holes filled; see `DepthCompleter`.
+        """Depth with its holes filled; readings stay as they are.
+
+        Args:
+            rgb: uint8 (H, W, 3).
+            depth: float32 (H, W), meters; NaN where there is no reading.
 
         Raises:
             SpatialError: BAD_INPUT when the depth is not float32 (H, W) like the image.
@@ -147,9 +151,9 @@ def _fitted_log_depth(
     """Natural logarithm (H, W) of the fitted depth, NaN where it is far beyond the limits."""
     scale, shift = fit
     with np.errstate(divide="ignore", invalid="ignore"):
-        metres = 1 / (scale / estimate.astype(np.float64) + shift)
-        inside = (metres > limits.min_depth / 2) & (metres < limits.max_depth * 2)
-        return np.where(inside, np.log(metres), np.nan)
+        meters = 1 / (scale / estimate.astype(np.float64) + shift)
+        inside = (meters > limits.min_depth / 2) & (meters < limits.max_depth * 2)
+        return np.where(inside, np.log(meters), np.nan)
 
 
 def _fit_inverse_depth(
@@ -162,8 +166,8 @@ def _fit_inverse_depth(
     alone is fitted.
     """
     step = max(1, len(depth) // _FITTED_READINGS)
-    metres = depth[::step].astype(np.float64)
-    equations = np.stack([metres / estimate[::step], metres], axis=1)
+    meters = depth[::step].astype(np.float64)
+    equations = np.stack([meters / estimate[::step], meters], axis=1)
     scale, shift = _robust_solution(equations)
     if scale <= 0:
         scale, shift = _robust_solution(equations[:, :1])[0], 0.0

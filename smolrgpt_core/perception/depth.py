@@ -93,7 +93,7 @@ class PlainDepthEstimator:
         """The depth of an image; see `DepthEstimator`."""
         check_input(rgb, intrinsics)
         depth = resize_maps(self._predict(rgb), rgb.shape[:2])[0]
-        return DepthEstimate(_metres(depth), intrinsics)
+        return DepthEstimate(_meters(depth), intrinsics)
 
     @torch.inference_mode()
     def _predict(self, rgb: NDArray[np.uint8]) -> Tensor:
@@ -116,7 +116,7 @@ class ZoeDepthEstimator(PlainDepthEstimator):
         )
         padded = resize_maps(self._predict(rgb), (height + 2 * above, width + 2 * left))[0]
         depth = padded[above : above + height, left : left + width]
-        return DepthEstimate(_metres(depth), intrinsics)
+        return DepthEstimate(_meters(depth), intrinsics)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +150,7 @@ class DepthProEstimator:
             intrinsics = _seen_camera(output.field_of_view, width, height)
         inverse = resize_maps(output.predicted_depth, (height, width))[0] * width / intrinsics.fx
         depth = torch.where(inverse > 1 / _FARTHEST_M, 1 / inverse, torch.nan)
-        return DepthEstimate(_metres(depth), intrinsics)
+        return DepthEstimate(_meters(depth), intrinsics)
 
 
 def check_input(rgb: NDArray[np.uint8], intrinsics: CameraIntrinsics | None) -> None:
@@ -186,7 +186,7 @@ def _seen_camera(field_of_view: Tensor | None, width: int, height: int) -> Camer
     return CameraIntrinsics(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
 
 
-def _metres(depth: Tensor) -> NDArray[np.float32]:
+def _meters(depth: Tensor) -> NDArray[np.float32]:
     """Float32 (H, W) on the CPU, NaN where the model gives no positive number."""
     values = depth.float().cpu().numpy()
     with np.errstate(invalid="ignore"):

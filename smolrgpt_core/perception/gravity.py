@@ -34,7 +34,7 @@ def find_up(frame: RGBDFrame, config: GroundPlaneConfig | None = None) -> UpDire
         config: how the floor is searched.
 
     Returns:
-        None when the frame has none and no floor is visible.
+        None when it is not set and no floor is visible.
     """
     if frame.up is not None:
         return UpDirection(frame.up, True, frame.camera_height)

@@ -1,4 +1,4 @@
-"""Images into models, and maps of models back to the size of the image.
+"""Converts images to model inputs, and output maps back to the size of the image.
 
 transformers' image processors are used wherever they run without torchvision. `StretchProcessor`
 stands in for the families whose only processor needs it: DepthPro and SAM 2 stretch the image to a
@@ -36,7 +36,7 @@ def check_rgb(rgb: NDArray[np.uint8]) -> None:
 
 
 def resize_maps(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps (N, h, w) at another size: bilinear, so that no value is beyond its neighbors.
+    """Resize maps (N, h, w) bilinearly, so that no value exceeds its neighbors.
 
     Args:
         maps: floats.

@@ -1,7 +1,7 @@
 """Checkpoints of the perception stages, from a folder or a hub id.
 
-What is loaded silently wrong is the worst: a kind that a stage cannot use, weights that are missing
-(and would be random), and weights that are pickles, which run code, are all refused.
+Nothing is loaded wrongly in silence: a kind that a stage cannot use, missing weights (which would
+be random) and pickled weights (which run code) are all refused.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def load_config(checkpoint: str | Path, what: str) -> PreTrainedConfig:
 
     Args:
         checkpoint: folder or hub id.
-        what: it is loaded as, such as "a depth model", for messages.
+        what: its role, such as "a depth model", for messages.
 
     Raises:
         OSError: when there is no such checkpoint, or its configuration cannot be read.
@@ -72,7 +72,7 @@ def load_model(auto_class: Any, checkpoint: str | Path, device: str, what: str) 
         auto_class: of transformers, such as `AutoModelForDepthEstimation`.
         checkpoint: folder or hub id.
         device: "auto", or a device of PyTorch.
-        what: it is loaded as, such as "a depth model", for messages.
+        what: its role, such as "a depth model", for messages.
 
     Raises:
         OSError: when there are no weights in the safetensors format.

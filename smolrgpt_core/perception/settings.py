@@ -1,4 +1,4 @@
-"""Which models find the objects of an image: settings that need no PyTorch to be read."""
+"""Settings of the models that find the objects of an image; imports no PyTorch."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class RegionFinderSettings:
     def __post_init__(self) -> None:
         if self.segmenter and (self.detector or self.box_segmenter):
             raise ValueError(
-                "give either segmenter, or detector and box_segmenter, got segmenter="
-                f"{self.segmenter!r} detector={self.detector!r} "
+                "use either segmenter, or detector and box_segmenter, got "
+                f"segmenter={self.segmenter!r} detector={self.detector!r} "
                 f"box_segmenter={self.box_segmenter!r}"
             )
         if bool(self.detector) != bool(self.box_segmenter):
             raise ValueError(
-                "a detector gives boxes and box_segmenter their masks, so both are needed, got "
+                "a detector finds boxes and box_segmenter their masks, so both are needed, got "
                 f"detector={self.detector!r} box_segmenter={self.box_segmenter!r}; "
                 "IDEA-Research/grounding-dino-tiny goes with facebook/sam-vit-base"
             )

@@ -1,7 +1,7 @@
 """What each perception stage takes and returns.
 
-A stage is a small class with one method over an image. It is backed by a checkpoint, or by the
-simulator's truth where what follows it is measured, through the same interface.
+A stage is a small class with one method that takes an image. It is backed by a checkpoint or, to
+evaluate later stages, by the simulator's truth.
 """
 
 from __future__ import annotations
@@ -57,18 +57,6 @@ class DepthEstimator(Protocol):
         Args:
             rgb: uint8 (H, W, 3).
             intrinsics: the calibration, if it is known.
-        """
-
-
-class DepthCompleter(Protocol):
-    """Fills the holes that a sensor leaves."""
-
-    def complete(self, rgb: NDArray[np.uint8], depth: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Depth with its holes filled; readings stay as they are.
-
-        Args:
-            rgb: uint8 (H, W, 3).
-            depth: float32 (H, W), meters; NaN where there is no reading.
         """
 
 

@@ -1,5 +1,5 @@
-"""Public spatial benchmarks: read as published, scored as their authors and others score them.
+"""Public spatial benchmarks: read as published, scored by the rules of their authors and others.
 
-Scoring knows no model: it puts answers beside the truth. `running` has a model answer the questions
-first. `registry` has the benchmarks by name.
+Scoring is independent of models: it compares answers with the truth. `running` asks a model first.
+`registry` lists the benchmarks by name.
 """

@@ -1,4 +1,4 @@
-"""What every public benchmark has: its files, its questions, its scorers."""
+"""The base of public benchmarks: files, questions and scorers."""
 
 from __future__ import annotations
 
@@ -84,14 +84,14 @@ class Benchmark(ABC):
 
         Args:
             wanted: names; empty: all that can be used.
-            at_hand: of what they need.
+            at_hand: requirements that are met.
         """
         return list(wanted) or [
             name for name, rule in self.scorers.items() if rule.needs in at_hand
         ]
 
     def asked(self, record: BenchmarkRecord) -> Asked | None:
-        """What a question asks for; None when its answer is nothing that a model may read here."""
+        """The kind of answer to a question; None if no model may read it here."""
         if record.options:
             return Asked(AnswerKind.LETTER, record.options)
         return Asked(AnswerKind.YES_NO) if record.truth in (YES, NO) else None
@@ -103,12 +103,12 @@ class Benchmark(ABC):
     def guess(
         self, record: BenchmarkRecord, alike: Sequence[BenchmarkRecord], rng: np.random.Generator
     ) -> str:
-        """An answer that has not looked: an option, yes or no, else the truth of a like question.
+        """A blind guess: an option, yes or no, or the truth of a similar question.
 
         Args:
             record: the question; of its truth only the kind is used.
-            alike: other questions of its category and source.
-            rng: draws.
+            alike: other questions of the same category and source.
+            rng: random numbers.
         """
         if record.options:
             return record.letters[int(rng.integers(len(record.options)))]
@@ -129,11 +129,11 @@ class Benchmark(ABC):
 
 @dataclass(frozen=True)
 class Report:
-    """What `smolrgpt benchmark` prints and writes.
+    """The report of `smolrgpt benchmark`.
 
     Attributes:
-        benchmark: whose questions.
-        data: that they were read from.
+        benchmark: the one that was asked.
+        data: its questions.
         missing: ids of questions without a prediction.
         unknown: ids of predictions without a question.
         stray_replies: ids of a judge's replies without a question.
@@ -148,7 +148,7 @@ class Report:
     outcomes: Mapping[str, Outcome]
 
     def notes(self) -> list[str]:
-        """All that a reader of the figures must know, one sentence each."""
+        """Remarks that a reader of the figures must know, one sentence each."""
         notes = list(self.data.notes)
         rejected = [f"{row.place} ({row.reason})" for row in self.data.rejected]
         flawed = [f"{record.id} ({'; '.join(record.problems)})" for record in self.data.records
@@ -193,13 +193,13 @@ def score(
         benchmark: that the data belongs to.
         data: its questions.
         predictions: answers, and the judge's replies if they stand beside them.
-        scorers: names of rules, see `Benchmark.scorers`; none: all that can be used.
+        scorers: names of rules, see `Benchmark.scorers`; empty: all that can be used.
         judged: replies of a judge from a file of their own.
         by_models: what language models made of the answers.
 
     Raises:
-        ValueError: no prediction is about a question of the data, or a rule needs of a language
-            model what there is not.
+        ValueError: no prediction matches a question of the data, or a rule needs a language model
+            that is missing.
     """
     ids = {record.id for record in data.records}
     if not ids & predictions.answers.keys():

@@ -180,7 +180,11 @@ class CVBench(Benchmark):
     )
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
-        """The record of a row; only the parquet files have images."""
+        """The record of a row; only the parquet files have images.
+
+        Raises:
+            ValueError: the row cannot be used; says what was expected and what was found.
+        """
         options = tuple(map(str, row.fields["choices"]))
         source = text_field(row.fields, "source")
         if source not in (*SOURCES_2D, SOURCE_3D):

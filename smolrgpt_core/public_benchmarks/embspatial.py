@@ -79,7 +79,11 @@ class EmbSpatial(Benchmark):
     )
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
-        """The record of a row; the prompt keeps a stray quote, as what others report has it."""
+        """The record of a row; the prompt keeps a stray quote, as what others report has it.
+
+        Raises:
+            ValueError: the row cannot be used; says what was expected and what was found.
+        """
         options = tuple(map(str, row.fields["answer_options"]))
         answer = row.fields["answer"]
         if not isinstance(answer, int) or not 0 <= answer < len(options) <= len(OPTION_LETTERS):

@@ -1,4 +1,4 @@
-"""A run as a page for the browser: figures, and wrong answers with their images."""
+"""An HTML page about a run: figures, and wrong answers with their images."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def write_failures(path: Path, report: Report, replies: Mapping[str, Reply], mod
     Args:
         path: where to write.
         report: with at least one rule.
-        replies: what came of the questions, by id.
+        replies: by id of the question.
         model: name of the model.
     """
     rule, outcome = next(iter(report.outcomes.items()))

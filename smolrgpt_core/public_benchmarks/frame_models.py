@@ -1,4 +1,4 @@
-"""Models that are asked about frames, with depth: engines of this package, and its answerers."""
+"""Models that take frames with depth: engines and answerers of this package."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from smolrgpt_core.perception.stages import DepthEstimator
 from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
 from smolrgpt_core.public_benchmarks.models import (
     RGB,
+    BenchmarkAnswer,
     ModelOptions,
-    Said,
     rgb_of,
     unanswered,
 )
@@ -45,7 +45,7 @@ GRAY_SIZE = (240, 320)
 
 @dataclass(frozen=True, eq=False)
 class DepthSource:
-    """Where the depth of a question comes from.
+    """The source of a question's depth.
 
     Attributes:
         estimator: of depth from color; None: the data's own.
@@ -56,7 +56,7 @@ class DepthSource:
     about: Mapping[str, str] = field(default_factory=dict)
 
     def frame(self, question: BenchmarkQuestion, blind: bool) -> RGBDFrame:
-        """The frame that a question is about; depth is NaN where there is none.
+        """The frame of a question; depth is NaN if there is none.
 
         Raises:
             SpatialError: BAD_INPUT when an image or mask cannot be used.
@@ -72,13 +72,13 @@ class DepthSource:
             depth, known = estimate.depth, estimate.intrinsics
         elif question.depth is not None and question.camera is not None:
             raw = question.depth.plane()
-            depth = depth_readings(raw, question.camera.depth_scale).metres
+            depth = depth_readings(raw, question.camera.depth_scale).meters
         regions = (*question.regions, *question.others)
         camera = known or CameraIntrinsics.from_vertical_fov(width, height, DEFAULT_FOV_DEG)
         return RGBDFrame(rgb, depth, camera, RegionSet((height, width), regions))
 
     def check(self, question: BenchmarkQuestion) -> None:
-        """Refuse to ask about depth that is not there: what comes would be no measurement.
+        """Refuse questions without depth, since the answer would not be a measurement.
 
         Raises:
             SpatialError: NO_DEPTH.
@@ -100,7 +100,7 @@ class DepthSource:
 
 @dataclass(frozen=True, eq=False)
 class EngineModel:
-    """A SmolRGPT or point-map checkpoint, in its own words.
+    """A SmolRGPT or point-map checkpoint that answers in its own words.
 
     Attributes:
         engine: with the model.
@@ -126,20 +126,24 @@ class EngineModel:
             "max_new_tokens": self.options.max_new_tokens,
         }  # fmt: skip
 
-    def answer(self, question: BenchmarkQuestion) -> Said:
-        """See `BenchmarkModel`."""
+    def answer(self, question: BenchmarkQuestion) -> BenchmarkAnswer:
+        """See `BenchmarkModel`.
+
+        Raises:
+            UnansweredError, SpatialError: as of `BenchmarkModel`.
+        """
         try:
             self._check_depth(question)
             frame = self.depth.frame(question, self.options.blind)
             ids = [region.id for region in question.regions]
             asked = (question.masked, ids)
             style = self.engine.model_config.answer_style
-            said = self.engine.ask_each([asked], style, frame=frame)[0]
+            reply = self.engine.ask_each([asked], style, frame=frame)[0]
         except SpatialError as error:
             raise unanswered(question, error) from error
-        if isinstance(said, SpatialError):
-            raise unanswered(question, said) from said
-        return Said(said.text)
+        if isinstance(reply, SpatialError):
+            raise unanswered(question, reply) from reply
+        return BenchmarkAnswer(reply.text)
 
     @property
     def _needs_depth(self) -> bool:
@@ -155,14 +159,15 @@ class EngineModel:
 
 @dataclass(frozen=True, eq=False)
 class AnswererModel:
-    """An answerer of this package: its typed answer, written as the benchmark's readers expect.
+    """An answerer of this package; its typed answer is written in the form that the benchmark
+    expects.
 
     Attributes:
         answerer: geometry, the packaged model, or both.
         depth: where its depth comes from.
         options: how it is asked.
         about: what it is.
-        measures_sides: whether left and right follow the conventions, too; a model was trained on
+        measures_sides: whether left and right follow the conventions too; a model was trained on
             those of the masks.
     """
 
@@ -181,8 +186,12 @@ class AnswererModel:
             "conventions": conventions,
         }  # fmt: skip
 
-    def answer(self, question: BenchmarkQuestion) -> Said:
-        """See `BenchmarkModel`."""
+    def answer(self, question: BenchmarkQuestion) -> BenchmarkAnswer:
+        """See `BenchmarkModel`.
+
+        Raises:
+            UnansweredError, SpatialError: as of `BenchmarkModel`.
+        """
         try:
             if not self.options.blind:
                 self.depth.check(question)
@@ -191,7 +200,9 @@ class AnswererModel:
             read = read_question(question.masked, frame.regions, None, ids)
             if read.program is not None and (self.measures_sides or not asked_side(read.program)):
                 read = replace(read, program=self.options.conventions.meant(read.program))
-            return Said(answer_as_text(self.answerer.answer(frame, read), ids, question.asked))
+            return BenchmarkAnswer(
+                answer_as_text(self.answerer.answer(frame, read), ids, question.asked)
+            )
         except SpatialError as error:
             raise unanswered(question, error) from error
 

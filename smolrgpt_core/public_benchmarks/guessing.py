@@ -1,4 +1,4 @@
-"""What guessing gives, by every rule of a benchmark."""
+"""Scores of guessing, by every rule of a benchmark."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DRAWS = 20
 
 
 def guessed(benchmark: Benchmark, data: BenchmarkData, scorers: Sequence[str], seed: int) -> Report:
-    """Figures that guessing can expect; see `Benchmark.guess`.
+    """Expected figures of guessing; see `Benchmark.guess`.
 
     Args:
         benchmark: that the data belongs to.

@@ -2,7 +2,7 @@
 
 The paper (arXiv 2603.25411) publishes neither its questions nor a script. Here they are asked about
 simulated warehouses, see `smolrgpt simulate --hispatial-tasks`; a distance to the camera is right
-within 25 %, as in the paper. What it leaves open is ours, and said by the scorers.
+within 25 %, as in the paper. What the paper leaves open is our choice, which the scorers document.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _ASKED_FOR = {
 
 @dataclass(frozen=True, slots=True)
 class OtherMask:
-    """A mask of what a question does not name.
+    """A mask of an object that the question does not mention.
 
     Attributes:
         field: `others` of a row.
@@ -100,16 +100,16 @@ def _by_rules(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
     """Whether an answer is right, and what was read."""
     truth = str(record.truth)
     if record.category == DIRECTION:
-        given, true = vector_by_rules(answer), vector_by_rules(truth)
-        if given is None or true is None:
+        predicted, true = vector_by_rules(answer), vector_by_rules(truth)
+        if predicted is None or true is None:
             return 0.0, ""
-        apart = degrees_apart(given, true)
+        apart = degrees_apart(predicted, true)
         return float(apart <= SAME_DIRECTION_DEG), f"{apart:.0f} deg off"
     asked = _asked(record)
     read = asked.by_rules(answer)
     if asked.kind is AnswerKind.LENGTH:
-        metres, true_metres = length_by_rules(answer), length_by_rules(truth)
-        right = metres is not None and true_metres is not None and is_near(metres, true_metres)
+        meters, true_meters = length_by_rules(answer), length_by_rules(truth)
+        right = meters is not None and true_meters is not None and is_near(meters, true_meters)
         return float(right), read
     return float(bool(read) and read == asked.by_rules(truth)), read
 
@@ -124,8 +124,8 @@ def _by_judge(replies: Mapping[str, Any]) -> Callable[[BenchmarkRecord, str], tu
         names: tuple[str, ...] = ("your_mark",)
         if _asked(record).kind is AnswerKind.LENGTH:
             names = ("answer_in_meters", "response_in_meters")
-        said = [reply.get(name) if isinstance(reply, Mapping) else None for name in names]
-        found = [float(value) for value in said if isinstance(value, (int, float))]
+        values = [reply.get(name) if isinstance(reply, Mapping) else None for name in names]
+        found = [float(value) for value in values if isinstance(value, (int, float))]
         if len(found) < len(names) or not all(map(math.isfinite, found)):
             return 0.0, ""
         if len(found) == 1:
@@ -178,7 +178,7 @@ def _asked(record: BenchmarkRecord) -> Asked:
 
 
 class HiSpatialTasks(Benchmark):
-    """Three tasks of which only simulated questions are at hand."""
+    """Three tasks, for which only simulated questions are available."""
 
     name = "hispatial-tasks"
     title = "HiSpatial's custom tasks, simulated"
@@ -205,7 +205,11 @@ class HiSpatialTasks(Benchmark):
     )
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
-        """The record of a row, whose `source` is what its answer is."""
+        """The record of a row, whose `source` is what its answer is.
+
+        Raises:
+            ValueError: the row cannot be used; says what was expected and what was found.
+        """
         record, kind = read_as_published(row), str(row.fields["qa_info"]["type"])
         if record.category not in (CAMERA, DIRECTION, SOLVING):
             raise ValueError(f"expected one of HiSpatial's custom tasks, got {record.category!r}")

@@ -1,8 +1,8 @@
 """The letter that an answer chooses, by the rules of several scoring scripts.
 
-They are kept apart by name because results hang on them: "A disc" is option A to most, "**B**" is
-nothing to two of them, and "Both (A) and (B)" is right whatever the truth to one. A reader returns
-the letters that it accepts, or an empty text when it reads nothing; only `contained_letters` and
+They have separate names because results depend on them: most read "A disc" as option A, two read
+nothing in "**B**", and one accepts "Both (A) and (B)" whatever the truth. A reader returns the
+letters that it accepts, or an empty text if it reads nothing; only `contained_letters` and
 `letters_of_two_characters` can return several.
 """
 

@@ -46,7 +46,13 @@ ABBREVIATIONS = {
 
 
 def choice_prompt(question: str, options: Sequence[str], hint: str = "") -> str:
-    """VLMEvalKit's prompt of a multiple choice."""
+    """VLMEvalKit's prompt of a multiple choice.
+
+    Args:
+        question: of the row.
+        options: texts in the order of the letters.
+        hint: of the row; empty: none.
+    """
     return (
         (f"Hint: {hint}\n" if hint else "")
         + f"Question: {question}\nOptions:\n{options_text(options)}\n"

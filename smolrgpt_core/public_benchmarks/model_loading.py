@@ -52,23 +52,23 @@ def load_benchmark_model(name: str, options: ModelOptions) -> AnyModel:
         is_server or name in ANSWERERS or model_type_of(name) in WITH_ENGINE
     ):
         raise ValueError(
-            f"likelihoods are had from image-text models of transformers alone, got {name!r}; let "
-            "it answer in words"
+            "likelihoods are only available for image-text models of transformers, got "
+            f"{name!r}; use --answers words"
         )
     if is_server:
         server = ImageTextServer.connect(ServerSettings(name, **options.server))
-        said = server.server.identity()
-        about = {"kind": "server", "model": server.server.model, "url": name, **said}
+        server_facts = server.server.identity()
+        about = {"kind": "server", "model": server.server.model, "url": name, **server_facts}
         return WordsModel(server, options, about)
     if options.server:
-        raise ValueError(f"the options of a server need its URL as the model, got {name!r}")
+        raise ValueError(f"options of a server need its URL as the model, got {name!r}")
     depth = _depth_source(options)
     if name in ANSWERERS:
         return _packaged(name, options, depth)
     if model_type_of(name) in WITH_ENGINE:
         return _with_engine(name, options, depth)
     if options.depth_model:
-        raise ValueError(f"{name!r} takes images alone; leave the depth model out")
+        raise ValueError(f"{name!r} takes only color images; omit the depth model")
     words = load_zoo_model(name, options.device)
     way = "image once, without tiles" if isinstance(words, WholeImageModel) else "its own processor"
     return WordsModel(words, options, {"kind": "transformers", **revision_of(name), "sees": way})
@@ -98,7 +98,7 @@ def _depth_source(options: ModelOptions) -> DepthSource:
 
 
 def revision_of(checkpoint: str) -> dict[str, str]:
-    """The name of a checkpoint, and the hash of its weights, empty where they are unknown."""
+    """The name of a checkpoint and the hash of its weights; empty if unknown."""
     find = in_folder(Path(checkpoint))
     if not Path(checkpoint).is_dir():
         find = partial(_on_hub, checkpoint)

@@ -1,4 +1,4 @@
-"""Names among the models that are no checkpoint and no URL; imports nothing."""
+"""Names of models that are neither checkpoints nor URLs; imports nothing."""
 
 GUESS = "guess"
 """What guessing gives."""

@@ -1,7 +1,7 @@
-"""Whatever can be asked the questions of a benchmark, behind one protocol: a question to a text.
+"""One protocol for every model that answers benchmark questions: from a question to a text.
 
-A model says what it is (`described`), so that a figure can be told from that of another revision,
-another server or another way of showing regions.
+A model describes itself (`described`), so that figures of different revisions, servers or ways of
+showing regions can be distinguished.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ RGB = "RGB"
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a model says.
+class BenchmarkAnswer:
+    """The answer of a model.
 
     Attributes:
         text: the answer.
-        confidence: share of the answer among those that were compared; None for words.
+        confidence: probability of the answer among the candidates; None for generated text.
     """
 
     text: str
@@ -49,14 +49,16 @@ class BenchmarkModel(Protocol):
 
     @property
     def described(self) -> Mapping[str, Any]:
-        """What the answers follow from: kind, revision, settings, input track; plain values."""
+        """Everything that determines the answers: kind, revision, settings, input track; plain
+        values.
+        """
         ...
 
-    def answer(self, question: BenchmarkQuestion) -> Said:
+    def answer(self, question: BenchmarkQuestion) -> BenchmarkAnswer:
         """What the model says.
 
         Raises:
-            UnansweredError: it has nothing to say to this question.
+            UnansweredError: it has no answer to this question.
             SpatialError: MODEL_ERROR when nothing can be asked any more, such as a lost server.
         """
         ...
@@ -73,7 +75,7 @@ class ModelOptions:
         blind: ask without the image.
         depth_model: folder or hub id of a metric depth estimator; empty: the depth of the data.
         conventions: what words mean, for answerers that read them.
-        answer_form: how the answer is found.
+        answer_form: how answers are found.
         server: name of the model, key and limits of a server; its URL is the model's name.
     """
 
@@ -89,7 +91,7 @@ class ModelOptions:
 
 @runtime_checkable
 class LikelihoodModel(Protocol):
-    """Says how likely its answers are."""
+    """A model that gives the likelihoods of answers."""
 
     def log_likelihoods(
         self, rgb: NDArray[np.uint8] | None, prompt: str, answers: Sequence[str]
@@ -122,8 +124,12 @@ class WordsModel:
             "answers": self.options.answer_form.value,
         }  # fmt: skip
 
-    def answer(self, question: BenchmarkQuestion) -> Said:
-        """See `BenchmarkModel`."""
+    def answer(self, question: BenchmarkQuestion) -> BenchmarkAnswer:
+        """See `BenchmarkModel`.
+
+        Raises:
+            UnansweredError, SpatialError: as of `BenchmarkModel`.
+        """
         try:
             rgb, prompt = self._shown(question)
         except SpatialError as error:
@@ -132,7 +138,7 @@ class WordsModel:
             asked = question.asked
             if asked and self._compares(asked) and isinstance(self.words, LikelihoodModel):
                 return most_likely(self.words, rgb, prompt, asked)
-            return Said(self.words.ask(rgb, prompt, self.options.max_new_tokens))
+            return BenchmarkAnswer(self.words.ask(rgb, prompt, self.options.max_new_tokens))
         except SpatialError as error:
             if error.status is Status.MODEL_ERROR and not isinstance(error, UnansweredError):
                 raise
@@ -166,8 +172,8 @@ class WordsModel:
 
 def most_likely(
     words: LikelihoodModel, rgb: NDArray[np.uint8] | None, prompt: str, asked: Asked
-) -> Said:
-    """The most likely of the answers that a question can have, with its share among them.
+) -> BenchmarkAnswer:
+    """The most likely of a question's possible answers, with its probability among them.
 
     Args:
         words: the model.
@@ -179,9 +185,9 @@ def most_likely(
     found = words.log_likelihoods(rgb, prompt, list(chain.from_iterable(spoken)))
     rest = iter(found)
     logs = np.array([np.logaddexp.reduce([next(rest) for _ in forms]) for forms in spoken])
-    shares = np.exp(logs - np.logaddexp.reduce(logs))
-    best = int(shares.argmax())
-    return Said(asked.options[best], float(shares[best]))
+    probabilities = np.exp(logs - np.logaddexp.reduce(logs))
+    best = int(probabilities.argmax())
+    return BenchmarkAnswer(asked.options[best], float(probabilities[best]))
 
 
 def rgb_of(question: BenchmarkQuestion) -> NDArray[np.uint8]:
@@ -196,5 +202,5 @@ def rgb_of(question: BenchmarkQuestion) -> NDArray[np.uint8]:
 
 
 def unanswered(question: BenchmarkQuestion, error: SpatialError) -> UnansweredError:
-    """The error of a model about one question."""
+    """The error for a question without an answer."""
     return UnansweredError(error.status, f"{question.id} has no answer: {error.message}")

@@ -11,13 +11,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smolrgpt_core.answer.reading import METRES_PER_UNIT
+from smolrgpt_core.answer.reading import METERS_PER_UNIT
 from smolrgpt_core.language.english import NUMBER_WORDS
 
-INCH, FOOT = METRES_PER_UNIT["inch"], METRES_PER_UNIT["foot"]
+INCH, FOOT = METERS_PER_UNIT["inch"], METERS_PER_UNIT["foot"]
 
 UNITS = {
-    **METRES_PER_UNIT,
+    **METERS_PER_UNIT,
     **dict.fromkeys(("in", '"', "\u2033", "\u201d"), INCH),
     **dict.fromkeys(("'", "\u2032", "\u2019"), FOOT),
 }
@@ -40,11 +40,11 @@ class Length:
     """A length in a text.
 
     Attributes:
-        metres: its value.
+        meters: its value.
         unit: meters of its unit, the first one of "5 ft 2 in".
     """
 
-    metres: float
+    meters: float
     unit: float
 
 

@@ -22,7 +22,7 @@ from smolrgpt_core.public_benchmarks.records import Point
 PER_MILLE = 1000.0
 
 NORMALIZED_UP_TO = 1.5
-"""VLMEvalKit takes numbers up to this for shares of the image, larger ones for another scale."""
+"""VLMEvalKit takes numbers up to this for fractions of the image, larger ones for another scale."""
 
 _UNSIGNED = r"[0-9]+(?:\.[0-9]*)?"
 _SIGNED = rf"[-+]?{_UNSIGNED}"
@@ -49,9 +49,10 @@ def fenced_points(answer: str, size: tuple[int, int]) -> list[tuple[int, int]]:
 
 
 def scaled_point(answer: str, size: tuple[int, int] | None) -> Point | None:
-    """VLMEvalKit: the first point as shares of the image, its scale told by its magnitude.
+    """VLMEvalKit: the first point as fractions of the image; its scale is inferred from its
+    magnitude.
 
-    Up to 1.5: shares; up to 1000 in JSON: per mille; else pixels.
+    Up to 1.5: fractions; up to 1000 in JSON: per mille; else pixels.
 
     Args:
         answer: of a model.
@@ -68,7 +69,7 @@ def scaled_point(answer: str, size: tuple[int, int] | None) -> Point | None:
 
 
 def pixels_in_brackets(answer: str, size: tuple[int, int]) -> list[tuple[int, int]]:
-    """FlagEvalMM: every (x, y) as a pixel; numbers with a decimal point are shares.
+    """FlagEvalMM: every (x, y) as a pixel; numbers with a decimal point are fractions.
 
     Args:
         answer: its last line.
@@ -76,8 +77,8 @@ def pixels_in_brackets(answer: str, size: tuple[int, int]) -> list[tuple[int, in
     """
     pixels = []
     for x, y in re.findall(rf"\(({_SIGNED}),\s*({_SIGNED})\)", answer):
-        shares = "." in x or "." in y
-        scale = (size[1], size[0]) if shares else (1, 1)
+        is_fraction = "." in x or "." in y
+        scale = (size[1], size[0]) if is_fraction else (1, 1)
         pixels.append(_pixel(float(x) * scale[0], float(y) * scale[1]))
     return pixels
 

@@ -44,8 +44,8 @@ def yes_metrics(pairs: Sequence[tuple[str, str]], unread_is_no: bool) -> dict[st
         pairs: at least one.
         unread_is_no: whether a yes that was not read is missed; otherwise it is in no recall.
     """
-    hits = sum(truth == given for truth, given in pairs)
-    yes = [truth for truth, given in pairs if given == YES]
+    hits = sum(truth == predicted for truth, predicted in pairs)
+    yes = [truth for truth, predicted in pairs if predicted == YES]
     of_yes = [g for t, g in pairs if t == YES and (g or unread_is_no)]
     right = yes.count(YES)
     precision, recall = _ratio(right, len(yes)), _ratio(right, len(of_yes))
@@ -159,7 +159,11 @@ class Pope(Benchmark):
         return replace(read_records(named, self.parse), notes=(note,))
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
-        """The record of a row; a question asked in several categories is in several rows."""
+        """The record of a row; a question asked in several categories is in several rows.
+
+        Raises:
+            ValueError: the row cannot be used; says what was expected and what was found.
+        """
         truth = text_field(row.fields, "answer").strip().lower()
         category = text_field(row.fields, "category")
         if truth not in (YES, NO) or category not in CATEGORIES:

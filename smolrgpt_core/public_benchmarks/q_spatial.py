@@ -57,17 +57,23 @@ FLOAT32_DIGITS = 6
 """Decimal digits that a float32 keeps."""
 
 
-def is_within(given: float, truth: float, factor: float) -> bool:
-    """Whether the larger is less than `factor` times the smaller; both of any one unit."""
-    if not (given > 0 and truth > 0):
+def is_within(predicted: float, truth: float, factor: float) -> bool:
+    """Whether the larger is less than `factor` times the smaller; both of any one unit.
+
+    Args:
+        predicted: the answer.
+        truth: the true value.
+        factor: limit of their ratio.
+    """
+    if not (predicted > 0 and truth > 0):
         return False
-    return max(given / truth, truth / given) < factor
+    return max(predicted / truth, truth / predicted) < factor
 
 
 def _official(answered: Answered) -> Outcome:
     def decide(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
-        given = tagged_centimeters(answer, unknown_unit=1.0)
-        return _decided(given, float(record.truth), FACTOR)
+        predicted = tagged_centimeters(answer, unknown_unit=1.0)
+        return _decided(predicted, float(record.truth), FACTOR)
 
     found = _by_split(answered, decide)
     notes = list(found.notes)
@@ -79,9 +85,9 @@ def _official(answered: Answered) -> Outcome:
 
 def _rules(answered: Answered) -> Outcome:
     def decide(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
-        metres = length_by_rules(answer)
-        given = None if metres is None else metres * CENTIMETERS_PER_METER
-        return _decided(given, _decimal(record), FACTOR)
+        meters = length_by_rules(answer)
+        predicted = None if meters is None else meters * CENTIMETERS_PER_METER
+        return _decided(predicted, _decimal(record), FACTOR)
 
     return _by_split(answered, decide)
 
@@ -108,8 +114,8 @@ def _vlmevalkit(answered: Answered, read: Callable[[BenchmarkRecord], float | No
         verdicts = answered.verdicts(_padded(read, factor))
         for key in (_source, _source_and_type):
             end = "" if factor == FACTOR else f" < {factor:g}"
-            shares = fractions_by(answered.records, verdicts, key)
-            figures |= {f"{name}{end}": figure for name, figure in shares.items()}
+            fractions = fractions_by(answered.records, verdicts, key)
+            figures |= {f"{name}{end}": figure for name, figure in fractions.items()}
     return Outcome(figures, answered.verdicts(_padded(read, FACTOR)))
 
 
@@ -117,10 +123,10 @@ def _padded(
     read: Callable[[BenchmarkRecord], float | None], factor: float
 ) -> Callable[[BenchmarkRecord, str], tuple[float, str]]:
     def decide(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
-        given = read(record)
+        predicted = read(record)
         truth = float(record.truth) + NEARLY_NOTHING
-        hit, _ = _decided((given or 0.0) + NEARLY_NOTHING, truth, factor)
-        return hit, "" if given is None or math.isnan(given) else f"{given:g} cm"
+        hit, _ = _decided((predicted or 0.0) + NEARLY_NOTHING, truth, factor)
+        return hit, "" if predicted is None or math.isnan(predicted) else f"{predicted:g} cm"
 
     return decide
 
@@ -135,21 +141,21 @@ def _source_and_type(record: BenchmarkRecord) -> str:
 
 def _hispatial(answered: Answered) -> Outcome:
     def decide(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
-        metres = first_number(answer)
+        meters = first_number(answer)
         truth = float(record.truth) / CENTIMETERS_PER_METER
         # Its bounds are products, not quotients.
-        right = metres is not None and 0.5 * truth < metres < 2 * truth
-        return float(right), "" if metres is None else f"{metres:g} m"
+        right = meters is not None and 0.5 * truth < meters < 2 * truth
+        return float(right), "" if meters is None else f"{meters:g} m"
 
     verdicts = answered.verdicts(decide)
     splits = fractions_by(answered.records, verdicts, _source)
     return Outcome({"micro": fraction(verdicts), **splits}, verdicts)
 
 
-def _decided(given: float | None, truth: float, factor: float) -> tuple[float, str]:
-    if given is None or math.isnan(given):
+def _decided(predicted: float | None, truth: float, factor: float) -> tuple[float, str]:
+    if predicted is None or math.isnan(predicted):
         return 0.0, ""
-    return float(is_within(given, truth, factor)), f"{given:g} cm"
+    return float(is_within(predicted, truth, factor)), f"{predicted:g} cm"
 
 
 def _by_split(
@@ -204,7 +210,11 @@ class QSpatial(Benchmark):
     )
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
-        """The record of a row; the file's name says which split it is."""
+        """The record of a row; the file's name says which split it is.
+
+        Raises:
+            ValueError: the row cannot be used; says what was expected and what was found.
+        """
         split = next((name for name in SPLITS if row.path.name.startswith(name)), None)
         if split is None:
             raise ValueError(f"expected a file whose name begins with one of {SPLITS}")

@@ -91,10 +91,10 @@ def length_by_rules(answer: str) -> float | None:
         return None
     text = re.sub(r"\\?(?:scalar|distance_unit){([^}]*)}", r" \1 ", answer)
     lengths = lengths_in(text)
-    if not lengths or not all(math.isfinite(length.metres) for length in lengths):
+    if not lengths or not all(math.isfinite(length.meters) for length in lengths):
         return None
-    metres = [length.metres for length in lengths]
-    return metres[0] if max(metres) - min(metres) <= SAME_DISTANCE * max(metres) else None
+    meters = [length.meters for length in lengths]
+    return meters[0] if max(meters) - min(meters) <= SAME_DISTANCE * max(meters) else None
 
 
 def hour_by_rules(answer: str) -> int | None:

@@ -1,4 +1,4 @@
-"""What a model gets of a record: image, regions and words; never the truth."""
+"""The input of a model from a record: image, regions and text; never the truth."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RegionForm(str, Enum):
 
 
 class AnswerForm(str, Enum):
-    """How the answer of a model is found."""
+    """How a model's answer is obtained."""
 
     WORDS = "words"
     """The model writes, and scorers read."""
@@ -45,7 +45,7 @@ class AnswerForm(str, Enum):
 
 @dataclass(frozen=True, eq=False)
 class BenchmarkQuestion:
-    """A question as a model gets it.
+    """A question as presented to a model.
 
     Attributes:
         id: of its record.
@@ -77,7 +77,7 @@ class BenchmarkQuestion:
 
 
 def question_of(record: BenchmarkRecord, asked: Asked | None = None) -> BenchmarkQuestion:
-    """The question of a record, without its truth; what it asks for is known to its benchmark."""
+    """The question of a record, without its truth."""
     words = record.prompt.replace(f" {_DEPTH}", "").replace(_IMAGE, "").strip()
     return BenchmarkQuestion(
         id=record.id,
@@ -93,9 +93,9 @@ def question_of(record: BenchmarkRecord, asked: Asked | None = None) -> Benchmar
 
 
 def without_image(question: BenchmarkQuestion) -> BenchmarkQuestion:
-    """The question for a model that is not to see: words alone, with the classes of the regions.
+    """The question without its image: text alone, with the classes of the regions.
 
-    A size can often be told from the class; what a model knows without looking is the point.
+    A size can often be guessed from the class; this measures what a model knows without looking.
     """
 
     def named(match: re.Match[str]) -> str:

@@ -25,7 +25,7 @@ MAX_PATH_LENGTH = 1024
 """Characters of a path to an image; base64 has no dot in these."""
 
 Point = tuple[float, float]
-"""x and y as shares of the width and height of the image."""
+"""x and y as fractions of the width and height of the image."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

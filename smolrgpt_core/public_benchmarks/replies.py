@@ -1,4 +1,4 @@
-"""What comes of a question: an answer, or the reason why there is none."""
+"""The outcome of a question: an answer, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ CANNOT_ASK = (Status.NO_RGB, Status.NO_DEPTH, Status.MODEL_ERROR)
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of one question.
+    """The outcome of one question.
 
     Attributes:
         text: the answer; None when there is none.
         problem: why there is none.
-        status: the same as a word, such as "NO_DEPTH".
-        confidence: share of the answer among those that were compared; None for words.
+        status: the reason as a word, such as "NO_DEPTH".
+        confidence: probability of the answer among the candidates; None for generated text.
     """
 
     text: str | None
@@ -49,7 +49,7 @@ Item = tuple[BenchmarkRecord, Asked | None]
 
 
 def reply_to(model: BenchmarkModel, item: Item) -> Reply:
-    """What comes of a record's question.
+    """Ask a record's question.
 
     Raises:
         SpatialError: MODEL_ERROR when nothing can be asked any more.
@@ -60,12 +60,12 @@ def reply_to(model: BenchmarkModel, item: Item) -> Reply:
         # A mask that does not decode: the question cannot be shown to any model.
         return Reply(None, f"{item[0].id} has no answer: {error.message}", error.status.name)
     try:
-        said = model.answer(question)
-        return Reply(said.text, confidence=said.confidence)
+        found = model.answer(question)
+        return Reply(found.text, confidence=found.confidence)
     except UnansweredError as error:
         return Reply(None, error.message, error.status.name)
 
 
 def one_by_one(model: BenchmarkModel, items: Iterable[Item]) -> Iterator[Reply]:
-    """What comes of several questions, in their order; errors as of `reply_to`."""
+    """Ask several questions in order; errors as of `reply_to`."""
     return (reply_to(model, item) for item in items)

@@ -277,7 +277,11 @@ class RoboSpatialHome(Benchmark):
     )
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
-        """The record of a row of either form; both name the same questions alike."""
+        """The record of a row of either form; both name the same questions alike.
+
+        Raises:
+            ValueError: the row cannot be used; says what was expected and what was found.
+        """
         split = text_field(row.fields, "category")
         truth = text_field(row.fields, "answer")
         if split not in SPLITS:

@@ -1,9 +1,9 @@
-"""A model asked all questions of a benchmark, in a folder that a killed run goes on from.
+"""Asks a model all questions of a benchmark, in a folder in which a killed run resumes.
 
     FOLDER/run.json            what the answers follow from
     FOLDER/predictions.jsonl   a line for each answer, as they come; at the end in their order
 
-A question without an answer is asked again by the next run, until all have been asked.
+Questions without an answer are asked again by the next run, until all have been asked.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ class BenchmarkRun:
         return self._folder.locked()
 
     def replies(self) -> dict[str, Reply]:
-        """What came of the questions that have been asked, by id.
+        """The outcomes of the questions asked so far, by id.
 
-        A last line that a kill cut off is left out.
+        A last line that was cut off by a kill is ignored.
 
         Raises:
             SpatialError: BAD_INPUT when a line is none of such a file.
@@ -104,15 +104,15 @@ class BenchmarkRun:
         limit: int | None,
         advance: Callable[[int, int], None],
     ) -> dict[str, Reply]:
-        """Ask what has no answer yet.
+        """Ask all questions without an answer.
 
         Args:
-            model: that is asked; or several processes with it.
+            model: to ask, or several processes with it.
             limit: of the first questions; None: all.
-            advance: told after each question how many of how many are done.
+            advance: called after each question with the finished and total numbers.
 
         Returns:
-            What came of the first `limit` questions, by id, in their order.
+            The outcomes of the first `limit` questions, by id, in order.
 
         Raises:
             SpatialError: when the model cannot be asked any more, with all answers kept; BAD_INPUT
@@ -164,7 +164,7 @@ class BenchmarkRun:
 
 
 def predictions_of(replies: Mapping[str, Reply]) -> Predictions:
-    """The answers to score; no answer is an empty one, which no rule leaves out."""
+    """The answers to score; a missing answer is an empty text, which counts for every rule."""
     texts = {id: reply.text or "" for id, reply in replies.items()}
     return Predictions(texts, JudgedRecords())
 
@@ -174,12 +174,12 @@ def _refuse_hopeless(replies: Mapping[str, Reply]) -> None:
         problem = next(iter(replies.values())).problem
         raise SpatialError(
             Status.MODEL_ERROR,
-            f"none of the first {HOPELESS} questions has an answer, so that the others are not "
-            f"asked: {problem}",
+            f"none of the first {HOPELESS} questions has an answer, so the others are not asked: "
+            f"{problem}",
         )
 
 
 def _fingerprint(records: Sequence[BenchmarkRecord]) -> str:
     """SHA-256 of what is asked and what is true; images are not read for it."""
-    told = [[record.id, record.prompt, record.question, record.truth] for record in records]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    contents = [[item.id, item.prompt, item.question, item.truth] for item in records]
+    return hashlib.sha256(json.dumps(contents).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Answers beside truths: what a scorer is, what it returns, and the means that scorers share.
+"""Defines scorers, their results, and means that they share.
 
 Figures are percentages unless their unit says otherwise. A question without a prediction, or whose
 prediction cannot be read, counts as wrong; a scorer that leaves one out because its authors do says
@@ -21,7 +21,7 @@ PERCENT = "%"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a scorer made of one answer.
+    """A scorer's verdict on one answer.
 
     Attributes:
         id: of the question.
@@ -82,7 +82,7 @@ class JudgedRecords:
 
 
 class Needs(Enum):
-    """What of a language model a scorer needs."""
+    """What a scorer needs from a language model."""
 
     NOTHING = "nothing"
     JUDGEMENTS = "a file with the replies of a judge: give --judgements"
@@ -92,7 +92,7 @@ class Needs(Enum):
 
 @dataclass(frozen=True, eq=False)
 class ByModels:
-    """What language models that were asked here made of answers.
+    """Results of language models that read or judged answers in this run.
 
     Attributes:
         judged: replies of the judge, in the form of the official one; None: it was not asked.
@@ -122,7 +122,7 @@ class Answered:
 
     @property
     def at_hand(self) -> set[Needs]:
-        """Which needs of scorers are met."""
+        """The requirements that are met."""
         met = {
             Needs.NOTHING: True,
             Needs.JUDGEMENTS: bool(self.judged.replies),
@@ -136,7 +136,9 @@ class Answered:
         return replace(self, records=tuple(filter(wanted, self.records)))
 
     def as_read(self) -> Answered:
-        """The same with what a language model has read in the place of what the rules refuse."""
+        """The same answers, with a language model's readings in place of those that the rules
+        refuse.
+        """
         return replace(self, answers={**self.answers, **(self.by_models.readings or {})})
 
     def verdicts(
@@ -190,7 +192,7 @@ FURTHER = "+model"
 
 
 def by_letters(reader: LetterReader) -> Callable[[BenchmarkRecord, str], tuple[float, str]]:
-    """Right when the true letter is what the reader finds, or among what it finds."""
+    """Correct if the reader finds the true letter, alone or among others."""
 
     def decide(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
         letters = reader(answer, record.options)
@@ -200,7 +202,7 @@ def by_letters(reader: LetterReader) -> Callable[[BenchmarkRecord, str], tuple[f
 
 
 def fraction(verdicts: Iterable[Verdict]) -> Figure:
-    """The mean hit, in percent of all of them.
+    """The mean hit rate in percent.
 
     Raises:
         ValueError: there are none.
@@ -216,7 +218,13 @@ def fractions_by(
     verdicts: Sequence[Verdict],
     key: Callable[[BenchmarkRecord], str],
 ) -> dict[str, Figure]:
-    """The mean hit for each value of `key`, in the order in which they occur."""
+    """The mean hit for each value of `key`, in the order in which they occur.
+
+    Args:
+        records: questions.
+        verdicts: on each of them.
+        key: group of a question.
+    """
     found: dict[str, list[Verdict]] = defaultdict(list)
     for record, verdict in zip(records, verdicts, strict=True):
         found[key(record)].append(verdict)
@@ -248,7 +256,13 @@ def grouped(
     verdicts: Sequence[Verdict],
     key: Callable[[BenchmarkRecord], str],
 ) -> list[Group]:
-    """Rows of equal `key` as one question each, in the order in which they occur."""
+    """Rows of equal `key` as one question each, in the order in which they occur.
+
+    Args:
+        records: questions.
+        verdicts: on each of them.
+        key: group of a question.
+    """
     rows: dict[str, list[int]] = defaultdict(list)
     for index, record in enumerate(records):
         rows[key(record)].append(index)

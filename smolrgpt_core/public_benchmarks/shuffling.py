@@ -1,6 +1,6 @@
 """The questions of a benchmark with their options in another order.
 
-A model that prefers a letter, or has the published order by heart, scores otherwise on these.
+Models that prefer a letter or have memorized the published order score differently on these.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def shuffled(data: BenchmarkData, seed: int) -> BenchmarkData:
     records = tuple(_shuffled(record, seed) for record in data.records)
     changed = sum(old is not new for old, new in zip(data.records, records, strict=True))
     if not changed:
-        raise bad_input("no question has options to shuffle; leave the shuffled run out")
+        raise bad_input("no question has options to shuffle; omit the shuffled run")
     left = len(records) - changed
     notes = [f"questions whose options stay, as there are none in the prompt: {left}"] * bool(left)
     return replace(data, records=records, notes=(*data.notes, *notes))

@@ -159,7 +159,11 @@ class ThreeDSRBench(Benchmark):
     )
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
-        """The record of a row; images of mirrored rows are mirrored already."""
+        """The record of a row; images of mirrored rows are mirrored already.
+
+        Raises:
+            ValueError: the row cannot be used; says what was expected and what was found.
+        """
         id = text_field(row.fields, "qid")
         if not ID.fullmatch(id):
             raise ValueError(f"expected a qid such as AB12CD34-flip-1, got {id!r:.60}")

@@ -90,8 +90,8 @@ Reader = Callable[[object, Category], NormalizedAnswer | None]
 
 def _scored(record: BenchmarkRecord, answer: str, read: Reader) -> ScoredAnswer:
     category, truth = CATEGORIES[record.category], record.truth
-    given = read(answer, category)
-    return ScoredAnswer(record.id, category, truth, given, is_right(category, given, truth))
+    value = read(answer, category)
+    return ScoredAnswer(record.id, category, truth, value, is_right(category, value, truth))
 
 
 def _outcome(answered: Answered, read: Reader) -> Outcome:

@@ -1,4 +1,4 @@
-"""A model in several processes, each of which answers a part of the questions."""
+"""Runs a model in several processes, each of which answers part of the questions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from smolrgpt_core.public_benchmarks.replies import Item, Reply, reply_to
 
 @dataclass(frozen=True, eq=False)
 class Workers:
-    """Processes with the same model, for runs that one process would be slow for.
+    """Several processes with the same model, for long runs.
 
     Attributes:
         name: of the model, see `load_benchmark_model`.
@@ -34,7 +34,7 @@ class Workers:
 
     @cached_property
     def described(self) -> Mapping[str, Any]:
-        """See `BenchmarkModel`; what a process says that only loads the model for that.
+        """See `BenchmarkModel`; obtained from a process that loads the model for that purpose.
 
         Raises:
             OSError, ValueError, ImportError, SpatialError: as of `load_benchmark_model`.
@@ -43,7 +43,7 @@ class Workers:
             return pool.submit(_described, self.name, self.options).result()
 
     def replies(self, items: Sequence[Item]) -> Iterator[Reply]:
-        """What comes of the questions, in their order, whichever process answers first.
+        """The outcomes of the questions, in order, whichever process finishes first.
 
         Raises:
             SpatialError: MODEL_ERROR when nothing can be asked any more, or a process died.

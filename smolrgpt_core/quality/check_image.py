@@ -24,7 +24,7 @@ from smolrgpt_core.data.warehouse_format import (
 )
 from smolrgpt_core.depth import depth_readings
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.files import METRES_PER_UNIT, read_bytes
+from smolrgpt_core.files import METERS_PER_UNIT, read_bytes
 from smolrgpt_core.language import CATEGORIES, MASK, Category
 from smolrgpt_core.quality.problems import Problem, ProblemKind
 from smolrgpt_core.regions import rle_run_lengths
@@ -168,7 +168,7 @@ def _check_depth(
         yield Problem(ProblemKind.DEPTH_EMPTY, place, "expected depth, found only zeros")
     elif levels.dtype == np.uint16:
         camera = (task.cameras or {}).get(image)
-        scale = camera.depth_scale if camera else METRES_PER_UNIT["uint16"]
+        scale = camera.depth_scale if camera else METERS_PER_UNIT["uint16"]
         try:
             loss = depth_readings(levels, scale).loss
         except SpatialError as error:

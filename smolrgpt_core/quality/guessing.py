@@ -140,11 +140,11 @@ def best_answer(category: Category | None, answers: Sequence[str]) -> str:
     measured = [answer for answer in answers if _is_measured(category, answer)]
     if 2 * len(measured) <= len(answers):
         return min(Counter(answers).items(), key=lambda item: (-item[1], item[0]))[0]
-    metres = sorted(map(float, measured))
+    meters = sorted(map(float, measured))
     # Just below the largest guess for which the smallest of the answers is right.
-    guesses = [low * (1 + 0.999 * DISTANCE_TOLERANCE) for low in metres]
+    guesses = [low * (1 + 0.999 * DISTANCE_TOLERANCE) for low in meters]
     right = [
-        bisect_right(metres, guess / (1 - DISTANCE_TOLERANCE)) - first
+        bisect_right(meters, guess / (1 - DISTANCE_TOLERANCE)) - first
         for first, guess in enumerate(guesses)
     ]
     return f"{guesses[right.index(max(right))]:.6f}"

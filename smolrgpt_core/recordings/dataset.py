@@ -186,8 +186,8 @@ class _SplitWriter:
         if not questions:
             return []
         image = f"{self.name}_{len(self.cameras):06}.png"
-        self.folder.write_frame(image, frame.rgb, frame.depth, recorded.metres_per_unit)
-        self.cameras[image] = CameraRecord(frame.intrinsics, recorded.metres_per_unit)
+        self.folder.write_frame(image, frame.rgb, frame.depth, recorded.meters_per_unit)
+        self.cameras[image] = CameraRecord(frame.intrinsics, recorded.meters_per_unit)
         self.origins[image] = {"stamp_ns": moment.stamp_ns, "frame_id": frame.frame_id}
         rle = encode_masks(frame.regions, {id for item in questions for id in item.region_ids})
         ids = [f"{Path(image).stem}_{number}" for number in range(len(measured))]

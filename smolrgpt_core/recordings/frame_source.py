@@ -34,7 +34,7 @@ class RecordedFrame:
     """A frame, and the scale that stores its depth losslessly as integers."""
 
     frame: RGBDFrame
-    metres_per_unit: float
+    meters_per_unit: float
     warnings: tuple[str, ...]
 
 
@@ -84,7 +84,7 @@ class FrameSource:
         if frame.stamp_ns in self._mountings:
             frame = self._mountings[frame.stamp_ns].applied(frame)
         warnings = alignment_warnings(rgb, depth) + self._processing(frame, camera_info)
-        return RecordedFrame(frame, self._metres_per_unit(depth), warnings)
+        return RecordedFrame(frame, self._meters_per_unit(depth), warnings)
 
     def _processing(self, frame: RGBDFrame, camera_info: Message) -> tuple[str, ...]:
         """Warnings about how frames were processed."""
@@ -93,7 +93,7 @@ class FrameSource:
         notes = {UNDISTORTED: found.lens is not None, DEPTH_LOST: frame.depth_loss.is_reported}
         return tuple(note for note, holds in notes.items() if holds)
 
-    def _metres_per_unit(self, depth: Message) -> float:
+    def _meters_per_unit(self, depth: Message) -> float:
         dtype, scale = depth_encoding(depth.encoding)
         if np.issubdtype(dtype, np.floating):
             return CameraRecord.depth_scale

@@ -78,7 +78,7 @@ def _cells(frame: RGBDFrame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean color (rows, columns, 3) and mean depth (rows, columns), NaN without a reading."""
     color = cv2.resize(frame.rgb.astype(np.float32), GRID, interpolation=cv2.INTER_AREA)
     valid = np.isfinite(frame.depth).astype(np.float32)
-    metres = cv2.resize(np.nan_to_num(frame.depth, nan=0.0), GRID, interpolation=cv2.INTER_AREA)
+    meters = cv2.resize(np.nan_to_num(frame.depth, nan=0.0), GRID, interpolation=cv2.INTER_AREA)
     fraction = cv2.resize(valid, GRID, interpolation=cv2.INTER_AREA)
-    depth = np.divide(metres, fraction, out=np.full_like(metres, np.nan), where=fraction > 0.5)
+    depth = np.divide(meters, fraction, out=np.full_like(meters, np.nan), where=fraction > 0.5)
     return color, depth

@@ -1,6 +1,6 @@
 """Many copies of a scene at once, disturbed by what its measurements may be wrong by.
 
-A value that is computed on all copies together says how sure it is: the share of the copies in
+A value that is computed on all copies together says how sure it is: the fraction of the copies in
 which it comes out the same. The first copy is undisturbed.
 """
 
@@ -50,12 +50,12 @@ class SceneCopies:
         at_limits: every quantity is off by its standard deviation in one direction or the other,
             instead of distributed around it: what is the same in all copies holds as long as
             nothing is off by more.
-        ratio_std: lengths, areas and volumes that are measured of regions are off by this share.
+        ratio_std: lengths, areas and volumes that are measured of regions are off by this fraction.
 
     Attributes:
         factors: (K, N) by which lengths, areas and volumes of regions are off.
-        center: (K, N, 3) right, forward, height, metres; NaN until `measure`.
-        size: (K, N, 3) along the first side, across, upwards, metres; NaN until `measure`.
+        center: (K, N, 3) right, forward, height, meters; NaN until `measure`.
+        size: (K, N, 3) along the first side, across, upwards, meters; NaN until `measure`.
         yaw: (N,) radians.
         cargo: (N,) index of what a transporter carries, or `NOTHING`, or `UNSEEN`.
         column: (K, N) middle of the masks in the image, pixels.
@@ -118,17 +118,17 @@ class SceneCopies:
     @property
     def zones(self) -> Mask:
         """(N,) what is painted on the floor."""
-        return self._known == ZONE
+        return np.asarray(self._known == ZONE)
 
     @property
     def carriers(self) -> Mask:
         """(N,) what may carry cargo."""
-        return self._known == CARRIER
+        return np.asarray(self._known == CARRIER)
 
     @property
     def cargo_like(self) -> Mask:
         """(N,) what makes a carrier loaded."""
-        return self._known == CARGO
+        return np.asarray(self._known == CARGO)
 
     @property
     def camera(self) -> NDArray[np.float64]:
@@ -205,7 +205,7 @@ class SceneCopies:
         return self._pixel_needed
 
     def depth_at(self, column: int, row: int) -> Values:
-        """(K,) depth at a pixel, metres; NaN without a reading.
+        """(K,) depth at a pixel, meters; NaN without a reading.
 
         Raises:
             SpatialError: BAD_QUESTION for a scene without image.
@@ -218,7 +218,7 @@ class SceneCopies:
         return depth + self.scene.depth_std(column, row) * noise
 
     def to_optical(self, floor_points: Values) -> Values:
-        """Points (..., 3) right, forward, height in the optical frame, metres."""
+        """Points (..., 3) right, forward, height in the optical frame, meters."""
         return (floor_points - self.camera) @ self.scene.axes
 
     def _each(self, which: Mask) -> list[int]:
@@ -269,7 +269,7 @@ class SceneCopies:
         noise = generator.standard_t(TAIL, (self.count, width)) / np.sqrt(TAIL / (TAIL - 2))
         noise = np.sign(noise) if self._at_limits else noise
         noise[0] = 0.0
-        return noise
+        return np.asarray(noise)
 
 
 def in_words(names: list[str]) -> str:

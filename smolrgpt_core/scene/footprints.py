@@ -12,7 +12,7 @@ _SIGNS = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]) / 2
 
 
 def depth_inside(copies: SceneCopies, zone: NDArray[np.intp]) -> Values:
-    """(K, N) how far the middle of each footprint is inside a zone (K,), metres; < 0 outside.
+    """(K, N) how far the middle of each footprint is inside a zone (K,), meters; < 0 outside.
 
     NaN for what is not measured, and in copies without the zone.
     """
@@ -27,7 +27,13 @@ def depth_inside(copies: SceneCopies, zone: NDArray[np.intp]) -> Values:
 
 
 def corners(copies: SceneCopies, index: NDArray[np.intp], grown: float = 0.0) -> Values:
-    """(K, 4, 2) corners of one footprint (K,) in order, metres; grown on all sides."""
+    """(K, 4, 2) corners of one footprint (K,) in order, meters; grown on all sides.
+
+    Args:
+        copies: of the scene.
+        index: (K,), index of the footprint in each copy.
+        grown: distance by which it is enlarged on all sides, meters.
+    """
     rows = np.arange(copies.count)
     index = np.maximum(index, 0)
     size = copies.size[rows, index, None, :2] + 2 * grown
@@ -36,7 +42,13 @@ def corners(copies: SceneCopies, index: NDArray[np.intp], grown: float = 0.0) ->
 
 
 def clearances(copies: SceneCopies, subjects: Mask, other: NDArray[np.intp]) -> Values:
-    """(K, N) distance of footprints from another one (K,), metres; 0 where they overlap."""
+    """(K, N) distance of footprints from another one (K,), meters; 0 where they overlap.
+
+    Args:
+        copies: of the scene.
+        subjects: bool (K, N), the footprints to measure.
+        other: (K,), index of the other footprint in each copy.
+    """
     found = np.full((copies.count, copies.number), np.nan)
     own = corners(copies, other)
     for index in np.flatnonzero(subjects.any(axis=0)):
@@ -50,6 +62,11 @@ def nearest_points(copies: SceneCopies, first: int, second: int) -> Values:
     """(2, 2) points of two footprints in the undisturbed copy between which the gap is smallest.
 
     Where the footprints overlap, both are the middle of what they share.
+
+    Args:
+        copies: of the scene.
+        first: index of a region.
+        second: index of another one.
     """
     own, theirs = (corners(copies, np.full(copies.count, index))[0] for index in (first, second))
     if _overlap(own[None], theirs[None])[0]:
@@ -61,7 +78,13 @@ def nearest_points(copies: SceneCopies, first: int, second: int) -> Values:
 
 
 def footprints_overlap(copies: SceneCopies, subjects: Mask, other: NDArray[np.intp]) -> Mask:
-    """(K, N) whether footprints overlap with another one (K,)."""
+    """(K, N) whether footprints overlap with another one (K,).
+
+    Args:
+        copies: of the scene.
+        subjects: bool (K, N), the footprints to check.
+        other: (K,), index of the other footprint in each copy.
+    """
     found = np.zeros((copies.count, copies.number), dtype=bool)
     own = corners(copies, other)
     for index in np.flatnonzero(subjects.any(axis=0)):
@@ -90,7 +113,7 @@ def _overlap(first: Values, second: Values) -> Mask:
 
 def _to_edges(points: Values, shape: Values) -> Values:
     """(K,) smallest distance of points (K, 4, 2) from the sides of a shape (K, 4, 2)."""
-    return np.linalg.norm(_offsets_from_edges(points, shape), axis=3).min(axis=(1, 2))
+    return np.asarray(np.linalg.norm(_offsets_from_edges(points, shape), axis=3).min(axis=(1, 2)))
 
 
 def _to_nearest_edge(points: Values, shape: Values) -> Values:
@@ -107,5 +130,5 @@ def _offsets_from_edges(points: Values, shape: Values) -> Values:
     edge = np.roll(shape, -1, axis=1)[:, None] - start
     offset = points[:, :, None] - start  # (K, 4, 4, 2)
     length = np.maximum((edge**2).sum(axis=3), 1e-12)
-    share = np.clip((offset * edge).sum(axis=3) / length, 0, 1)
-    return np.asarray(offset - share[..., None] * edge)
+    fraction = np.clip((offset * edge).sum(axis=3) / length, 0, 1)
+    return np.asarray(offset - fraction[..., None] * edge)

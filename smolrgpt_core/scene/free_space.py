@@ -87,7 +87,7 @@ def free_floor(copies: SceneCopies, zone: int, margin: float = 0.0) -> tuple[lis
     Args:
         copies: of the scene.
         zone: index of the zone.
-        margin: kept free around what stands there, metres.
+        margin: kept free around what stands there, meters.
 
     Returns:
         Its outlines (M, 2) on the floor, those of its holes too, and its area in m2.

@@ -21,8 +21,8 @@ MIN_TALL_M = 0.005
 
 ASK_ELSEWHERE = "so its size cannot be told; ask from a place from which all of it is seen"
 
-SIZE_STD_SHARE = np.array([0.02, 0.02, 0.03])
-"""Standard deviation of sizes beside what their fits know of, as a share of them."""
+SIZE_STD_FRACTION = np.array([0.02, 0.02, 0.03])
+"""Standard deviation of sizes beside what their fits know of, as a fraction of them."""
 
 HIDDEN_STD_SHARE = np.array([0.05, 0.05, 0.15])
 """The same of an object of which much is hidden."""
@@ -60,7 +60,7 @@ class MeasuredScene:
 
     @property
     def camera_height(self) -> float:
-        """Above the floor, metres; 0 where no floor is seen."""
+        """Above the floor, meters; 0 where no floor is seen."""
         plane = self._geometry.plane
         return plane.camera_height if plane else 0.0
 
@@ -122,15 +122,15 @@ class MeasuredScene:
         side_std: NDArray[np.float64],
         bottom_std: float,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Of the place (3,) and the faces (3, 2), with what is doubted beside the fit, metres.
+        """Of the place (3,) and the faces (3, 2), with what is doubted beside the fit, meters.
 
         Args:
             id: of the region.
             located: where it is.
-            size: (3,), of its box, metres.
-            shift_std: (2,), of the place of the footprint, metres.
-            side_std: (2, 2), of the sides of the footprint, metres.
-            bottom_std: of the lower face, metres.
+            size: (3,), of its box, meters.
+            shift_std: (2,), of the place of the footprint, meters.
+            side_std: (2, 2), of the sides of the footprint, meters.
+            bottom_std: of the lower face, meters.
         """
         box = located.box
         assert box is not None
@@ -142,7 +142,7 @@ class MeasuredScene:
         face_std = np.vstack([sides, np.hypot(1, more) * heights_std])
         if not self._geometry.is_zone(id):
             face_std = _of_uneven(
-                face_std, (HIDDEN_STD_SHARE if located.cut else SIZE_STD_SHARE) * size
+                face_std, (HIDDEN_STD_SHARE if located.cut else SIZE_STD_FRACTION) * size
             )
         shift = np.append(np.hypot(shift_std, more * box.shift_std), 0.0)
         return np.hypot(shift, CENTER_STD_M), face_std
@@ -166,12 +166,12 @@ class MeasuredScene:
         return ""
 
     def point_at(self, column: int, row: int) -> NDArray[np.float64]:
-        """(3,) what a pixel shows, metres, optical frame; NaN without a reading."""
+        """(3,) what a pixel shows, meters, optical frame; NaN without a reading."""
         frame = self._geometry.frame
-        return pixel_rays(row, column, frame.intrinsics) * frame.depth[row, column]
+        return np.asarray(pixel_rays(row, column, frame.intrinsics) * frame.depth[row, column])
 
     def depth_std(self, column: int, row: int) -> float:
-        """Scatter of the readings around a pixel about its own, metres.
+        """Scatter of the readings around a pixel about its own, meters.
 
         A reading that its neighbors contradict hangs between two surfaces, or is none.
         """
@@ -186,8 +186,8 @@ class MeasuredScene:
 def _of_uneven(face_std: NDArray[np.float64], size_std: NDArray[np.float64]) -> NDArray[np.float64]:
     """`face_std` (3, 2) where the size is off by `size_std` (3,) too, at its less known faces."""
     total = np.linalg.norm(face_std, axis=1, keepdims=True)
-    share = np.divide(face_std, total, out=np.full((3, 2), np.sqrt(0.5)), where=total > 0)
-    return np.hypot(face_std, share * size_std[:, None])
+    fraction = np.divide(face_std, total, out=np.full((3, 2), np.sqrt(0.5)), where=total > 0)
+    return np.asarray(np.hypot(face_std, fraction * size_std[:, None]))
 
 
 def _surface_only(located: Located, axes: NDArray[np.float64], camera_height: float) -> Placed:

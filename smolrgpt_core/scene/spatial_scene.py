@@ -3,7 +3,7 @@
 Measured geometry and the simulator's truth both implement it, so one interpreter gives the
 geometric answer to a question and the true one.
 
-Floor frame: right, forward, height in metres. Forward is the viewing direction along the floor,
+Floor frame: right, forward, height in meters. Forward is the viewing direction along the floor,
 height is above the floor; the camera is at (0, 0, camera_height).
 """
 
@@ -25,8 +25,8 @@ class Choices:
 
     Attributes:
         weights: (S,) how likely each is; the sum is 1.
-        outward: (S, 3, 2) how far each face lies farther out then, low and high by axis, metres.
-        shift_std, face_std: as those of `Placed`, of a region of one of these sizes, metres.
+        outward: (S, 3, 2) how far each face lies farther out then, low and high by axis, meters.
+        shift_std, face_std: as those of `Placed`, of a region of one of these sizes, meters.
     """
 
     weights: NDArray[np.float64]
@@ -40,19 +40,19 @@ class Placed:
     """The own box of one region: upright, on the floor frame.
 
     Attributes:
-        center: (3,) right, forward, height of the middle of the box, metres.
+        center: (3,) right, forward, height of the middle of the box, meters.
         yaw: angle of the first side from right towards forward, radians.
-        size: (3,) extent along the first side, across it, and upwards, metres; 0 height for a zone.
+        size: (3,) extent along the first side, across it, and upwards, meters; 0 height for a zone.
         shift_std: (3,) standard deviations of the place of the whole box along its sides and
-            upwards, metres.
+            upwards, meters.
         face_std: (3, 2) standard deviations of each face for itself, low and high by axis, on top
-            of that, metres: one that is hidden is not known though the others are.
+            of that, meters: one that is hidden is not known though the others are.
         cargo: id of the region that a transporter carries, None without one.
         has_footprint: False where only the visible surface was measured: no size, no floor.
         unsized: why no size can be told, and what to do about it, to follow a name; "" where it
             can.
         notes: what was assumed, such as "from a box, not a mask".
-        visible_share: visible share of the object, 0 to 1; 1 where it is not known.
+        visible_fraction: visible fraction of the object, 0 to 1; 1 where it is not known.
         choices: what the standard deviations are made up of; None: nothing but them is known.
     """
 
@@ -65,17 +65,17 @@ class Placed:
     has_footprint: bool = True
     unsized: str = ""
     notes: tuple[str, ...] = ()
-    visible_share: float = 1.0
+    visible_fraction: float = 1.0
     choices: Choices | None = None
 
     @property
     def size_std(self) -> NDArray[np.float64]:
-        """(3,) standard deviations of the size, metres."""
+        """(3,) standard deviations of the size, meters."""
         return np.asarray(np.linalg.norm(self.face_std, axis=1))
 
     @property
     def center_std(self) -> NDArray[np.float64]:
-        """(3,) standard deviations of the center along the sides and upwards, metres."""
+        """(3,) standard deviations of the center along the sides and upwards, meters."""
         return np.hypot(self.shift_std, self.size_std / 2)
 
 
@@ -88,7 +88,7 @@ class SpatialScene(Protocol):
 
     @property
     def camera_height(self) -> float:
-        """Of the optical center above the floor, metres; 0 where no floor is seen."""
+        """Of the optical center above the floor, meters; 0 where no floor is seen."""
 
     @property
     def axes(self) -> NDArray[np.float64]:
@@ -110,14 +110,14 @@ class SpatialScene(Protocol):
         """
 
     def point_at(self, column: int, row: int) -> NDArray[np.float64]:
-        """(3,) what a pixel of the image shows, metres, optical frame; NaN without a reading.
+        """(3,) what a pixel of the image shows, meters, optical frame; NaN without a reading.
 
         Raises:
             SpatialError: BAD_QUESTION for a scene without image.
         """
 
     def depth_std(self, column: int, row: int) -> float:
-        """Standard deviation of the depth at a pixel with a reading, metres."""
+        """Standard deviation of the depth at a pixel with a reading, meters."""
 
 
 def mask_column(region: Region) -> float:

@@ -12,7 +12,7 @@ STEPS = 4
 
 
 def surface_points(copies: SceneCopies, index: NDArray[np.intp]) -> Values:
-    """(K, P, 3) points on the faces of one box (K,), floor frame, metres."""
+    """(K, P, 3) points on the faces of one box (K,), floor frame, meters."""
     steps = np.linspace(-0.5, 0.5, STEPS)
     grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     grid = grid[np.abs(grid).max(axis=1) == 0.5]
@@ -24,11 +24,17 @@ def surface_points(copies: SceneCopies, index: NDArray[np.intp]) -> Values:
         along * np.sin(yaw) + across * np.cos(yaw),
         up,
     ]
-    return copies.center[rows, index][:, None] + np.stack(turned, axis=-1)
+    return np.asarray(copies.center[rows, index][:, None] + np.stack(turned, axis=-1))
 
 
 def mean_nearest_distances(copies: SceneCopies, subjects: Mask, other: NDArray[np.intp]) -> Values:
-    """(K, N) mean of the distances to the nearest point of another box (K,), both ways, metres."""
+    """(K, N) mean of the distances to the nearest point of another box (K,), both ways, meters.
+
+    Args:
+        copies: of the scene.
+        subjects: bool (K, N), the boxes to measure.
+        other: (K,), index of the other box in each copy.
+    """
     found = np.full((copies.count, copies.number), np.nan)
     theirs = surface_points(copies, other)
     for index in np.flatnonzero(subjects.any(axis=0)):

@@ -23,7 +23,7 @@ class TrueScene:
         regions: of the same frame.
         intrinsics: of its camera; None: `middle_column` is that of the image, and there are no
             questions about pixels.
-        depth: float32 (H, W) metres without noise, for questions about pixels; None: no such ones.
+        depth: float32 (H, W) meters without noise, for questions about pixels; None: no such ones.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class TrueScene:
 
     @property
     def camera_height(self) -> float:
-        """Above the floor, metres."""
+        """Above the floor, meters."""
         return self._truth.camera_height
 
     @cached_property
@@ -92,18 +92,18 @@ class TrueScene:
             shift_std=np.zeros(3),
             face_std=np.zeros((3, 2)),
             cargo=item.cargo_id,
-            visible_share=item.visible_share,
+            visible_fraction=item.visible_fraction,
         )
 
     def point_at(self, column: int, row: int) -> NDArray[np.float64]:
-        """(3,) what a pixel shows, metres, optical frame; NaN without a reading.
+        """(3,) what a pixel shows, meters, optical frame; NaN without a reading.
 
         Raises:
             SpatialError: BAD_QUESTION where there is no image.
         """
         if self._depth is None or self._intrinsics is None:
             raise bad_question("what is at a pixel is not part of the truth of this scene")
-        return pixel_rays(row, column, self._intrinsics) * self._depth[row, column]
+        return np.asarray(pixel_rays(row, column, self._intrinsics) * self._depth[row, column])
 
     def depth_std(self, column: int, row: int) -> float:
         """None: the depth is true."""

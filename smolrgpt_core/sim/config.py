@@ -28,21 +28,21 @@ LABEL_ID_RANGES = {
 
 @dataclass(frozen=True)
 class WarehouseConfig:
-    """Ranges (lowest, highest) from which a scene is drawn; shares are probabilities.
+    """Ranges (lowest, highest) from which a scene is drawn; fractions are probabilities.
 
     Attributes:
         hall_length_m, hall_width_m, hall_height_m: inner size of the hall.
         buffers: number of painted buffers.
         buffer_side_m: length of a side of a buffer.
         pallets: number of pallets that are regions: on the floor, stacked, or carried.
-        pallet_share_in_buffer: floor pallets that are placed inside a buffer.
-        pallet_share_on_edge: floor pallets that straddle the edge of a buffer.
-        pallet_share_stacked: floor pallets that carry a second pallet.
-        pallet_share_empty: pallets without a load.
+        pallet_fraction_in_buffer: floor pallets that are placed inside a buffer.
+        pallet_fraction_on_edge: floor pallets that straddle the edge of a buffer.
+        pallet_fraction_stacked: floor pallets that carry a second pallet.
+        pallet_fraction_empty: pallets without a load.
         load_height_m: height of a load above its pallet, 1.6 at most.
         transporters: number of transporters.
-        transporter_share_loaded: transporters that carry a pallet; of two or more, one is always
-            empty and one always loaded unless the share is 0 or 1.
+        transporter_fraction_loaded: transporters that carry a pallet; of two or more, one is always
+            empty and one always loaded unless the fraction is 0 or 1.
         shelves: number of rack bays.
         light_level: brightness of the hall, 1 = bright daylight white.
         camera_view: where the camera rides.
@@ -58,13 +58,13 @@ class WarehouseConfig:
     buffers: tuple[int, int] = (2, 4)
     buffer_side_m: tuple[float, float] = (2.5, 6.0)
     pallets: tuple[int, int] = (14, 26)
-    pallet_share_in_buffer: float = 0.55
-    pallet_share_on_edge: float = 0.08
-    pallet_share_stacked: float = 0.12
-    pallet_share_empty: float = 0.12
+    pallet_fraction_in_buffer: float = 0.55
+    pallet_fraction_on_edge: float = 0.08
+    pallet_fraction_stacked: float = 0.12
+    pallet_fraction_empty: float = 0.12
     load_height_m: tuple[float, float] = (0.2, 1.6)
     transporters: tuple[int, int] = (2, 5)
-    transporter_share_loaded: float = 0.5
+    transporter_fraction_loaded: float = 0.5
     shelves: tuple[int, int] = (5, 12)
     light_level: tuple[float, float] = (0.8, 1.1)
     camera_view: CameraView = "any"
@@ -76,17 +76,17 @@ class WarehouseConfig:
             value = getattr(self, field.name)
             if isinstance(value, tuple):
                 _check_range(field.name, value, *_BOUNDS[field.name])
-            elif "share" in field.name and not 0.0 <= value <= 1.0:
+            elif "fraction" in field.name and not 0.0 <= value <= 1.0:
                 raise bad_setting(f"WarehouseConfig.{field.name}", "a fraction from 0 to 1", value)
         if self.camera_view not in get_args(CameraView):
             raise bad_setting(
                 "WarehouseConfig.camera_view", f"one of {get_args(CameraView)}", self.camera_view
             )
-        if self.pallet_share_in_buffer + self.pallet_share_on_edge > 1.0:
+        if self.pallet_fraction_in_buffer + self.pallet_fraction_on_edge > 1.0:
             raise bad_setting(
-                "WarehouseConfig.pallet_share_in_buffer + pallet_share_on_edge",
+                "WarehouseConfig.pallet_fraction_in_buffer + pallet_fraction_on_edge",
                 "at most 1",
-                self.pallet_share_in_buffer + self.pallet_share_on_edge,
+                self.pallet_fraction_in_buffer + self.pallet_fraction_on_edge,
             )
 
 

@@ -191,7 +191,7 @@ class _Layout:
 
     def _which_are_loaded(self, count: int) -> np.ndarray:
         """(count,) bool; of two or more, both kinds occur if the probability allows it."""
-        probability = self.config.transporter_share_loaded
+        probability = self.config.transporter_fraction_loaded
         loaded = self.rng.random(count) < probability
         if count >= 2 and 0 < probability < 1:
             loaded[:2] = self.rng.permutation([False, True])
@@ -246,7 +246,7 @@ class _Layout:
     def _add_pallet(self, model: PalletModel, spot: Footprint) -> None:
         """A pallet, by chance with a flat load that carries a second one."""
         origin = np.array([spot.x, spot.y, 0.0])
-        stacks = self.rng.random() < self.config.pallet_share_stacked
+        stacks = self.rng.random() < self.config.pallet_fraction_stacked
         if not stacks or len(self._free_pallet_ids) < 2 or self._lowest_load_m > STACK_LIMIT_M:
             kind = self._draw_load()
             highest = self.config.load_height_m[1]
@@ -266,7 +266,7 @@ class _Layout:
 
     def _draw_load(self) -> str:
         """Kind of a load, or "empty"."""
-        if self.rng.random() < self.config.pallet_share_empty:
+        if self.rng.random() < self.config.pallet_fraction_empty:
             return "empty"
         return LOAD_KINDS[self.rng.integers(len(LOAD_KINDS))]
 
@@ -300,8 +300,8 @@ class _Layout:
     def _find_pallet_spot(self, model: PalletModel) -> Footprint | None:
         """A free place of the kind that the probabilities of the configuration ask for."""
         draw = self.rng.random()
-        in_buffer = self.config.pallet_share_in_buffer
-        on_edge = self.config.pallet_share_on_edge
+        in_buffer = self.config.pallet_fraction_in_buffer
+        on_edge = self.config.pallet_fraction_on_edge
         area = self._staging(0.2)
         finders = [self._beside_buffers]
         if self.buffers and draw < in_buffer:
@@ -386,6 +386,6 @@ def _buffer(id: int, footprint: Footprint) -> SceneObject:
 
 def _no_room(name: str, wanted: int, found: int) -> SpatialError:
     return bad_input(
-        f"the hall has room for {found} {name}, WarehouseConfig.{name} asks for at least {wanted}; "
-        "enlarge the hall or lower the number",
+        f"the hall has room for {found} {name}, but WarehouseConfig.{name} requires at least "
+        f"{wanted}; enlarge the hall or lower the number",
     )

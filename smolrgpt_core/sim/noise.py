@@ -27,12 +27,12 @@ class SensorNoise:
         depth_noise_patch_px: size of the patches in which stereo matching errs alike, pixels.
         depth_step_m: depth is rounded to multiples of this.
         min_range_m: nearer surfaces have no reading.
-        dropout_share: pixels that lose their reading one by one.
+        dropout_fraction: pixels that lose their reading one by one.
         dropout_blobs: mean number of larger holes in an image (poor texture, glare).
         dropout_blob_px: mean diameter of a hole, pixels of an image 640 wide.
         edge_jump_ratio: a step in depth of more than this fraction of the distance makes an edge.
-        flying_share: pixels beside an edge whose reading lies between the two surfaces.
-        edge_dropout_share: pixels beside an edge that lose their reading.
+        flying_fraction: pixels beside an edge whose reading lies between the two surfaces.
+        edge_dropout_fraction: pixels beside an edge that lose their reading.
         exposure_deviation: relative standard deviation of the brightness of an image.
         white_balance_deviation: relative standard deviation of the red and blue gain.
         color_noise: standard deviation of a gray value of 128, of 255; shot noise.
@@ -46,12 +46,12 @@ class SensorNoise:
     depth_noise_patch_px: float = 3.0
     depth_step_m: float = 0.001
     min_range_m: float = 0.4
-    dropout_share: float = 0.01
+    dropout_fraction: float = 0.01
     dropout_blobs: float = 6.0
     dropout_blob_px: float = 14.0
     edge_jump_ratio: float = 0.05
-    flying_share: float = 0.35
-    edge_dropout_share: float = 0.35
+    flying_fraction: float = 0.35
+    edge_dropout_fraction: float = 0.35
     exposure_deviation: float = 0.08
     white_balance_deviation: float = 0.03
     color_noise: float = 3.0
@@ -60,15 +60,15 @@ class SensorNoise:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            highest = 1.0 if field.name.endswith(("share", "ratio", "deviation")) else 1000.0
+            highest = 1.0 if field.name.endswith(("fraction", "ratio", "deviation")) else 1000.0
             if not 0 <= value <= highest:
                 raise bad_input(
                     f"SensorNoise.{field.name} must lie within 0 to {highest:g}, got {value!r}",
                 )
-        if self.flying_share + self.edge_dropout_share > 1:
+        if self.flying_fraction + self.edge_dropout_fraction > 1:
             raise bad_input(
-                "SensorNoise.flying_share + edge_dropout_share must be at most 1, got "
-                f"{self.flying_share + self.edge_dropout_share}",
+                "SensorNoise.flying_fraction + edge_dropout_fraction must be at most 1, got "
+                f"{self.flying_fraction + self.edge_dropout_fraction}",
             )
 
 
@@ -103,7 +103,7 @@ def noisy_depth(
     result += patch * (noise.depth_noise_per_m * np.square(result))
     if noise.depth_step_m > 0:
         result = np.round(result / noise.depth_step_m) * np.float32(noise.depth_step_m)
-    lost = rng.random(depth.shape) < noise.dropout_share
+    lost = rng.random(depth.shape) < noise.dropout_fraction
     lost |= _blobs(depth.shape, noise, rng)
     with np.errstate(invalid="ignore"):
         lost |= result < max(noise.min_range_m, 1e-3)
@@ -160,8 +160,8 @@ def _mix_at_edges(
     far = cv2.dilate(seen, kernel)
     edge = (seen > 0) & _depth_edges(seen, noise.edge_jump_ratio)
     draw = rng.random(depth.shape)
-    flying = edge & (draw < noise.flying_share)
-    lost = edge & (draw > 1.0 - noise.edge_dropout_share)
+    flying = edge & (draw < noise.flying_fraction)
+    lost = edge & (draw > 1.0 - noise.edge_dropout_fraction)
     mix = rng.random(depth.shape, dtype=np.float32)[flying]
     result = depth.copy()
     result[flying] = near[flying] + mix * (far[flying] - near[flying])

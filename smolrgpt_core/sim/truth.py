@@ -47,7 +47,7 @@ def _object_truth(
         center=pose.to_optical(item.center),
         size=item.size.copy(),
         rotation=pose.world_from_optical.T @ item.rotation,
-        visible_share=float(min(1.0, visible / full_silhouette_area(item, pose, intrinsics))),
+        visible_fraction=float(min(1.0, visible / full_silhouette_area(item, pose, intrinsics))),
         buffer_ids=tuple(id for id, margin in margins.items() if margin > 0),
         buffer_margin=max(margins.values(), default=float("nan")),
         cargo_id=item.cargo_id if item.loaded else None,

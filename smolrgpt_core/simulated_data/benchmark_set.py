@@ -152,7 +152,7 @@ class BenchmarkSet:
 
         Args:
             folder: must not exist; appears when all is written.
-            advance: told after each image how many questions there are.
+            advance: called after each image with the number of questions so far.
 
         Raises:
             SpatialError: BAD_INPUT when the folder exists, or the scenes do not offer enough
@@ -260,8 +260,8 @@ def truth_text(item: QuestionWithTruth, category: str) -> str:
         return f"{item.truth:.0f} o'clock"
     if category not in _QUANTITIES.values():
         return re.sub(r"\[Region ([0-9]+)\]", r"Region [\1]", item.freeform_answer)
-    metres = float(item.truth)  # type: ignore[arg-type]
-    return f"{metres:.2f} meters" if metres >= 1 else f"{100 * metres:.2f} cm"
+    meters = float(item.truth)  # type: ignore[arg-type]
+    return f"{meters:.2f} meters" if meters >= 1 else f"{100 * meters:.2f} cm"
 
 
 def _distinct(drawn: Iterable[Drawn]) -> Iterator[Drawn]:

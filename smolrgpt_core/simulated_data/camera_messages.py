@@ -82,7 +82,7 @@ def _object_message(make: MessageFactory, item: ObjectTruth) -> Message:
         label=item.label,
         pose=pose,
         size=_vector_message(make, types.VECTOR, item.size),
-        visible_share=item.visible_share,
+        visible_share=item.visible_fraction,
         buffer_ids=np.array(item.buffer_ids, np.uint32),
         loaded=item.loaded,
         cargo_id=item.cargo_id or 0,

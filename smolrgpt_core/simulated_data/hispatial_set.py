@@ -22,8 +22,8 @@ from smolrgpt_core.public_benchmarks.hispatial_tasks import (
 )
 from smolrgpt_core.public_benchmarks.model_readers.asked import (
     AnswerKind,
-    said_length,
-    said_region,
+    length_text,
+    region_text,
 )
 from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.simulated_data.benchmark_set import Drawn, SetLayout
@@ -54,10 +54,10 @@ _KINDS = {
 def _draw(scene: TrueScene, rng: np.random.Generator) -> Iterator[Drawn]:
     """Questions of the three tasks, about as often as in the paper's set; each in one wording."""
     generator = QuestionGenerator(scene, rng, conventions=HISPATIAL)
-    shares = np.array(list(COUNTS.values())) / sum(COUNTS.values())
+    fractions = np.array(list(COUNTS.values())) / sum(COUNTS.values())
     made: set[tuple[str, tuple[int, ...]]] = set()
     for _ in range(DRAWN):
-        task = list(COUNTS)[int(rng.choice(len(COUNTS), p=shares))]
+        task = list(COUNTS)[int(rng.choice(len(COUNTS), p=fractions))]
         forms = _FORMS[task]
         item = generator.make(forms[int(rng.integers(len(forms)))])
         if item is None or (item.form, item.region_ids) in made:
@@ -73,9 +73,9 @@ def _kind(item: QuestionWithTruth, task: str) -> str:
 
 def _truth(item: QuestionWithTruth, task: str) -> str:
     if item.value is not None and item.category is Category.DISTANCE:
-        return said_length(round(item.value, 2))
+        return length_text(round(item.value, 2))
     if item.region_id is not None:
-        return said_region(item.normalized_answer)
+        return region_text(item.normalized_answer)
     return item.normalized_answer
 
 

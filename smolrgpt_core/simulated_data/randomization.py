@@ -21,8 +21,8 @@ from smolrgpt_core.sim.noise import SensorNoise
 from smolrgpt_core.synthesis.margins import AmbiguityMargins
 
 _STRENGTHS = (
-    "depth_noise_per_m", "dropout_share", "dropout_blobs", "flying_share", "edge_dropout_share",
-    "exposure_deviation", "white_balance_deviation", "color_noise",
+    "depth_noise_per_m", "dropout_fraction", "dropout_blobs", "flying_fraction",
+    "edge_dropout_fraction", "exposure_deviation", "white_balance_deviation", "color_noise",
 )  # fmt: skip
 """Fields of `SensorNoise` that say how strong a disturbance is, not what kind of camera it is."""
 
@@ -67,7 +67,7 @@ class Randomization:
         camera: ranges of the camera.
         rendering: quality of the images; the same for all scenes.
         noise: disturbances of a frame at full strength.
-        noise_share: frames that are disturbed at all.
+        noise_fraction: frames that are disturbed at all.
         noise_strength: range of the factor on the strengths of `noise`, drawn for each frame.
         margins: which questions are too close to call.
 
@@ -81,18 +81,18 @@ class Randomization:
         default_factory=lambda: RenderOptions(shadow_pixels=2048, supersampling=1)
     )
     noise: SensorNoise = field(default_factory=SensorNoise)
-    noise_share: float = 0.8
+    noise_fraction: float = 0.8
     noise_strength: tuple[float, float] = (0.2, 1.0)
     margins: AmbiguityMargins = field(default_factory=AmbiguityMargins)
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.noise_share <= 1.0:
-            raise bad_input(f"noise_share must be a fraction from 0 to 1, got {self.noise_share!r}")
+        if not 0.0 <= self.noise_fraction <= 1.0:
+            raise bad_input(f"noise_fraction must be from 0 to 1, got {self.noise_fraction!r}")
         _check_range("noise_strength", self.noise_strength, 0.0, 1.0)
 
     def draw_noise(self, rng: np.random.Generator) -> SensorNoise | None:
         """The disturbance of one frame, None for none."""
-        if rng.random() >= self.noise_share:
+        if rng.random() >= self.noise_fraction:
             return None
         factor = float(rng.uniform(*self.noise_strength))
         return replace(

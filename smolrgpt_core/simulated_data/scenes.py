@@ -58,7 +58,7 @@ class SimulationSettings:
         seed: of everything.
         views: camera poses in each scene.
         questions: at most so many about each image.
-        shares: of the scenes in train, val and test; they add up to 1.
+        split_fractions: of the scenes in train, val and test; they add up to 1.
         folders: write images, depths and JSON files in the public layout.
         shards: write WebDataset tar files.
         shard_images: images in each tar file.
@@ -74,7 +74,7 @@ class SimulationSettings:
     seed: int = 0
     views: int = 4
     questions: int = 12
-    shares: tuple[float, float, float] = (0.9, 0.05, 0.05)
+    split_fractions: tuple[float, float, float] = (0.9, 0.05, 0.05)
     folders: bool = True
     shards: bool = False
     shard_images: int = 256
@@ -87,9 +87,11 @@ class SimulationSettings:
                 raise bad_input(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.seed < 0:
             raise bad_input(f"seed must not be negative, got {self.seed}")
-        if len(self.shares) != 3 or min(self.shares) < 0 or abs(sum(self.shares) - 1) > 1e-6:
+        fractions = self.split_fractions
+        if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
             raise bad_input(
-                f"shares must be those of {', '.join(SPLITS)} and add up to 1, got {self.shares}"
+                f"split_fractions must be those of {', '.join(SPLITS)} and add up to 1, "
+                f"got {fractions}"
             )
         if not (self.folders or self.shards):
             raise bad_input("nothing to write: both folders and shards are disabled")
@@ -99,13 +101,15 @@ class SimulationSettings:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         randomization = self.randomization.to_dict()
-        return asdict(self) | {"shares": list(self.shares), "randomization": randomization}
+        fractions = list(self.split_fractions)
+        return asdict(self) | {"split_fractions": fractions, "randomization": randomization}
 
     def splits(self) -> list[str]:
         """The split of each scene: exact fractions, scenes in random order."""
         rng = np.random.default_rng([self.seed, _SPLITS_STREAM])
-        last_val = round(self.scenes * (self.shares[0] + self.shares[1]))
-        last_train = min(round(self.scenes * self.shares[0]), last_val)
+        train, val, _ = self.split_fractions
+        last_val = round(self.scenes * (train + val))
+        last_train = min(round(self.scenes * train), last_val)
         order = rng.permutation(self.scenes)
         names = dict.fromkeys(order[:last_train].tolist(), "train")
         names |= dict.fromkeys(order[last_train:last_val].tolist(), "val")
@@ -272,7 +276,7 @@ def _of_warehouse(
 def _of_mixture(
     settings: SimulationSettings, scene: TrueScene, rng: np.random.Generator
 ) -> tuple[Candidate, ...]:
-    """As many as are wanted, each once: shares come from the draw, not from a choice behind it."""
+    """As many as are wanted, each once: proportions come from the draw, not from a later choice."""
     assert settings.mixture is not None
     drawn = generate_mixture(
         scene, rng, settings.mixture, settings.questions, settings.randomization.margins

@@ -1,5 +1,5 @@
 """Studies: many training runs that differ in a few settings, side by side.
 
-`config` says which runs there are, `jobs` does one, `processes` and `on_ray` do many, `table` and
-`plots` show what came out, `page` writes it into the documentation.
+`config` defines the runs, `jobs` executes one, `processes` and `on_ray` execute many, `table` and
+`plots` show the results, `page` writes them to the documentation.
 """

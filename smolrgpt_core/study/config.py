@@ -20,12 +20,12 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """Questions that every model of a study is asked.
+    """A data set that every model of a study is evaluated on.
 
     Attributes:
         data: folder of a data set in the warehouse layout.
-        split: of it.
-        limit: only the first so many questions; 0: all.
+        split: of the data set.
+        limit: only the first N questions; 0: all.
 
     Raises:
         SpatialError: BAD_INPUT; a field is invalid, the message names it.
@@ -48,12 +48,12 @@ class StudyConfig:
 
     Attributes:
         title: of its section in the documentation.
-        train: training configuration that all runs begin with.
+        train: training configuration that all runs start from.
         output: folder of the runs and of the table.
         axes: by name of the axis, its values by name; each is a list of KEY=VALUE as `smolrgpt
             train` takes them. There is a run for each combination.
-        evaluations: data sets by name. The first is the one that the models are for.
-        repeats: axis whose values are repetitions of the same: mean and spread are over it; empty:
+        evaluations: data sets by name; the first is the target domain.
+        repeats: axis whose values are repetitions, over which mean and spread are computed; empty:
             none.
 
     Raises:
@@ -107,14 +107,14 @@ def read_study(path: Path) -> StudyConfig:
 
 
 def chosen(study: StudyConfig, only: Sequence[str]) -> StudyConfig:
-    """The study with some values of its axes.
+    """The study with only some values of its axes.
 
     Args:
-        study: whole.
-        only: such as "pictures=50,200".
+        study: the complete one.
+        only: such as "images=50,200".
 
     Raises:
-        SpatialError: BAD_INPUT for an axis or value that there is not.
+        SpatialError: BAD_INPUT for an unknown axis or value.
     """
     axes = dict(study.axes)
     for text in only:
@@ -134,11 +134,11 @@ def chosen(study: StudyConfig, only: Sequence[str]) -> StudyConfig:
 
 
 def jobs_of(study: StudyConfig, changes: Sequence[str] = ()) -> list[Job]:
-    """A job for each run, behind one for each checkpoint that runs begin with.
+    """One job per checkpoint that runs start from, then one job per run.
 
     Args:
-        study: whole, or a part.
-        changes: KEY=VALUE for all runs, which win over those of the axes.
+        study: complete, or a part.
+        changes: KEY=VALUE for all runs, which override those of the axes.
 
     Raises:
         ImportError, SpatialError: as `read_config`; the message names the run.

@@ -1,4 +1,4 @@
-"""One run of a study: trained, measured and evaluated; what is finished is not done again.
+"""One run of a study: training, measurement and evaluation; finished parts are skipped.
 
 FOLDER/                       what `smolrgpt train` writes, without its checkpoints
 FOLDER/trained.json           configuration, time, memory, size
@@ -11,12 +11,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error, read_json, write_file
-from smolrgpt_core.settings_file import to_entries
+from smolrgpt_core.settings_file import from_entries, to_entries
 from smolrgpt_core.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -30,12 +32,12 @@ class Job:
     """One model of a study.
 
     Attributes:
-        values: names by axis; none for a checkpoint that runs begin with.
-        folder: of its files.
+        values: names by axis; none for a checkpoint that runs start from.
+        folder: for its files.
         evaluations: data sets by name.
         train: how it is trained; None for a finished checkpoint.
-        checkpoint: that one.
-        home: folder that relative paths are meant from; workers on other machines start elsewhere.
+        checkpoint: the finished checkpoint.
+        home: base folder of relative paths; workers on other machines start elsewhere.
     """
 
     values: Mapping[str, str]
@@ -51,7 +53,7 @@ class Job:
         return self.folder.name
 
     def missing(self) -> list[str]:
-        """Names of the evaluations that are not finished, and whether training is.
+        """Names of the result files that are not finished.
 
         Raises:
             SpatialError: BAD_INPUT when the folder belongs to another configuration.
@@ -71,7 +73,7 @@ class Job:
         shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
 
     def result(self) -> dict[str, Any]:
-        """What is finished: the content of the files, evaluations by name."""
+        """The finished results: contents of the files, evaluations by name."""
         return {
             "values": dict(self.values),
             "trained": self._read("trained.json"),
@@ -83,20 +85,24 @@ class Job:
         }
 
     def _missing(self) -> Iterator[tuple[str, Any]]:
-        if self.train is not None and not self._is_made("trained.json", to_entries(self.train)):
+        if self.train is not None and not self._is_made("trained.json", self.train):
             yield "trained.json", self._trained
         for name, item in self.evaluations.items():
-            if not self._is_made(_file_of(name), to_entries(item)):
+            if not self._is_made(_file_of(name), item):
                 yield _file_of(name), lambda item=item: self._evaluated(item)
 
-    def _is_made(self, name: str, settings: Mapping[str, Any]) -> bool:
+    def _is_made(self, name: str, settings: TrainConfig | EvaluationSet) -> bool:
         found = self._read(name)
         if not found:
             return False
-        if found["settings"] != settings:
+        now, before = to_entries(settings), found["settings"]
+        with suppress(SpatialError):
+            # As this version reads them, with the defaults of settings that are new.
+            before = to_entries(from_entries(type(settings), before))
+        if before != now:
             raise file_error(
                 self.folder / name,
-                f"was made with other settings, {_differences(found['settings'], settings)}; "
+                f"was made with other settings, {_differences(before, now)}; "
                 "choose another output, or remove this folder",
             )
         return True
@@ -151,9 +157,9 @@ class Job:
 
 
 def peak_bytes() -> int:
-    """The most memory of this process so far; on a GPU, of the GPU's.
+    """Peak memory of this process so far; on a GPU, of its memory.
 
-    Not `getrusage`, whose figure a new process inherits from the one that started it.
+    `getrusage` is not used because a new process inherits its peak from its parent.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Does the jobs of a study as tasks of Ray, on the machines of a cluster that share its folders."""
+"""Runs the jobs of a study as Ray tasks, on machines of a cluster that share its folders."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from smolrgpt_core.study.processes import Outcome, attempt
 
 @dataclass(frozen=True)
 class OnRay:
-    """Does jobs with Ray.
+    """Runs jobs with Ray.
 
     Attributes:
         address: of a cluster, or `ray_workers.LOCAL`.
         workers: CPUs of a cluster on this machine; one for each run.
-        gpus: that each run needs; without it Ray shows a run no GPU.
+        gpus: number that each run needs; with 0, Ray hides all GPUs from it.
     """
 
     address: str
@@ -27,7 +27,7 @@ class OnRay:
     gpus: float = 0.0
 
     def __call__(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Do jobs, in any order; one whose machine is lost is done again.
+        """Run jobs in any order; a job whose machine is lost is repeated.
 
         Raises:
             ImportError: Ray is missing; the message says how to get it.

@@ -15,7 +15,7 @@ from smolrgpt_core.study.plots import write_plots
 from smolrgpt_core.study.table import Row, as_markdown
 
 IMAGES = "images"
-"""Folder of pictures beside a page."""
+"""Folder of images beside a page."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Part:
 
     Attributes:
         file: YAML of the study.
-        study: the part of it that was done.
-        whole: all of it.
+        study: the part that was run.
+        whole: the complete study.
         changes: KEY=VALUE for all runs.
     """
 
@@ -40,18 +40,18 @@ def write_page(page: Path, part: Part, rows: Sequence[Row], hardware: Sequence[s
 
     Args:
         page: Markdown.
-        part: what was done.
-        rows: of it, at least one trained.
-        hardware: that the runs name, each once.
+        part: the part that was run.
+        rows: its results, at least one of a trained model.
+        hardware: of the runs, each once.
     """
     study = part.study
-    picture = page.parent / IMAGES / f"study_{part.file.stem}.png"
-    write_plots(study, rows, picture)
+    plots = page.parent / IMAGES / f"study_{part.file.stem}.png"
+    write_plots(study, rows, plots)
     lines = [
         f"## {study.title}",
         _origin(part, hardware),
         as_markdown(study, rows),
-        f"![{study.title}: scores by what they cost]({IMAGES}/{picture.name})",
+        f"![{study.title}: scores by what they cost]({IMAGES}/{plots.name})",
     ]
     text = page.read_text() if page.exists() else "# Studies\n"
     write_file(page, replace_section(text, study.title, "\n\n".join(lines)).encode())

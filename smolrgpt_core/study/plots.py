@@ -1,4 +1,4 @@
-"""The plots of a study: scores over what they cost."""
+"""Plots of a study: scores over costs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write_plots(study: StudyConfig, rows: Sequence[Row], path: Path) -> None:
 
     Args:
         study: of the rows.
-        rows: with at least one that was trained.
+        rows: with at least one trained model.
         path: of a PNG file.
 
     Raises:
@@ -82,5 +82,11 @@ def _draw(
             [0 if math.isnan(score.spread) else score.spread for score in scores],
             color=f"C{number}", marker="o", markersize=4, linewidth=1, capsize=2, label=name,
         )  # fmt: skip
-    axes.set_xscale("log")
+    if _fits_log_scale([place(row) for row in rows if row.values]):
+        axes.set_xscale("log")
     axes.grid(alpha=0.3)
+
+
+def _fits_log_scale(places: Sequence[float]) -> bool:
+    """Whether a logarithmic axis shows all places; memory of a short run may be measured as 0."""
+    return all(place > 0 for place in places)

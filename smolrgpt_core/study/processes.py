@@ -1,6 +1,6 @@
-"""Does the jobs of a study on this machine, each in a process of its own.
+"""Runs the jobs of a study on this machine, each in a separate process.
 
-So memory is that of one run, and one that is killed does not take the others with it.
+So memory is measured per run, and a killed run does not affect the others.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _CONTEXT = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True)
 class InProcesses:
-    """Does jobs on this machine.
+    """Runs jobs on this machine.
 
     Attributes:
-        workers: that many at once.
+        workers: number of simultaneous jobs.
     """
 
     workers: int = 1
 
     def __call__(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Do jobs, in any order."""
+        """Run jobs, in any order."""
         with ThreadPoolExecutor(self.workers) as threads:
             futures = {threads.submit(_in_own_process, job): job for job in jobs}
             try:
@@ -50,7 +50,7 @@ class InProcesses:
 
 
 def attempt(job: Job) -> str:
-    """Do a job; why it failed, or nothing."""
+    """Run a job; returns why it failed, or an empty string."""
     try:
         job.do()
     except SpatialError as error:

@@ -28,7 +28,7 @@ COSTS = {
     "memory, MB": "memory_bytes",
     "questions": "questions",
 }
-"""What training took, by column."""
+"""Costs of training, by column."""
 
 _UNITS = {"artifact_bytes": 1e3, "memory_bytes": 1e6}
 
@@ -38,7 +38,7 @@ BEFORE = "before training"
 
 @dataclass(frozen=True)
 class Measured:
-    """Values of repetitions.
+    """Values of repeated runs.
 
     Attributes:
         values: one or more.
@@ -48,7 +48,7 @@ class Measured:
 
     @property
     def mean(self) -> float:
-        """Of the values."""
+        """Mean of the values."""
         return statistics.fmean(self.values)
 
     @property
@@ -59,7 +59,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Row:
-    """Repetitions of the same settings.
+    """Repeated runs of the same settings.
 
     Attributes:
         values: names by axis, without that of the repetitions; none for a checkpoint before
@@ -79,7 +79,7 @@ def rows_of(study: StudyConfig, results: Sequence[Mapping[str, Any]]) -> list[Ro
     """Rows in the order of the results.
 
     Args:
-        study: with the axis of repetitions.
+        study: which names the axis of repetitions.
         results: of `Job.result`, complete ones.
     """
     groups: dict[tuple[tuple[str, str], ...], list[Mapping[str, Any]]] = {}

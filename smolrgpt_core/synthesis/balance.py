@@ -1,7 +1,7 @@
-"""Chooses questions so that the answers of a data set do not follow from the words.
+"""Selects questions so that the answers of a data set cannot be guessed from the words.
 
-Without choosing, "how far is the shelf" would mean far. A `Balancer` sees candidates frame by frame
-and remembers what it took, so its choice follows from the candidates and their order alone.
+Without selection, "how far is the shelf" would mean far. A `Balancer` sees candidates frame by
+frame and remembers its selection, so the result depends only on the candidates and their order.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ IN_BUFFER = -99
 
 
 class Choosable(Protocol):
-    """A question that may be taken; `QuestionWithTruth` is one, and says what the fields mean."""
+    """A question that may be selected, such as `QuestionWithTruth`, which documents the fields."""
 
     @property
     def form(self) -> str:
@@ -44,42 +44,44 @@ class Choosable(Protocol):
 
     @property
     def category(self) -> Category:
-        """What is asked for."""
+        """The kind of answer."""
 
     @property
     def wording(self) -> str:
-        """What of the text can bear on a distance."""
+        """The parts of the text that can hint at a distance."""
 
     @property
     def text(self) -> str:
-        """As it is asked."""
+        """The text of the question."""
 
     @property
     def region_ids(self) -> tuple[int, ...]:
-        """For the placeholders of the text."""
+        """The regions of the text's placeholders."""
 
     @property
     def normalized_answer(self) -> str:
         """The true answer."""
 
 
-def distance_bin(metres: float) -> int:
-    """Number of the bin of a distance; bins are equally wide on a logarithmic scale."""
-    return round(math.log(metres) / math.log(BIN_RATIO)) if metres > 0 else IN_BUFFER
+def distance_bin(meters: float) -> int:
+    """The bin of a distance; bins are equally wide on a logarithmic scale."""
+    return round(math.log(meters) / math.log(BIN_RATIO)) if meters > 0 else IN_BUFFER
 
 
 def answer_bin(category: Category, normalized_answer: str) -> str:
-    """Answers that a guess cannot tell apart have the same bin."""
+    """The bin of an answer; answers that a guess cannot distinguish share a bin."""
     if category is Category.DISTANCE:
         return str(distance_bin(float(normalized_answer)))
     return normalized_answer
 
 
 class Balancer:
-    """Takes questions so that categories, forms and answers are as even as the candidates allow.
+    """Selects questions so that categories, forms and answers are as evenly distributed as
+    possible.
 
-    A distance is taken only if its answer is not more frequent among questions with the same words
-    than among all distances. The answers of the other categories are even by construction.
+    A distance is selected only if its answer is no more frequent among questions with the same
+    words than among all distances. Answers of other categories are evenly distributed by
+    construction.
     """
 
     def __init__(self) -> None:

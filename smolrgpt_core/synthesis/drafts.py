@@ -1,4 +1,4 @@
-"""A question before it is worded: a program, and the role of each region in the text.
+"""A question before wording: a program, and the role of each region in the text.
 
 A `Draft` and a template give a text, either with `<mask>` placeholders or with plain names.
 """
@@ -29,7 +29,7 @@ NOUNS = {
 
 
 class Style(Enum):
-    """How a text names regions."""
+    """How a text refers to regions."""
 
     MASK = "mask"
     """Words such as "the pallet <mask>", like the warehouse data set."""
@@ -39,11 +39,11 @@ class Style(Enum):
 
 @dataclass(frozen=True)
 class Mention:
-    """Regions that a template names in one place.
+    """Regions that a template mentions in one place.
 
     Attributes:
         ids: in the order of the text.
-        all_of_class: a person would not list them, as in "how many pallets do you see?".
+        all_of_class: whether a person would not list them, as in "how many pallets do you see?".
         plural: whether the noun of such a class is in the plural; "which pallet" is not.
     """
 
@@ -54,17 +54,17 @@ class Mention:
 
 @dataclass(frozen=True)
 class Draft:
-    """A question without words, and without its answer.
+    """A question without wording and without an answer.
 
     Attributes:
         program: what is asked, in the plain style; where a class is listed with placeholders, the
             list takes its place.
-        mentions: what the fields of a template stand for.
+        mentions: values of a template's fields.
         words: further fields, plain text.
         answer: the answer as a template, or how one is made from the value; with the fields
             `value`, `answer` (the chosen region) and those of `answer_parts`. "" = that of
             `language.wording`.
-        answer_parts: regions that the answer names besides.
+        answer_parts: further regions that the answer mentions.
         text: the whole question in the plain style, instead of a template.
     """
 
@@ -76,7 +76,7 @@ class Draft:
     text: str = ""
 
     def program_in(self, style: Style, regions: RegionSet) -> Program:
-        """What a text in a style asks."""
+        """The program of a text in a style."""
         if style is Style.PLAIN:
             return self.program
         listed = {
@@ -88,7 +88,7 @@ class Draft:
 
 
 def fits(draft: Draft, template: str) -> bool:
-    """Whether a template uses exactly the mentions of a draft, and has the words for the rest."""
+    """Whether a template uses exactly the mentions of a draft and has words for everything else."""
     names = {name for _, name, _, _ in Formatter().parse(template) if name}
     return set(draft.mentions) <= names <= set(draft.mentions) | set(draft.words)
 
@@ -96,7 +96,7 @@ def fits(draft: Draft, template: str) -> bool:
 def write(
     draft: Draft, template: str, regions: RegionSet, rng: np.random.Generator
 ) -> dict[Style, tuple[str, tuple[int, ...]]]:
-    """The text in every style, with the ids of its placeholders in order.
+    """Write the text in every style, with the ids of its placeholders in order.
 
     Args:
         draft: fills the template.

@@ -53,7 +53,8 @@ def as_choice(
     rng: np.random.Generator,
     conventions: Conventions = WAREHOUSE,
 ) -> QuestionWithTruth | None:
-    """The question with options in random order; the answer is a letter. None where it has none.
+    """The question with options in random order and a letter as the answer; None if it has no
+    options.
 
     Args:
         item: the question.
@@ -63,7 +64,7 @@ def as_choice(
 
     Raises:
         MisreadError: the question is parsed differently with its options.
-        ValueError: the options are not told apart: a fault of this module.
+        ValueError: the options are ambiguous, which is a fault of this module.
     """
     texts = _options(item, regions, rng)
     if len(texts) < 2:
@@ -129,7 +130,7 @@ def as_statement(
         rng: draws true or false.
 
     Raises:
-        MisreadError: it cannot be read, or reads as something else.
+        MisreadError: it cannot be parsed, or is parsed differently.
     """
     is_true = bool(rng.integers(2))
     program = _claim(item.program, item.truth, is_true, rng)

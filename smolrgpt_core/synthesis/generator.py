@@ -39,13 +39,13 @@ from smolrgpt_core.synthesis.view import NO_ANSWER, SceneView
 from smolrgpt_core.synthesis.wordings import WORDINGS
 
 HELD_OUT_EACH = 10
-"""One in so many wordings and compositions is kept out of training data."""
+"""One in this many wordings and compositions is excluded from training data."""
 
 
 class MisreadError(ValueError):
-    """A text asks for something else than the program that it was made for.
+    """A text is parsed to another program than the one it was made for.
 
-    A fault of a wording, or of a label that has a meaning of its own, such as "left shoe".
+    Caused by a faulty wording, or by a label with a meaning of its own, such as "left shoe".
     """
 
 
@@ -58,9 +58,9 @@ class QuestionWithTruth:
 
     Attributes:
         form: name in `FORMS`.
-        text: as it is asked, in the style that was wanted.
+        text: of the question, in the requested style.
         region_ids: for the `<mask>` placeholders of `text`; empty in the plain style.
-        question: what the text asks, as it is read; its program is that of the conventions.
+        question: the parsed text, with the program under the conventions.
         truth: the answer: float for a quantity, int for a region, bool, str for a relation, ids of
             a list, or three numbers.
         freeform_answer: a sentence; regions as `[Region k]`, k counting the placeholders from 0,
@@ -84,28 +84,28 @@ class QuestionWithTruth:
 
     @property
     def category(self) -> Category:
-        """What is asked for."""
+        """The kind of answer."""
         return self.question.category
 
     @property
     def program(self) -> Program:
-        """What is asked."""
+        """The program of the question."""
         assert self.question.program is not None
         return self.question.program
 
     @property
     def value(self) -> float | None:
-        """Of a quantity: meters, number of objects, ..."""
+        """The value of a quantity: meters, number of objects, ..."""
         return float(self.truth) if self.program.type is Type.QUANTITY else None  # type: ignore[arg-type]
 
     @property
     def region_id(self) -> int | None:
-        """The right choice of a question for one region."""
+        """The correct region of a choice."""
         return int(self.truth) if self.program.type is Type.REGION else None  # type: ignore[arg-type]
 
     @property
     def side(self) -> Side:
-        """Of the target relative to the anchor (left_right)."""
+        """The side of the target relative to the anchor (left_right)."""
         name = _side(self.program, self.truth)
         return Side[name.upper()] if name else Side.NONE
 
@@ -124,7 +124,7 @@ def generate_questions(
     Args:
         scene: `scene.TrueScene` of a simulated frame, or `scene.MeasuredScene` of a recorded one.
         rng: source of every choice.
-        margins: which questions are left out; None: the defaults of `AmbiguityMargins`.
+        margins: which questions to skip; None: the defaults of `AmbiguityMargins`.
         style: how the texts name regions.
         forms: names in `FORMS`; None: those of the four categories of the warehouse
             (`mixtures.WAREHOUSE_FORMS`). Of many candidates a `data.balance.Balancer` chooses.
@@ -168,7 +168,7 @@ class QuestionGenerator:
         self._nominal = SceneCopies(scene, copies=1)
 
     def make(self, name: str) -> QuestionWithTruth | None:
-        """A question of a form; None where this try offers no clear one."""
+        """A question of a form; None if this attempt yields no clear one."""
         if self._style is Style.MASK and name in GUESSABLE:
             return None
         draft = self._draft(name)
@@ -186,7 +186,7 @@ class QuestionGenerator:
         return self._worded(name, draft, wording, plain(value))
 
     def _draft(self, name: str) -> Draft | None:
-        """A draft of a form; None where what it chooses by cannot be told, as a hidden size."""
+        """A draft of a form; None if what it selects by is unknown, such as a hidden size."""
         try:
             return FORMS[name](self.view, self._rng)
         except SpatialError as error:
@@ -288,7 +288,7 @@ class QuestionGenerator:
 def read_as(
     text: str, region_ids: tuple[int, ...], program: Program, regions: RegionSet
 ) -> SpatialQuestion:
-    """The question that a text is parsed to.
+    """Parse a text and check that it has the intended program.
 
     Args:
         text: of the question.
@@ -297,7 +297,7 @@ def read_as(
         regions: of the frame.
 
     Raises:
-        MisreadError: it cannot be read, or asks for something else than the program.
+        MisreadError: it cannot be parsed, or has another program.
     """
     try:
         question = read_question(text, regions, None, region_ids)
@@ -309,7 +309,7 @@ def read_as(
 
 
 def is_held_out(name: str) -> bool:
-    """Whether a wording, or the shape of a program, is kept out of training data."""
+    """Whether a wording, or the shape of a program, is excluded from training data."""
     return crc32(name.encode()) % HELD_OUT_EACH == 0
 
 

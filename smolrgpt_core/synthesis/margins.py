@@ -1,7 +1,7 @@
-"""Margins for what is too close to call: a question is used only if its answer is robust to them.
+"""Margins for ambiguous questions: a question is used only if its answer is robust to them.
 
-Margins leave out questions whose answer is a matter of taste (two pallets almost equally far, a
-pallet on the edge of a buffer) or cannot be seen. They never change an answer.
+Margins exclude questions whose answer is debatable (two pallets at almost the same distance, a
+pallet on the edge of a buffer) or not visible. They never change an answer.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ class AmbiguityMargins:
 
     Attributes:
         min_visible_pixels: smallest mask of an object that is asked about.
-        min_visible_share: smallest visible share of an object that is asked about.
-        min_buffer_visible_share: the same for a buffer, which is seen between what stands in it.
-        max_center_std_m: an object whose center is measured worse than this is not asked about.
+        min_visible_fraction: smallest visible fraction of an object that is asked about.
+        min_buffer_visible_fraction: the same for a buffer, which is partly covered by its contents.
+        max_center_std_m: objects whose centers are measured less precisely are not asked about.
         center_std_m: of centers along the floor, on top of what a measurement has.
         size_std_m: of heights and sizes, on top of what a measurement has.
         ratio_std: of distances and sizes, as a fraction of them.
         column_std: of the middle of masks, as a fraction of the image width.
-        min_same_share: share of the copies that must have the same answer.
+        min_same_fraction: fraction of the copies that must have the same answer.
 
     Raises:
         ValueError: for a negative margin or a fraction above 1.
     """
 
     min_visible_pixels: int = 40
-    min_visible_share: float = 0.35
-    min_buffer_visible_share: float = 0.2
+    min_visible_fraction: float = 0.35
+    min_buffer_visible_fraction: float = 0.2
     max_center_std_m: float = 0.35
     center_std_m: float = 0.125
     size_std_m: float = 0.03
     ratio_std: float = 0.0527
     column_std: float = 0.01
-    min_same_share: float = 0.98
+    min_same_fraction: float = 0.98
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -57,7 +57,7 @@ class AmbiguityMargins:
 
 
 class WithMargins:
-    """Implements `SpatialScene`: another scene that is less sure of everything by some margins."""
+    """Implements `SpatialScene`: a scene with its uncertainties enlarged by margins."""
 
     def __init__(self, scene: SpatialScene, margins: AmbiguityMargins) -> None:
         self._scene, self._margins = scene, margins
@@ -70,7 +70,7 @@ class WithMargins:
 
     @property
     def camera_height(self) -> float:
-        """Above the floor, meters."""
+        """Height of the camera above the floor, meters."""
         return self._scene.camera_height
 
     @property
@@ -80,12 +80,12 @@ class WithMargins:
 
     @property
     def middle_column(self) -> float:
-        """Column of the optical axis, pixels."""
+        """The column of the optical axis, pixels."""
         return self._scene.middle_column
 
     @property
     def column_std(self) -> float:
-        """Of the middle of a mask, pixels."""
+        """Standard deviation of the middle of a mask, pixels."""
         width = self.regions.image_size[1]
         return max(self._scene.column_std, self._margins.column_std * width)
 

@@ -32,23 +32,23 @@ def generate_mixture(
     held_out: bool = False,
     misread: Callable[[str], None] | None = None,
 ) -> list[tuple[str, QuestionWithTruth]]:
-    """Questions with the name of their family, in random order; fewer where a frame has no more.
+    """Questions with the names of their families, in random order; fewer if a frame offers no more.
 
     Args:
         scene: as of `generate_questions`.
         rng: as of `generate_questions`.
         mixture: name in `MIXTURES`.
-        count: how many are drawn. A family that the frame does not offer is left out, and the
-            others keep their relative weights.
+        count: number to draw. Families that the frame does not offer are skipped; the others keep
+            their relative weights.
         margins: as of `generate_questions`.
         style: as of `generate_questions`.
         held_out: as of `generate_questions`.
-        misread: gets why a text was given up that is not read as it was meant, as with labels that
-            have a meaning of their own; None: that is an error.
+        misread: collects why texts were discarded that are parsed differently than intended, as
+            with labels that have a meaning of their own; None: raise an error.
 
     Raises:
         ValueError: for an unknown mixture.
-        MisreadError: a text is not read as it was meant.
+        MisreadError: a text is parsed differently than intended.
     """
     if mixture not in MIXTURES:
         raise ValueError(f"a mixture must be one of {sorted(MIXTURES)}, got {mixture!r}")
@@ -59,7 +59,7 @@ def generate_mixture(
     open_families = dict(chosen.families)
     made: list[tuple[str, QuestionWithTruth]] = []
     while len(made) < count and open_families:
-        name = _draw({name: item.share for name, item in open_families.items()}, rng)
+        name = _draw({name: item.weight for name, item in open_families.items()}, rng)
         item = _of_family(generator, open_families[name], rng, misread)
         if item is None:
             del open_families[name]

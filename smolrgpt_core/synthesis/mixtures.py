@@ -31,7 +31,7 @@ named: a model that sees these regions alone knows nothing of it."""
 
 
 class Format(Enum):
-    """How an answer is asked for."""
+    """The format of an answer."""
 
     FREE = "free"
     CHOICE = "multiple choice"
@@ -43,20 +43,20 @@ class Family:
     """A family of tasks.
 
     Attributes:
-        share: how often the family is asked, relative to the others.
+        weight: how often the family is asked, relative to the others.
         forms: names in `FORMS`, equally often.
         level: of the task in HiSpatial's hierarchy: 0 = pixels, 1 = one object, 2 = two objects,
             3 = what is derived from several; None in a mixture without levels.
     """
 
-    share: float
+    weight: float
     forms: tuple[str, ...]
     level: int | None = None
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """What a data set asks.
+    """The questions of a data set.
 
     Attributes:
         families: by name.
@@ -155,7 +155,7 @@ _SPATIALRGPT = Mixture(
 as many of both."""
 
 _LANGUAGE = Mixture(
-    {name: replace(family, share=4.0) for name, family in _WAREHOUSE.families.items()}
+    {name: replace(family, weight=4.0) for name, family in _WAREHOUSE.families.items()}
     | _evenly(
         *(
             name

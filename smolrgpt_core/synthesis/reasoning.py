@@ -1,7 +1,7 @@
 """An answer step by step, as HiSpatial trains it: plan, facts, reasoning, final answer.
 
-The facts are those of the scene that the answer comes from, and the reasoning is what the
-interpreter found on the way, so a step is never invented.
+The facts come from the scene of the answer, and the reasoning is the interpreter's own, so no step
+is invented.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REQUESTS = (
 """Written behind a question, to ask for its steps. Those of the paper are not public."""
 
 MOST_FACTS = 8
-"""Regions whose place is said; what is about more of them has no steps."""
+"""Maximum number of regions whose positions are listed; questions about more have no steps."""
 
 _PLANS = {
     Type.QUANTITY: "compute the value",
@@ -41,12 +41,12 @@ _PLANS = {
 def steps_of(item: QuestionWithTruth, scene: SpatialScene) -> str:
     """The answer to a question step by step.
 
-    It is "" where nothing leads to the answer, as for a pixel, and where the steps are about
-    regions that a question with placeholders does not name.
+    It is "" if there are no steps, as for a pixel, or if the steps involve regions that a question
+    with placeholders does not mention.
 
     Args:
         item: a question about the scene.
-        scene: that it was made from.
+        scene: the one it was made from.
     """
     finding = evaluate(item.program, SceneCopies(scene, copies=1))
     ids = tuple(dict.fromkeys((*item.region_ids, *finding.ids)))

@@ -1,4 +1,4 @@
-"""What can be asked about a frame: sufficiently visible objects, and unambiguous answers."""
+"""Selects what can be asked about a frame: visible objects and unambiguous answers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _ByCenters(SceneCopies):
 
 
 class SceneView:
-    """One frame with the margins in force.
+    """A frame, with margins applied.
 
     Args:
         scene: the simulator's truth, or what geometry measures of a recording.
@@ -92,14 +92,14 @@ class SceneView:
         return known_class(self.label(id)) == ZONE
 
     def cached(self, key: Hashable, make: Callable[[], _T]) -> _T:
-        """A value that several questions about this frame need, made once."""
+        """Cache a value that several questions about this frame need."""
         if key not in self._cache:
             self._cache[key] = make()
         return self._cache[key]
 
     @cached_property
     def placed(self) -> dict[int, Placed]:
-        """Regions that are known, and well enough, in random order."""
+        """Regions that are located precisely enough, in random order."""
         found = {id: self._place(id) for id in self.ids}
         return {id: placed for id, placed in found.items() if placed is not None}
 
@@ -111,7 +111,9 @@ class SceneView:
         ]  # fmt: skip
 
     def whole(self, *labels: str) -> list[int]:
-        """Like `seen`, without what the border of the image cuts: its center is not seen."""
+        """Like `seen`, without regions cut off by the image border, whose centers are not
+        visible.
+        """
         size = self.regions.image_size
         return [id for id in self.seen(*labels) if not touches_border(self.regions[id], size)]
 
@@ -121,7 +123,7 @@ class SceneView:
         return ids if ids and set(ids) <= set(self.seen(label)) else ()
 
     def split(self, predicate: Program, ids: Sequence[int]) -> tuple[list[int], list[int]]:
-        """Of these regions, those of which something is clearly true, and clearly false."""
+        """Split regions into those for which a predicate is clearly true and clearly false."""
         if not ids:
             return [], []
         values = [self._hold(predicate, copies, ids) for copies in self._needed_copies(predicate)]
@@ -133,7 +135,7 @@ class SceneView:
         )
 
     def values(self, attribute: Program, ids: Sequence[int]) -> dict[int, float]:
-        """An attribute of these regions in the undisturbed copy; NaN where it has none."""
+        """An attribute of these regions in the undisturbed copy; NaN if it is unknown."""
         if not ids:
             return {}
         columns = [self._copies.index(id) for id in ids]
@@ -143,7 +145,7 @@ class SceneView:
         return dict(zip(ids, map(float, found), strict=True))
 
     def truth(self, program: Program) -> Any | None:
-        """The answer to a question; None where it is too close to call, or has no answer.
+        """The answer to a question; None if it is too close to call or has no answer.
 
         It survives the margins when it is the same, and so is every set and region in it, in
         nearly all copies.
@@ -171,7 +173,7 @@ class SceneView:
 
     def _survives(self, program: Program, copies: SceneCopies) -> bool:
         slack = SLACK * self.margins.center_std_m
-        return evaluate(program, copies, slack).confidence >= self.margins.min_same_share
+        return evaluate(program, copies, slack).confidence >= self.margins.min_same_fraction
 
     def _needed_copies(self, program: Program) -> list[SceneCopies]:
         by_column = any(
@@ -205,8 +207,8 @@ class SceneView:
             if part.operator is selections.Region and self.is_zone(part.arguments[0]):
                 zone = self.placed[part.arguments[0]]
                 reach = float(np.linalg.norm(zone.size[:2])) / 2 + NEAR_M
-                metres = self.values(attributes.HorizontalDistance(part), objects)
-                found |= {id for id in objects if metres[id] < reach}
+                meters = self.values(attributes.HorizontalDistance(part), objects)
+                found |= {id for id in objects if meters[id] < reach}
         return found
 
     def _place(self, id: int) -> Placed | None:
@@ -220,11 +222,11 @@ class SceneView:
         return placed if sure and placed.has_footprint else None
 
     def _is_visible(self, id: int, placed: Placed) -> bool:
-        min_fraction = self.margins.min_visible_share
+        min_fraction = self.margins.min_visible_fraction
         if self.is_zone(id):
-            min_fraction = self.margins.min_buffer_visible_share
+            min_fraction = self.margins.min_buffer_visible_fraction
         enough = self.regions[id].area >= self.margins.min_visible_pixels
-        return enough and placed.visible_share >= min_fraction
+        return enough and placed.visible_fraction >= min_fraction
 
 
 _BY_COLUMN = (attributes.Column, predicates.LeftOf, predicates.RightOf, selections.Middle)

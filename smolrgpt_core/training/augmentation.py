@@ -1,8 +1,8 @@
-"""Other views of a row of which its questions and answers stay true.
+"""Augmented views of a row that keep its questions and answers true.
 
-Image, depth, masks and camera change together, by one transformation of pixels: mirrored, cut and
-scaled. Distances in meters, counts and sizes stay; left and right are exchanged in the texts. What
-is drawn follows from the row alone, so a resumed run sees the same.
+One transformation of the pixels mirrors, crops and scales image, depth, masks and camera together.
+Distances in meters, counts and sizes do not change; left and right are swapped in the texts. The
+random draws depend only on the row, so a resumed run sees the same views.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class View:
 
     Attributes:
         of: (width, height) of the image.
-        window: part that is kept.
+        window: the part that is cut out.
         size: (width, height) that it is resized to.
-        is_flipped: mirrored, after all else.
+        is_flipped: whether it is mirrored, as the last step.
     """
 
     of: tuple[int, int]
@@ -51,7 +51,7 @@ class View:
     is_flipped: bool = False
 
     def image(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """An image (H, W, 3) in this view.
+        """Apply this view to an image (H, W, 3).
 
         Raises:
             SpatialError: BAD_INPUT for an image of another size.
@@ -59,7 +59,7 @@ class View:
         return self._of(pixels, cv2.INTER_AREA if self._shrinks else cv2.INTER_LINEAR)
 
     def nearest(self, values: NDArray) -> NDArray:
-        """Depth or a mask (H, W) in this view, without values between those of two pixels."""
+        """Apply this view to depth or a mask (H, W) by nearest neighbor."""
         return self._of(values, cv2.INTER_NEAREST_EXACT)
 
     def camera(self, camera: CameraIntrinsics) -> CameraIntrinsics:
@@ -91,10 +91,10 @@ class View:
                 f"masks are of (width, height) {self.of}, image or depth of {values.shape[1::-1]}; "
                 "they must be aligned"
             )
-        kept = values[upper:lower, left:right]
+        part = values[upper:lower, left:right]
         if self.size != (right - left, lower - upper):
-            kept = cv2.resize(kept, self.size, interpolation=resampling)
-        return np.ascontiguousarray(kept[:, ::-1] if self.is_flipped else kept)
+            part = cv2.resize(part, self.size, interpolation=resampling)
+        return np.ascontiguousarray(part[:, ::-1] if self.is_flipped else part)
 
 
 @dataclass(frozen=True)
@@ -111,12 +111,12 @@ class SeenImage(ImageFile):
 
 @dataclass(frozen=True)
 class SeenDepth(DepthFile):
-    """A depth file in another view, and measured less well.
+    """A depth file in another view, with added noise and holes.
 
     Attributes:
         view: of the pixels.
-        noise: standard deviation, as a share of the depth.
-        missing: share of the image without readings, in one rectangle.
+        noise: standard deviation, as a fraction of the depth.
+        missing: fraction of the image without readings, in one rectangle.
         draws: seed of both.
     """
 
@@ -126,7 +126,7 @@ class SeenDepth(DepthFile):
     draws: tuple[int, ...] = ()
 
     def read(self) -> Any:
-        """As `DepthFile`; pictures of depth, which have no unit, are not measured less well."""
+        """As `DepthFile`; a depth image without a unit gets no noise."""
         levels = super().read()
         if self.view is not None:
             levels = self.view.nearest(levels)
@@ -148,7 +148,7 @@ class Augmentation:
         self._config = config
 
     def row(self, row: Row) -> Row:
-        """The row in a view that follows from its draws.
+        """The row in a view that depends on its draws only.
 
         Raises:
             SpatialError: BAD_INPUT when a mask cannot be decoded.
@@ -177,17 +177,17 @@ class Augmentation:
     def _window(
         self, masks: list[NDArray[np.bool_]], size: tuple[int, int], corners: NDArray
     ) -> Window:
-        """A part of the image that holds all masks, which keeps at least the smallest share."""
+        """A part of the image that holds all masks, which has at least the smallest size."""
         seen = np.any(masks, axis=0)
         low_x, high_x = _cut(seen.any(axis=0), self._config.smallest_crop, corners[:2])
         low_y, high_y = _cut(seen.any(axis=1), self._config.smallest_crop, corners[2:])
         return low_x, low_y, high_x, high_y
 
 
-def _cut(is_kept: NDArray[np.bool_], smallest: float, draws: NDArray) -> tuple[int, int]:
-    """Two borders along one axis (N,), both outside of what must be kept."""
-    length = len(is_kept)
-    places = np.flatnonzero(is_kept)
+def _cut(is_needed: NDArray[np.bool_], smallest: float, draws: NDArray) -> tuple[int, int]:
+    """Two borders along one axis (N,), both outside of what is needed."""
+    length = len(is_needed)
+    places = np.flatnonzero(is_needed)
     first, last = int(places[0]), int(places[-1]) + 1
     least = max(int(np.ceil(length * smallest)), min(_LEAST_SIDE, length))
     low = int(draws[0] * (min(first, length - least) + 1))
@@ -196,7 +196,7 @@ def _cut(is_kept: NDArray[np.bool_], smallest: float, draws: NDArray) -> tuple[i
 
 
 def _size_of(sample: Sample, named: list[int]) -> tuple[int, int] | None:
-    """(width, height) by the masks; None for a row about no region, whose picture is all there is.
+    """(width, height) by the masks; None for a row about no region, whose image is all there is.
 
     A caption may be about anything in it, so nothing may be cut off or mirrored.
     """
@@ -207,7 +207,7 @@ def _size_of(sample: Sample, named: list[int]) -> tuple[int, int] | None:
 
 
 def _mirrored(conversations: tuple[Conversation, ...]) -> tuple[Conversation, ...] | None:
-    """All of them about the mirrored picture; None where one cannot be."""
+    """All of them about the mirrored image; None where one cannot be."""
     changed = tuple(map(mirrored, conversations))
     return None if any(item is None for item in changed) else changed  # type: ignore[return-value]
 
@@ -251,7 +251,7 @@ def _seen_depth(
     return SeenDepth(
         depth.path,
         depth.content,
-        depth.metres_per_unit,
+        depth.meters_per_unit,
         view,
         config.depth_noise,
         config.missing_depth,
@@ -271,12 +271,12 @@ def _noisy(
 
 
 def _without_part(
-    levels: NDArray[np.uint16], share: float, random: np.random.Generator
+    levels: NDArray[np.uint16], fraction: float, random: np.random.Generator
 ) -> NDArray[np.uint16]:
     """Depth (H, W) without the readings of a rectangle."""
-    if not share:
+    if not fraction:
         return levels
-    height, width = (max(round(side * np.sqrt(share)), 1) for side in levels.shape)
+    height, width = (max(round(side * np.sqrt(fraction)), 1) for side in levels.shape)
     top = int(random.integers(levels.shape[0] - height + 1))
     left = int(random.integers(levels.shape[1] - width + 1))
     changed = levels.copy()

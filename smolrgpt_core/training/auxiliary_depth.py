@@ -1,6 +1,6 @@
-"""Depth as a second task of the vision encoder: a head on the features of patches.
+"""Depth prediction as an auxiliary task of the vision encoder: a head on the patch features.
 
-The head is trained beside the model and is no part of it: what is published has no trace of it.
+The head is trained with the model but is not part of it, and is not published.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MOST_NEIGHBORS = 32
 
 
 class PatchDepths:
-    """Implements `BatchExtra`: what the head is to predict.
+    """Implements `BatchExtra`: the targets of the head.
 
     Args:
         grid: patches along each side of the square that an image is resized to.
@@ -52,21 +52,21 @@ class PatchDepths:
         return {PATCH_DEPTHS: torch.stack([self._depths(row) for row in rows])}
 
     def _depths(self, row: Row) -> torch.Tensor:
-        depth = None if row.pictures != "rgbd" else decoded_depth(row.sample)
+        depth = None if row.inputs != "rgbd" else decoded_depth(row.sample)
         if depth is None or depth.dtype == np.uint8:
             return torch.full((self._grid, self._grid), float("nan"))
         return torch.from_numpy(patch_depths(depth, self._grid))
 
 
-def patch_depths(metres: NDArray[np.float32], grid: int) -> NDArray[np.float32]:
+def patch_depths(meters: NDArray[np.float32], grid: int) -> NDArray[np.float32]:
     """Mean logarithm of the depth in each patch, float32 (G, G), NaN where nothing was measured.
 
     Args:
-        metres: depth (H, W), NaN where there is no reading.
+        meters: depth (H, W), NaN where there is no reading.
         grid: G.
     """
     side = grid * _READINGS
-    cells = resize_nearest(metres, (side, side)).reshape(grid, _READINGS, grid, _READINGS)
+    cells = resize_nearest(meters, (side, side)).reshape(grid, _READINGS, grid, _READINGS)
     is_measured = np.isfinite(cells) & (cells > 0)
     logarithms = np.log(np.where(is_measured, cells, 1.0))
     counts = is_measured.sum(axis=(1, 3))
@@ -75,7 +75,7 @@ def patch_depths(metres: NDArray[np.float32], grid: int) -> NDArray[np.float32]:
 
 
 class DepthTerm:
-    """Implements `Term`: the head and its loss.
+    """Implements `Term`: the auxiliary head and its loss.
 
     Args:
         model: whose vision encoder is taught.
@@ -93,11 +93,15 @@ class DepthTerm:
         self.head: nn.Module | None = DepthHead(_width_of(self._encoder))
 
     def watched(self) -> tuple[nn.Module, Any]:
-        """The features of the color image, which is encoded before that of depth."""
+        """The features of the color image, which is encoded before the depth image."""
         return self._encoder, lambda _, output: _states_of(output)
 
     def loss(self, seen: Seen) -> torch.Tensor:
-        """Over pictures."""
+        """Sum over images.
+
+        Raises:
+            SpatialError: BAD_INPUT when the encoder's grid of patches has another size.
+        """
         if PATCH_DEPTHS not in seen.extras or self.name not in seen.captured:
             return seen.token_losses.new_zeros(())
         wanted = seen.extras[PATCH_DEPTHS].flatten(1)
@@ -114,7 +118,7 @@ class DepthTerm:
 
 
 class DepthHead(nn.Module):
-    """The logarithm of the depth of patches from their features.
+    """Predicts the logarithm of the depth of patches from their features.
 
     Args:
         width: of the features.
@@ -133,7 +137,7 @@ class DepthHead(nn.Module):
 
 
 def depth_losses(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Mean distance (B,) of logarithms (B, P); 0 for a picture in which nothing was measured."""
+    """Mean distance (B,) of logarithms (B, P); 0 for an image in which nothing was measured."""
     is_measured = wanted.isfinite()
     distances = (predicted - wanted.nan_to_num()).abs() * is_measured
     return distances.sum(dim=1) / is_measured.sum(dim=1).clamp(min=1)

@@ -59,7 +59,7 @@ class CheckpointStore:
     """
 
     def __init__(self, output: Path, keep: int) -> None:
-        """Use those in a folder.
+        """Open the checkpoints in a folder.
 
         Args:
             output: of the run.
@@ -93,13 +93,13 @@ class CheckpointStore:
                 shutil.rmtree(path)
 
     def begin(self, step: int) -> Path:
-        """An empty folder to write to. The same for all processes of a run."""
+        """An empty folder to write to; the same for all processes of a run."""
         folder = self._folder / f".step-{step:08}"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def commit(self, step: int, facts: dict[str, Any]) -> Checkpoint:
-        """Rename the written checkpoint to its final name; then remove old ones."""
+        """Rename the written checkpoint to its final name, then remove old ones."""
         folder = self._folder / f".step-{step:08}"
         loss = facts.get("validation_loss")
         if loss is not None and not math.isfinite(loss):
@@ -114,10 +114,10 @@ class CheckpointStore:
         return Checkpoint(final, step)
 
     def _prune(self) -> None:
-        kept = {item.step for item in self.all()[-self._keep :]}
+        newest_steps = {item.step for item in self.all()[-self._keep :]}
         best = self.best()
         for checkpoint in self.all():
-            if checkpoint.step not in kept and checkpoint != best:
+            if checkpoint.step not in newest_steps and checkpoint != best:
                 self._remove(checkpoint.folder)
 
     def _remove(self, folder: Path) -> None:

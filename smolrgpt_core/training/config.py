@@ -48,19 +48,19 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 
 @dataclass(frozen=True)
 class StartConfig:
-    """Initial weights, and so the kind of model: exactly one of four sources.
+    """Initial weights, which also determine the kind of model: exactly one of four sources.
 
     Attributes:
         checkpoint: folder or hub id of a checkpoint of SmolRGPT or of a point-map model, such as
-            the one of the stage before; brings its tokenizer.
+            that of the previous stage; comes with its tokenizer.
         preset: a name of `model.PRESETS` or of `model.point_map.nano.PRESETS`: all weights random.
         vlm: folder or hub id of a vision-language model of transformers, which becomes a point-map
-            model; brings its tokenizer.
+            model; comes with its tokenizer.
         vision_backbone, language_backbone: folders or hub ids of a vision encoder and a language
             model of transformers; connectors and refiners are random. The tokenizer is the
             language model's.
-        vocabulary_size: of the tokenizer that is made from the training texts where `preset` is
-            used; the checkpoint and the backbones bring theirs.
+        vocabulary_size: of the tokenizer that is trained on the training texts if `preset` is used;
+            checkpoints and backbones come with their own.
         tokenizer: with a `preset` of SmolRGPT, a folder or hub id of the checkpoint whose tokenizer
             is used instead, such as the teacher of a distillation.
         point_code: with `vlm`, how points become numbers: a name of
@@ -117,16 +117,20 @@ class SourceConfig:
         categories: use only questions of these, such as left_right; empty: all.
         matching: only questions in which this regular expression is found, in any case, such as
             "leftmost|rightmost"; empty: all. Rare kinds of questions need more weight.
-        mixture: a name of `synthesis.MIXTURES`: the families of its tasks are drawn by their
-            shares, whatever the data set has of each; empty: the questions as they come. For a
-            data set whose records name their family, such as that of `smolrgpt simulate --mixture`.
-        depths: folder of the depth images in `root`, such as that of an estimator; empty: as the
-            layout has it.
-        first_images: use only what is about the first so many images of the data set; 0: all.
+        mixture: a name of `synthesis.MIXTURES`: its families of tasks are drawn by their weights,
+            however many questions of each the data set has; empty: the questions in their order.
+            For a data set whose records name their family, such as that of `smolrgpt simulate
+            --mixture`.
+        annotations, images: as in `DatasetConfig`; empty: those of the layout.
+        depths: folder of the depth images in `root`, such as the output of an estimator; empty:
+            that of the layout.
+        index_folder: folder for indices of large annotation files, which are then read only once;
+            empty: they are read at every start.
+        first_images: use only questions about the first N images of the data set; 0: all.
         weight: fraction of the rows from this source, relative to the other weights.
-        pictures: "rgbd"; "geometry" = masks and metric depth without pictures, which is far
+        inputs: "rgbd"; "geometry" = masks and metric depth without color images, which is far
             cheaper and needs `depth_branch: metric`; "rgb" = no depth and no masks (captions). A
-            point-map model always has pictures, and takes "rgb" as an image without readings.
+            point-map model always needs an image; "rgb" gives it one without depth readings.
 
     Raises:
         SpatialError: BAD_INPUT; a field is invalid, the message names it.
@@ -138,21 +142,24 @@ class SourceConfig:
     categories: tuple[str, ...] = ()
     matching: str = ""
     mixture: str = ""
+    annotations: str = ""
+    images: str = ""
     depths: str = ""
+    index_folder: str = ""
     first_images: int = 0
     weight: float = 1.0
     depth_scale: float = 0.001
-    pictures: str = "rgbd"
+    inputs: str = "rgbd"
 
     def __post_init__(self) -> None:
-        _check_choice("data.sources.pictures", self.pictures, ("rgbd", "geometry", "rgb"))
+        _check_choice("data.sources.inputs", self.inputs, ("rgbd", "geometry", "rgb"))
         _check_positive("data.sources.weight", self.weight)
         if self.mixture:
             _check_choice("data.sources.mixture", self.mixture, tuple(MIXTURES))
         if self.mixture and self.categories:
             raise bad_input(
-                "data.sources.categories and mixture exclude each other: a mixture says which "
-                "families are drawn, and how often"
+                "data.sources.categories and mixture cannot be combined: a mixture defines "
+                "which families are drawn, and how often"
             )
         try:
             re.compile(self.matching)
@@ -171,12 +178,12 @@ class DataConfig:
         sources: the mixture.
         questions_per_row: conversations about one image that share a row; each sees the image and
             itself only. 1 = one conversation in each row, as a point-map model needs it.
-        row_tokens: maximum length of a row; what does not fit goes into the next.
-        styles: fraction of the questions that are answered in each of `STYLES`. What has no value
-            or no steps is answered with a sentence.
-        levels_left_out: levels of `synthesis.mixtures.Family` that are not trained: where one is
-            drawn, a row of the sources without a mixture takes its place.
-        broken_share: a run stops if more than this fraction of the samples cannot be read.
+        row_tokens: maximum length of a row; the rest goes into the next row.
+        styles: fraction of the questions that are answered in each of `STYLES`. A question without
+            a value or steps is answered with a sentence.
+        levels_left_out: levels of `synthesis.mixtures.Family` to skip: when one is drawn, a row of
+            a source without a mixture takes its place.
+        broken_fraction: a run stops if more than this fraction of the samples cannot be read.
         workers: processes that read and decode; 0 = the training process itself.
 
     Raises:
@@ -188,7 +195,7 @@ class DataConfig:
     row_tokens: int = 2048
     styles: Mapping[str, float] = field(default_factory=lambda: {"sentence": 1.0})
     levels_left_out: tuple[int, ...] = ()
-    broken_share: float = 0.01
+    broken_fraction: float = 0.01
     workers: int = 2
 
     def __post_init__(self) -> None:
@@ -197,34 +204,34 @@ class DataConfig:
         _check_at_least("data.questions_per_row", self.questions_per_row, 1)
         _check_at_least("data.row_tokens", self.row_tokens, 64)
         _check_at_least("data.workers", self.workers, 0)
-        _check_fraction("data.broken_share", self.broken_share)
-        for name, share in self.styles.items():
+        _check_fraction("data.broken_fraction", self.broken_fraction)
+        for name, fraction in self.styles.items():
             _check_choice("data.styles", name, STYLES)
-            _check_fraction(f"data.styles.{name}", share)
+            _check_fraction(f"data.styles.{name}", fraction)
         if not sum(self.styles.values()) > 0:
-            raise bad_input("data.styles must have a share above 0")
+            raise bad_input("data.styles must have a fraction above 0")
         if self.levels_left_out and all(source.mixture for source in self.sources):
             raise bad_input(
-                "data.levels_left_out needs a source without a mixture, whose rows take the place "
-                "of what is left out"
+                "data.levels_left_out needs a source without a mixture, whose rows replace the "
+                "skipped ones"
             )
 
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """The optimizer, with warm-up and cosine decay.
+    """The optimizer and its schedule: warm-up, then cosine decay.
 
     Attributes:
-        name: "adamw", or "muon" for the matrices of layers with AdamW for all else, which learns a
-            small model from scratch several times faster.
+        name: "adamw", or "muon": Muon for the weight matrices of layers and AdamW for all other
+            parameters, several times faster for small models from scratch.
         batch_rows: rows of one optimizer step over all processes.
         micro_rows: rows that one process computes at once; batch_rows must be a multiple of
             micro_rows times the number of processes.
-        steps: optimizer steps; 0: given by `epochs`.
+        steps: optimizer steps; 0: determined by `epochs`.
         epochs: passes over the rows of all sources together.
         weight_decay, beta1, beta2, gradient_norm: of AdamW, and where gradients are clipped.
-        warmup_share: fraction of the steps in which the learning rate rises.
-        final_rate_share: final learning rate, as a fraction of the peak.
+        warmup_fraction: fraction of the steps in which the learning rate rises.
+        final_rate_fraction: final learning rate, as a fraction of the peak.
 
     Raises:
         SpatialError: BAD_INPUT; a field is invalid, the message names it.
@@ -239,8 +246,8 @@ class OptimizerConfig:
     beta1: float = 0.9
     beta2: float = 0.999
     gradient_norm: float = 1.0
-    warmup_share: float = 0.03
-    final_rate_share: float = 0.1
+    warmup_fraction: float = 0.03
+    final_rate_fraction: float = 0.1
 
     def __post_init__(self) -> None:
         _check_choice("optimizer.name", self.name, OPTIMIZERS)
@@ -254,7 +261,7 @@ class OptimizerConfig:
         _check_at_least("optimizer.steps", self.steps, 0)
         for name in ("epochs", "gradient_norm"):
             _check_positive(f"optimizer.{name}", getattr(self, name))
-        for name in ("weight_decay", "beta1", "beta2", "warmup_share", "final_rate_share"):
+        for name in ("weight_decay", "beta1", "beta2", "warmup_fraction", "final_rate_fraction"):
             _check_fraction(f"optimizer.{name}", getattr(self, name))
 
 
@@ -263,9 +270,8 @@ class ValidationConfig:
     """Validation during training.
 
     Attributes:
-        source: a data set that is not trained on, without a mixture; None: no validation.
-        every_steps: how often.
-        rows: of the data set, the same ones each time.
+        source: a data set that is not used for training, without a mixture; None: no validation.
+        every_steps: how often.         rows: number of rows, the same ones each time.
         examples: number of answers written to the log each time.
 
     Raises:
@@ -279,10 +285,7 @@ class ValidationConfig:
 
     def __post_init__(self) -> None:
         if self.source and self.source.mixture:
-            raise bad_input(
-                "validation.source takes questions as they come: leave its mixture out, got "
-                f"{self.source.mixture!r}"
-            )
+            raise bad_input(f"validation.source must have no mixture, got {self.source.mixture!r}")
         _check_at_least("validation.every_steps", self.every_steps, 1)
         _check_at_least("validation.rows", self.rows, 1)
         _check_at_least("validation.examples", self.examples, 0)
@@ -328,15 +331,16 @@ class LoggingConfig:
 
 @dataclass(frozen=True)
 class DistillationConfig:
-    """What a teacher adds to the labels of the data set.
+    """Distillation: what a teacher adds to the labels of the data set.
 
     Attributes:
-        teacher: folder or hub id of a checkpoint of SmolRGPT or of a point-map model, which is
-            computed beside the student; it has the student's tokenizer.
-        logits: folder that `smolrgpt distill` wrote, in the place of `teacher`.
+        teacher: folder or hub id of a checkpoint of SmolRGPT or of a point-map model, which runs
+            alongside the student; it must have the student's tokenizer.
+        logits: folder that `smolrgpt distill` wrote, instead of `teacher`.
         answers: JSON lines with "id", "question" and "answer": a teacher's texts, which replace the
-            answers of the data set. Of any model, whatever its tokenizer; see `answers_of`.
-        temperature: that the logits of both are divided by.
+            answers of the data set. They may come from any model, whatever its tokenizer; see
+            `answers_of`.
+        temperature: divides the logits of both.
         soft_weight: of the divergence from the teacher, times the square of the temperature.
         hard_weight: of the loss of the labels.
         hidden_weight: of the cosine distance between the states before the heads, where `teacher`
@@ -361,12 +365,13 @@ class DistillationConfig:
             raise bad_input("distillation must name a teacher, logits or answers")
         if self.teacher and self.logits:
             raise bad_input(
-                "distillation.teacher and logits exclude each other: logits are a teacher's, "
-                "computed before"
+                "distillation.teacher and logits cannot be combined: logits are those of a "
+                "teacher, computed earlier"
             )
         if self.hidden_weight and not self.teacher:
             raise bad_input(
-                "distillation.hidden_weight needs the teacher itself: its states are not stored"
+                "distillation.hidden_weight needs distillation.teacher: hidden states are not "
+                "stored"
             )
         for name in ("temperature", "rate"):
             _check_positive(f"distillation.{name}", getattr(self, name))
@@ -380,13 +385,13 @@ class DistillationConfig:
 
     @property
     def source(self) -> str:
-        """What is learned from, for a model card."""
+        """What the student learns from, for the model card."""
         named = (self.teacher, self.logits, self.answers)
         return ", ".join(item for item in named if item)
 
     @property
     def learns_logits(self) -> bool:
-        """Whether there is more of the teacher than its words."""
+        """Whether the logits of the teacher are used, not only its texts."""
         return bool(self.teacher or self.logits)
 
 
@@ -396,10 +401,10 @@ DEPTH_TARGETS = (METRIC_DEPTH, DEPTH_ORDER)
 
 @dataclass(frozen=True)
 class AuxiliaryDepthConfig:
-    """A head that predicts depth from the vision features while training, and is then dropped.
+    """A head that predicts depth from the vision features during training and is then dropped.
 
     Attributes:
-        weight: of the loss of one picture, beside the loss of one answer token.
+        weight: of the loss of one image, beside the loss of one answer token.
         target: "metric" = the logarithm of the depth of each patch in meters; "order" = which of
             two patches is nearer.
         rate: peak learning rate of the head.
@@ -420,17 +425,17 @@ class AuxiliaryDepthConfig:
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """Other views of the rows, of which questions and answers stay true.
+    """Augmented views of the rows that keep questions and answers true.
 
     Attributes:
         flip: probability that a row is mirrored: image, depth, masks, camera, and left and right in
-            its texts. Rows with a text that cannot be mirrored safely are left as they are.
+            its texts. Rows whose texts cannot be mirrored safely stay unchanged.
         crop: probability that a row is cut to a part that holds all of its regions.
-        smallest_crop: share of the width and of the height that is kept at least.
-        scale: probability that a row has another resolution.
-        scales: range of the factor of the resolution.
-        depth_noise: standard deviation of the measured depth, as a share of it.
-        missing_depth: share of the image that loses its readings, in one rectangle.
+        smallest_crop: fraction of the width and of the height that remains at least.
+        scale: probability that a row is resized.
+        scales: range of the scale factor.
+        depth_noise: standard deviation of the measured depth, as a fraction of it.
+        missing_depth: fraction of the image that loses its readings, in one rectangle.
 
     Raises:
         SpatialError: BAD_INPUT; a field is invalid, the message names it.
@@ -455,8 +460,8 @@ class AugmentationConfig:
             )
         if not 0 <= self.depth_noise <= 0.2:
             raise bad_input(
-                "augmentation.depth_noise must be 0 to 0.2 of the depth, got "
-                f"{self.depth_noise!r}; more is no camera's"
+                "augmentation.depth_noise must be a fraction of the depth from 0 to 0.2, got "
+                f"{self.depth_noise!r}; no camera is noisier"
             )
         if not (self.flip or self.crop or self.scale or self.depth_noise or self.missing_depth):
             raise bad_input("augmentation changes nothing: set flip, crop, scale or depth_noise")
@@ -468,8 +473,8 @@ class ContrastConfig:
 
     Attributes:
         weight: of the loss of one pair, beside the loss of one answer token.
-        margin: by which the logarithm of the likelihood of the right answer must be above that of
-            the answer to the other question.
+        margin: by which the log-likelihood of the right answer must exceed that of the answer to
+            the other question.
 
     Raises:
         SpatialError: BAD_INPUT; a field is invalid, the message names it.
@@ -488,17 +493,16 @@ class TrainConfig:
     """A training run.
 
     Attributes:
-        output: folder of checkpoints, logs and the final model; the same folder goes on where it
-            stopped.
+        output: folder of checkpoints, logs and the final model; a run resumes in its folder.
         start: initial weights.
         trainable: peak learning rate by name of a part, see `PARTS`; all others are frozen. Of the
-            parts that `peft` names only the adapter is trained.
+            parts that `peft` names, only the adapter is trained.
         data: what is read.
         peft: an adapter for `start.checkpoint`, whose other weights stay as they are; None: the
             weights of the parts themselves are trained.
         distillation: a teacher beside the labels; None: the labels alone.
-        auxiliary_depth: depth as a second task of the vision encoder; None: none.
-        augmentation: other views of the rows; None: the rows as they are.
+        auxiliary_depth: depth prediction as an auxiliary task; None: none.
+        augmentation: augmented views of the rows; None: the rows unchanged.
         contrast: pairs of questions; None: none.
         loss: "token_mean" = mean over the answer tokens of a step, in which long answers weigh
             more (as the authors of both papers); "answer_mean" = mean over the answers, each the
@@ -548,36 +552,38 @@ class TrainConfig:
         _check_choice("loss", self.loss, LOSSES)
         _check_choice("precision", self.precision, PRECISIONS)
         if self.fsdp and self.optimizer.name == MUON:
-            raise bad_input("optimizer.name muon needs whole matrices, fsdp cuts them; use adamw")
+            raise bad_input(
+                "optimizer.name muon needs whole matrices, which fsdp shards; use adamw"
+            )
         if self.peft:
             self._check_adapter(self.peft)
         self._check_objectives()
 
     @property
     def adapted(self) -> tuple[str, ...]:
-        """Parts of which only the adapter is trained."""
+        """The parts of which only the adapter is trained."""
         return self.peft.parts if self.peft else ()
 
     def _check_objectives(self) -> None:
         if self.fsdp and (self.distillation or self.auxiliary_depth or self.contrast):
             raise bad_input(
-                "distillation, auxiliary_depth and contrast read whole layers, fsdp cuts them; set "
-                "fsdp to false"
+                "distillation, auxiliary_depth and contrast need whole layers, which fsdp "
+                "shards; set fsdp to false"
             )
         if self.distillation and self.distillation.logits and self.augmentation:
             raise bad_input(
-                "distillation.logits are of the rows as they are, and augmentation changes them; "
-                "name the teacher itself, or leave augmentation out"
+                "distillation.logits were computed for unchanged rows, and augmentation changes "
+                "them; set distillation.teacher instead, or remove augmentation"
             )
         if self.auxiliary_depth and "vision_encoder" not in self.trainable:
             raise bad_input(
-                "auxiliary_depth teaches the vision encoder, which is frozen; give vision_encoder "
-                "a learning rate under trainable"
+                "auxiliary_depth trains the vision encoder, which is frozen; set a learning "
+                "rate for trainable.vision_encoder"
             )
         sources = self.data.sources
-        if self.auxiliary_depth and all(source.pictures != "rgbd" for source in sources):
+        if self.auxiliary_depth and all(source.inputs != "rgbd" for source in sources):
             raise bad_input(
-                "auxiliary_depth needs rows with an image and its depth: set pictures of a source "
+                "auxiliary_depth needs rows with an image and its depth: set inputs of a source "
                 'to "rgbd"'
             )
 
@@ -588,19 +594,21 @@ class TrainConfig:
                 "without start.overrides"
             )
         if self.fsdp:
-            raise bad_input("peft trains few weights, and fsdp is not tested with it; set it false")
+            raise bad_input(
+                "fsdp is not supported with peft, which trains few weights; set fsdp to false"
+            )
         missing = [part for part in peft.parts if part not in self.trainable]
         if missing:
             raise bad_input(
-                f"peft changes {', '.join(missing)}, which trainable gives no learning rate; its "
-                f"parts are {', '.join(self.trainable)}"
+                f"peft changes {', '.join(missing)}, for which trainable has no learning rate; "
+                f"its parts are {', '.join(self.trainable)}"
             )
         if peft.method == PROMPT and any(
-            source.pictures == "geometry" for source in self.data.sources
+            source.inputs == "geometry" for source in self.data.sources
         ):
             raise bad_input(
                 "peft.method prompt writes its tokens before those of the image, and rows of "
-                'data.sources with pictures "geometry" have none; use "rgbd" or "rgb"'
+                'data.sources with inputs "geometry" have none; use "rgbd" or "rgb"'
             )
 
 

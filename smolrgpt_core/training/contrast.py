@@ -1,4 +1,4 @@
-"""Pairs of questions in the same words that differ by one relation, and so in their answers.
+"""Contrastive pairs: questions in the same words whose answers differ by one relation.
 
 "Is <A> left or right of <B>?" and the same about <B> and <A>: each answer is right for one of them
 and wrong for the other. The right answer must be likelier than the wrong one by a margin, in both.
@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from smolrgpt_core.answer import read_answer
-from smolrgpt_core.answer.spatial_answer import Side as SaidSide
+from smolrgpt_core.answer.spatial_answer import Side as AnsweredSide
 from smolrgpt_core.data.samples import Conversation
 from smolrgpt_core.data.warehouse_format import MODEL, Turn
 from smolrgpt_core.errors import SpatialError
@@ -36,16 +36,16 @@ _TRUTH_WORDS = re.compile(r"\b(?:yes|no|not|correct|true|false|indeed)\b", re.IG
 
 
 class AnswerPairs:
-    """Implements `PairMaker`: at most one pair for each row."""
+    """Implements `PairMaker`: at most one pair per row."""
 
     def rows(self, row: Row, kind: RowKind) -> list[Row]:
         """The four conversations of the first pair of a row: right, wrong, right, wrong.
 
-        They have no truth for the metric branch, which would learn from the wrong ones.
+        They have no targets for the metric branch, which would otherwise learn from wrong answers.
         """
         for conversation in row.conversations:
             if pair := paired(conversation):
-                parts = kind.cut(pair, row.pictures)
+                parts = kind.cut(pair, row.inputs)
                 return [
                     replace(row, conversations=tuple(part), draws=(*row.draws, number))
                     for number, part in enumerate(parts)
@@ -63,7 +63,7 @@ class AnswerPairs:
 
 
 class ContrastTerm:
-    """Implements `Term`: how far a wrong answer is from being unlikelier by the margin."""
+    """Implements `Term`: the margin loss of wrong answers."""
 
     name = "contrast"
     head: nn.Module | None = None
@@ -74,20 +74,20 @@ class ContrastTerm:
         self._margin = config.margin
 
     def watched(self) -> None:
-        """Nothing."""
+        """No module is watched."""
 
     def loss(self, seen: Seen) -> torch.Tensor:
-        """Over pairs."""
+        """Sum over pairs."""
         return margin_losses(seen.token_losses, seen.extras[PAIRS], self._margin).sum()
 
 
 def margin_losses(token_losses: torch.Tensor, pairs: torch.Tensor, margin: float) -> torch.Tensor:
-    """Loss (P,) of each pair: what its right answer lacks to be likelier by the margin.
+    """Loss (P,) of each pair: how much its right answer falls short of the margin.
 
     Args:
         token_losses: (N,).
         pairs: (N,), see `losses.PAIRS`.
-        margin: of the logarithms of the likelihoods of both answers.
+        margin: difference of the log-likelihoods of both answers.
     """
     count = int(pairs.abs().max()) if len(pairs) else 0
     sums = token_losses.new_zeros(2 * count + 1).index_add(0, pairs + count, token_losses)
@@ -164,9 +164,9 @@ def _exchanged(digit: str) -> str:
 
 def _says_the_opposite(answer: str, other: str, category: Category) -> bool:
     try:
-        said, changed = (read_answer(text, category) for text in (answer, other))
+        answered, changed = (read_answer(text, category) for text in (answer, other))
     except SpatialError:
         return False
     if category is Category.LEFT_RIGHT:
-        return {said.side, changed.side} == {SaidSide.LEFT, SaidSide.RIGHT}
-    return {said.region_index, changed.region_index} == {0, 1}
+        return {answered.side, changed.side} == {AnsweredSide.LEFT, AnsweredSide.RIGHT}
+    return {answered.region_index, changed.region_index} == {0, 1}

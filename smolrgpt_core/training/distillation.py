@@ -1,7 +1,7 @@
-"""Learning from a teacher: the likelihoods of its tokens, its states, or its words alone.
+"""Distillation from a teacher: its token probabilities, its hidden states, or only its texts.
 
-The logits of answers come in the order of the labels, so teacher and student may differ in all but
-tokenizer and conversations: size, image, number of image tokens, kind of model.
+Answer logits are aligned by the labels, so teacher and student only need the same tokenizer and
+conversations; size, image, number of image tokens and kind of model may differ.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Prediction = tuple[torch.Tensor | None, torch.Tensor]
 
 
 def load_teacher(checkpoint: str) -> tuple[Model, Processor]:
-    """A teacher and its processor; sets the generators of random numbers.
+    """Load a teacher and its processor; seeds the random number generators.
 
     Raises:
         SpatialError: BAD_INPUT when there is no such checkpoint.
@@ -52,7 +52,12 @@ def load_teacher(checkpoint: str) -> tuple[Model, Processor]:
 
 
 def check_tokenizers(checkpoint: str, teacher: Processor, student: Processor) -> None:
-    """Refuse a teacher whose tokens are not the student's.
+    """Refuse a teacher with another tokenizer than the student's.
+
+    Args:
+        checkpoint: of the teacher, for the message.
+        teacher: its processor.
+        student: processor of the student.
 
     Raises:
         SpatialError: BAD_INPUT that says how many differ, and what to do.
@@ -61,9 +66,10 @@ def check_tokenizers(checkpoint: str, teacher: Processor, student: Processor) ->
     if there != here:
         differing = sum(there.get(token) != id for token, id in here.items())
         raise bad_input(
-            f"distillation.teacher {checkpoint} has another tokenizer than the student: "
-            f"{len(there)} and {len(here)} tokens, of which {differing} differ; give the student "
-            "this one (start.tokenizer with a preset), or distill by text (distillation.answers)"
+            f"distillation.teacher {checkpoint} and the student have different tokenizers: "
+            f"{len(there)} and {len(here)} tokens, of which {differing} differ; use the "
+            "teacher's tokenizer for the student (start.tokenizer with a preset), or distill by "
+            "text (distillation.answers)"
         )
 
 
@@ -81,29 +87,29 @@ class TeacherRows:
         """As `BatchExtra`.
 
         Raises:
-            SpatialError: BAD_INPUT; the teacher reads other answers than the student.
+            SpatialError: BAD_INPUT when the teacher's answer tokens differ from the student's.
         """
         inputs = dict(self._kind.batch(rows))
         inputs.pop("answer_categories")
         wanted, found = answer_tokens(batch["labels"]), answer_tokens(inputs["labels"])
         if not torch.equal(wanted[: len(found)], found):
             raise bad_input(
-                f"the teacher has other tokens in the answers of {rows[0].sample.id!r} than the "
-                "student; both must end an answer alike, or distill by text"
+                f"teacher and student have different answer tokens for {rows[0].sample.id!r}; "
+                "both must end an answer in the same way, or distill by text"
             )
         return {TEACHER: inputs}
 
 
 class SoftTargets(Protocol):
-    """Where the logits of a teacher come from."""
+    """Source of a teacher's logits."""
 
     def prediction(self, extras: Mapping[str, Any]) -> Prediction:
-        """For the answer tokens of the data set in a batch."""
+        """The teacher's prediction for the answer tokens of a batch."""
         ...
 
 
 class Teacher:
-    """Implements `SoftTargets` with a model that is computed beside the student."""
+    """Implements `SoftTargets` with a model that runs alongside the student."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -115,7 +121,7 @@ class Teacher:
         return None, self._computed(extras)[0]
 
     def states(self, extras: Mapping[str, Any]) -> torch.Tensor:
-        """What the head is given (N, D)."""
+        """The inputs (N, D) of the head."""
         return self._computed(extras)[1]
 
     def _computed(self, extras: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -126,14 +132,14 @@ class Teacher:
 
     @torch.no_grad()
     def _compute(self, inputs: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
-        given: list[torch.Tensor] = []
+        inputs_of_head: list[torch.Tensor] = []
         head = head_of(self.model)
-        hook = head.register_forward_hook(lambda _, inputs, __: given.append(inputs[0]))
+        hook = head.register_forward_hook(lambda _, inputs, __: inputs_of_head.append(inputs[0]))
         try:
             logits = predicted(self.model, inputs)[0].logits.float()
         finally:
             hook.remove()
-        return logits, answer_states(given[0], inputs["labels"])
+        return logits, answer_states(inputs_of_head[0], inputs["labels"])
 
 
 class StoredTargets:
@@ -157,10 +163,10 @@ class SoftTerm:
         self.weight = config.soft_weight
 
     def watched(self) -> None:
-        """Nothing."""
+        """No module is watched."""
 
     def loss(self, seen: Seen) -> torch.Tensor:
-        """Over answer tokens, with their weights."""
+        """Weighted sum over answer tokens."""
         own = seen.weights > 0
         ids, logits = self._targets.prediction(seen.extras)
         divergence = soft_losses(seen.logits[own], logits, ids, self._temperature)
@@ -182,11 +188,11 @@ class HiddenTerm:
         self.rate = config.rate
 
     def watched(self) -> tuple[nn.Module, Any]:
-        """The states that the head is given."""
+        """The inputs of the head."""
         return head_of(self._student), lambda inputs, _: inputs[0]
 
     def loss(self, seen: Seen) -> torch.Tensor:
-        """Over answer tokens, with their weights."""
+        """Weighted sum over answer tokens."""
         own = seen.weights > 0
         states = answer_states(seen.captured[self.name], seen.batch["labels"])[own].float()
         wanted = self._teacher.states(seen.extras).float()
@@ -195,7 +201,7 @@ class HiddenTerm:
 
 
 class TeacherAnswers:
-    """A teacher's texts in the place of the answers of the data set.
+    """A teacher's texts that replace the answers of the data set.
 
     Args:
         path: JSON lines with "id", "question" and "answer".
@@ -208,14 +214,14 @@ class TeacherAnswers:
         self._answers = answers_of(path)
 
     def applied(self, conversation: Conversation) -> Conversation:
-        """A conversation with the teacher's answer; as it is where the teacher has none."""
+        """A conversation with the teacher's answer; unchanged if the teacher has none."""
         question, *_ = turns = conversation.turns
         answer = self._answers.get((conversation.id, question.text))
         if answer is None or len(turns) != 2:
             return conversation
-        said = (question, Turn(turns[1].speaker, answer))
-        kept = conversation.mask_indices[: placeholders_in(said)]
-        return replace(conversation, turns=said, mask_indices=kept)
+        turns_of_teacher = (question, Turn(turns[1].speaker, answer))
+        mask_indices = conversation.mask_indices[: placeholders_in(turns_of_teacher)]
+        return replace(conversation, turns=turns_of_teacher, mask_indices=mask_indices)
 
 
 def answers_of(path: Path) -> dict[tuple[str, str], str]:
@@ -241,12 +247,14 @@ def answers_of(path: Path) -> dict[tuple[str, str], str]:
                 f'line {number}: expected {{"id", "question", "answer"}}, got {line!r:.80}',
             ) from error
     if not all(answers.values()):
-        raise file_error(path, "has an empty answer; leave out what the teacher does not answer")
+        raise file_error(
+            path, "has an empty answer; omit questions that the teacher does not answer"
+        )
     return answers
 
 
 def answer_tokens(labels: torch.Tensor) -> torch.Tensor:
-    """The tokens (N,) that are predicted of labels (B, T), row by row."""
+    """The answer tokens (N,) in labels (B, T), row by row."""
     targets = labels[:, 1:]
     return targets[targets != IGNORED_LABEL]
 
@@ -255,7 +263,7 @@ def answer_states(states: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """The states (N, D) that predict the answer tokens of labels (B, T).
 
     Args:
-        states: that a head is given: (N, D), or the last ones of each row (B, K, D).
+        states: inputs of a head: (N, D), or the last ones of each row (B, K, D).
         labels: (B, T).
     """
     if states.ndim == 2:
@@ -274,7 +282,7 @@ def soft_losses(
         wanted: of the teacher: (N, V), or (N, k) of its likeliest tokens, which then share all of
             the probability.
         ids: of these tokens (N, k).
-        temperature: that both are divided by.
+        temperature: divides both.
     """
     own = functional.log_softmax(logits / temperature, dim=-1)
     own = own if ids is None else own.gather(1, ids)
@@ -283,7 +291,7 @@ def soft_losses(
 
 
 def head_of(model: Model) -> nn.Linear:
-    """The head of a model's language model."""
+    """The output head of a model's language model."""
     head = model.get_output_embeddings()
     assert isinstance(head, nn.Linear)
     return head

@@ -1,4 +1,4 @@
-"""Error that distinguishes a run that ended early from one that cannot start."""
+"""The error of a run that ended early, as opposed to one that cannot start."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from smolrgpt_core.errors import SpatialError
 
 
 class RunStoppedError(SpatialError):
-    """The run ended before its last step; its checkpoints are kept."""
+    """The run ended before its last step; its checkpoints remain."""

@@ -164,7 +164,7 @@ def _trained(config: TrainConfig) -> str:
 
 def _data(source: SourceConfig) -> str:
     """The data set, and how to simulate it again."""
-    about = f"{source.kind} {source.root} ({source.split}, {source.pictures})"
+    about = f"{source.kind} {source.root} ({source.split}, {source.inputs})"
     path = Path(source.root) / SIMULATION_FILE
     if not path.is_file():
         return about

@@ -1,4 +1,4 @@
-"""What a run learns, from its configuration: how its rows are prepared, and its objectives."""
+"""Builds row preparation and objectives of a run from its configuration."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ _SQUARES = ("paligemma", "internvl")
 def learned_of(
     config: TrainConfig, model: Model, processor: Processor, device: torch.device
 ) -> tuple[RowKind, Objectives]:
-    """How rows are prepared, and what is learned of them.
+    """Build the row preparation and the objectives of a run.
 
-    Loads the teacher, if there is one, and sets the generators of random numbers then.
+    Loads the teacher if there is one, which seeds the random number generators.
 
     Args:
         config: of the run.
         model: to train.
         processor: of the model.
-        device: of teacher and heads.
+        device: for teacher and heads.
 
     Raises:
         SpatialError: BAD_INPUT when the teacher does not fit, or the model has no such objective.
@@ -105,15 +105,15 @@ def _check_vocabulary(teacher: Model, student: Model) -> None:
     if sizes[0] != sizes[1]:
         raise bad_input(
             f"the teacher's head has {sizes[0]} outputs and the student's {sizes[1]}, although "
-            "they have one tokenizer; make the student with start.tokenizer"
+            "they have the same tokenizer; create the student with start.tokenizer"
         )
 
 
 def patch_grid_of(processor: Processor) -> int:
-    """Vision patches along each side of an image, which is resized to a square.
+    """Number of vision patches along each side of an image, which is resized to a square.
 
     Raises:
-        SpatialError: BAD_INPUT for a model whose images are no squares of one size.
+        SpatialError: BAD_INPUT for a model that does not resize images to one square.
     """
     if not isinstance(processor, PointMapProcessor):
         return processor.config.patch_grid

@@ -1,4 +1,4 @@
-"""Log of the loss of every step in `losses.jsonl`, for comparing runs.
+"""Logs the loss of every step to `losses.jsonl`, to compare runs.
 
 It contains nothing that depends on time or machine. A resumed run truncates it to the step from
 which it resumes.
@@ -23,8 +23,8 @@ class LossLog:
     def __init__(self, output: Path, step: int) -> None:
         """Resume after a step; later or incomplete lines are removed."""
         path = output / FILE
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
-        write_file(path, "".join(kept).encode())
+        earlier = [line for line in _lines(path) if json.loads(line)["step"] <= step]
+        write_file(path, "".join(earlier).encode())
         self._file = path.open("a")
 
     def append(self, step: int, values: Mapping[str, Any]) -> None:

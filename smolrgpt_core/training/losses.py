@@ -1,4 +1,4 @@
-"""Losses of answer tokens: in total, and by category."""
+"""Losses of answer tokens, in total and by category."""
 
 from __future__ import annotations
 
@@ -28,7 +28,13 @@ class LossSums:
     def add(
         self, token_losses: torch.Tensor, categories: torch.Tensor, weights: torch.Tensor
     ) -> None:
-        """Add losses (N,) of answer tokens of these categories (N,) with these weights (N,)."""
+        """Add losses (N,) of answer tokens of these categories (N,) with these weights (N,).
+
+        Args:
+            token_losses: (N,), of answer tokens.
+            categories: (N,), indices in `LOSS_CATEGORIES`.
+            weights: (N,).
+        """
         losses, weights = token_losses.to(self.values.dtype), weights.to(self.values.dtype)
         self.values[0].index_add_(0, categories, losses * weights)
         self.values[1].index_add_(0, categories, weights)
@@ -80,7 +86,7 @@ _NOT_OF_MODEL = ("answer_categories", EXTRAS)
 
 
 def own_weights(batch: Mapping[str, Any], mean: str) -> torch.Tensor:
-    """As `answer_weights`, 0 for the answers of pairs."""
+    """As `answer_weights`, but 0 for the answers of contrastive pairs."""
     weights = answer_weights(batch["labels"], mean)
     pairs = batch.get(EXTRAS, {}).get(PAIRS)
     return weights if pairs is None else weights * (pairs == 0)

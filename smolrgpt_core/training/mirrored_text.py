@@ -1,8 +1,8 @@
-"""Questions and answers about a mirrored picture: left and right exchanged, and nothing else.
+"""Questions and answers about a mirrored image: only left and right are swapped.
 
-A question is mirrored only where it can be read, and where the mirrored words are read as exactly
-the mirrored program. So nothing rests on the words alone: "how many are left", "3 o'clock" or a
-position in meters stay as they are, and with them their picture.
+A question is mirrored only if it can be parsed and its mirrored text parses to exactly the mirrored
+program. So "how many are left", "3 o'clock" or a position in meters are never changed by mistake:
+their images are not mirrored.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class _UnsafeError(Exception):
 
 
 def mirrored(conversation: Conversation) -> Conversation | None:
-    """A conversation about the mirrored picture; None where that is not certain."""
+    """The conversation about the mirrored image; None if that is not certain."""
     turns: list[Turn] = []
     has_sides = False
     for turn in conversation.turns:
@@ -92,12 +92,12 @@ def mirrored(conversation: Conversation) -> Conversation | None:
 
 
 def mirrored_words(text: str) -> str:
-    """A text with left and right exchanged; "left or right" stays, which names both."""
+    """A text with left and right swapped; "left or right" stays."""
     return _WORD.sub(_exchanged, text)
 
 
 def mirrored_program(program: Program) -> Program | None:
-    """What is asked about the mirrored picture; None where its answer is not mirrored by words."""
+    """The program for the mirrored image; None if its answer cannot be mirrored by words."""
     try:
         return program.replaced(_mirrored_part)
     except _UnsafeError:
@@ -108,7 +108,7 @@ def mirrored_program(program: Program) -> Program | None:
 def read_masked(text: str) -> Program | None:
     """The program of a question whose regions are its `<mask>`, numbered from 0.
 
-    None where it cannot be read. Instructions of a style behind the question are left out.
+    None if it cannot be parsed. Style instructions after the question are ignored.
     """
     for instruction in (EngineConfig().short.instruction, *REQUESTS):
         text = text.removesuffix(f" {instruction}")

@@ -1,7 +1,7 @@
-"""The loss of a training step: labels, and what is learned beside them.
+"""The loss of a training step: the labels, and further objectives.
 
-Each further objective is a term with a weight. What it trains beside the model is its head, which
-is kept in checkpoints to resume from, in a file of its own, and never a part of the model.
+Each further objective is a term with a weight. A term may have a head that is trained with the
+model; it is saved in checkpoints in a file of its own, and is never part of the model.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ HEADS_FILE = "heads.safetensors"
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What a term computes its loss from. N answer tokens, V tokens of the vocabulary.
+    """What a term computes its loss from, for N answer tokens and V vocabulary entries.
 
     Attributes:
         batch: arguments of the model.
         extras: of the batch.
-        logits: (N, V), those of pairs among them.
+        logits: (N, V), including those of contrastive pairs.
         token_losses: (N,), of the labels.
         weights: (N,), 0 for the answers of pairs.
-        captured: what `Term.watch` was given, by the name of the term.
+        captured: values captured for `Term.watched`, by the name of the term.
     """
 
     batch: Mapping[str, Any]
@@ -57,7 +57,7 @@ class Term(Protocol):
     Attributes:
         name: in the log of losses.
         weight: of its loss.
-        head: trained beside the model; None: nothing is.
+        head: trained with the model; None: none.
         rate: peak learning rate of the head.
     """
 
@@ -67,13 +67,13 @@ class Term(Protocol):
     rate: float
 
     def watched(self) -> tuple[nn.Module, Any] | None:
-        """A module of the model, and a function of its inputs and output whose value is captured
-        the first time that the module is computed.
+        """A module of the model, and a function of its inputs and output; its value is captured the
+        first time that the module runs.
         """
         ...
 
     def loss(self, seen: Seen) -> torch.Tensor:
-        """The sum over tokens, pictures or pairs, which is divided by the weights of a step."""
+        """The sum over tokens, images or pairs, which is divided by the weights of a step."""
         ...
 
 
@@ -97,13 +97,13 @@ class StepLoss:
 
 
 class Objectives:
-    """All that a run learns.
+    """All objectives of a run.
 
     Args:
         mean: as `TrainConfig.loss`.
         reading_weight: as in `TrainConfig`.
         hard_weight: of the loss of the labels.
-        terms: beside it.
+        terms: further objectives.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Objectives:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the further terms."""
+        """The names of the further terms."""
         return tuple(term.name for term in self._terms)
 
     def weights(self, batch: Mapping[str, Any]) -> torch.Tensor:
@@ -129,7 +129,7 @@ class Objectives:
         return own_weights(batch, self._mean)
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
-        """Of the heads, one for each."""
+        """The parameter groups of the heads, one per head."""
         return [
             {
                 "params": list(term.head.parameters()),
@@ -144,7 +144,7 @@ class Objectives:
     def loss(
         self, model: nn.Module, batch: Mapping[str, Any], items: torch.Tensor | int
     ) -> StepLoss:
-        """The part of a batch in the loss of its step.
+        """The contribution of a batch to the loss of its step.
 
         Args:
             model: wrapped or not.
@@ -184,7 +184,7 @@ class Objectives:
                 hook.remove()
 
     def save(self, folder: Path) -> None:
-        """Write the heads into a folder, where there are any."""
+        """Write the heads to a folder, if there are any."""
         weights = {name: item.cpu().contiguous() for name, item in self.heads.state_dict().items()}
         if weights:
             save_file(weights, folder / HEADS_FILE, metadata={"format": "pt"})
@@ -193,7 +193,7 @@ class Objectives:
         """Read the heads that `save` wrote.
 
         Raises:
-            SpatialError: BAD_INPUT when they are missing or of another model.
+            SpatialError: BAD_INPUT when they are missing or belong to another model.
         """
         if not self.heads:
             return

@@ -42,7 +42,7 @@ def is_matrix_of_layer(module: nn.Module, weight: nn.Parameter) -> bool:
 
 
 class MuonAndAdamW(torch.optim.Optimizer):
-    """Both as a single optimizer, for schedulers, accelerate and checkpoints.
+    """Muon and AdamW as a single optimizer, for schedulers, accelerate and checkpoints.
 
     Args:
         groups: with the key `MATRICES`.
@@ -62,18 +62,18 @@ class MuonAndAdamW(torch.optim.Optimizer):
     def step(  # type: ignore[override]
         self, closure: Callable[[], float] | None = None
     ) -> float | None:
-        """One step of both."""
+        """One step of both optimizers."""
         loss = None if closure is None else closure()
         for part in self._inner:
             part.step()
         return loss
 
     def state_dict(self) -> dict[str, Any]:
-        """States of both."""
+        """The states of both optimizers."""
         return {"inner": [part.state_dict() for part in self._inner]}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Restore the states of both."""
+        """Restore the states of both optimizers."""
         for part, state in zip(self._inner, state_dict["inner"], strict=True):
             part.load_state_dict(state)
         # Loading replaces the groups of each, which are the ones that schedulers must reach.

@@ -1,6 +1,6 @@
 """Rows of point-map models: one question about one image, with a point map and boxes.
 
-Written as `PointMapEngine` asks: a region is its class and the color of a box in the image.
+In the format of `PointMapEngine`: a region is its class and the color of a box in the image.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ class PointMapRows:
     def __init__(self, processor: PointMapProcessor, config: DataConfig) -> None:
         if config.questions_per_row != 1:
             raise bad_input(
-                "a point-map model has one question in each row, since boxes are drawn into its "
+                "a point-map model takes one question per row, since boxes are drawn into its "
                 f"image: set data.questions_per_row to 1, got {config.questions_per_row}"
             )
-        if any(source.pictures == "geometry" for source in config.sources):
+        if any(source.inputs == "geometry" for source in config.sources):
             raise bad_input(
-                'a point-map model needs images: set data.sources.pictures to "rgbd" or "rgb"'
+                'a point-map model needs images: set data.sources.inputs to "rgbd" or "rgb"'
             )
         self._processor = processor
         self._row_tokens = config.row_tokens
 
     def asked(self, conversation: Conversation) -> list[Conversation]:
-        """Each question on its own; none about more regions than there are colors of boxes."""
+        """Each question on its own; none if it is about more regions than there are box colors."""
         turns = conversation.turns
         if len(turns) % 2:
             return [conversation]
@@ -75,8 +75,8 @@ class PointMapRows:
         ]
         return [item for item in single if len(item.mask_indices) <= len(BOX_COLORS)]
 
-    def cut(self, conversations: Sequence[Conversation], pictures: str) -> list[list[Conversation]]:
-        """One in a row."""
+    def cut(self, conversations: Sequence[Conversation], inputs: str) -> list[list[Conversation]]:
+        """One conversation per row."""
         return [[conversation] for conversation in conversations]
 
     def batch(self, rows: Sequence[Row]) -> dict[str, Any]:
@@ -100,7 +100,14 @@ class PointMapRows:
         return int(batch["attention_mask"].sum())
 
     def answer(self, model: Any, row: Row, device: torch.device, max_new_tokens: int) -> str:
-        """What the model answers to the question of a row."""
+        """The model's answer to the question of a row.
+
+        Args:
+            model: of the kind of these rows.
+            row: with the question.
+            device: of the model.
+            max_new_tokens: limit of the answer.
+        """
         inputs = to_device(self._prepared([row], None), device)
         ids = model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
         return self._processor.decode(ids[0, inputs["input_ids"].shape[1] :])
@@ -119,9 +126,9 @@ class PointMapRows:
         for row, length in zip(rows, lengths, strict=True):
             if length > self._row_tokens:
                 raise bad_input(
-                    f"conversation {row.conversations[0].id!r} makes {length} tokens with its "
-                    f"image, but data.row_tokens is {self._row_tokens}; raise it, or leave such "
-                    "conversations out"
+                    f"conversation {row.conversations[0].id!r} has {length} tokens with its "
+                    f"image, but data.row_tokens is {self._row_tokens}; raise it, or remove such "
+                    "conversations"
                 )
 
 
@@ -149,7 +156,7 @@ def _boxes(row: Row, size: tuple[int, int]) -> list[Box]:
 
 def _points(row: Row, size: tuple[int, int]) -> PointMap:
     """The point map of a row; one without readings where its source has no depth."""
-    if row.pictures == "rgb" or row.sample.depth is None:
+    if row.inputs == "rgb" or row.sample.depth is None:
         return np.concatenate([np.full((*size, 3), np.nan), np.zeros((*size, 1))], axis=-1).astype(
             np.float32
         )
@@ -157,11 +164,11 @@ def _points(row: Row, size: tuple[int, int]) -> PointMap:
     if camera is None:
         raise bad_input(
             f"sample {row.sample.id!r} has depth but no calibration, so there are no points: add "
-            "cameras.json, or read the source as pictures: rgb"
+            "cameras.json, or read the source as inputs: rgb"
         )
     depth = decoded_depth(row.sample)
     if depth.dtype == np.uint8:
         raise bad_input(
-            f"sample {row.sample.id!r} has a picture of depth without a unit; points need meters"
+            f"sample {row.sample.id!r} has a depth image without a unit; points need meters"
         )
     return depth_point_map(depth, camera.intrinsics)

@@ -1,8 +1,7 @@
-"""Rows as they are trained: in other views, with pairs, and with what further losses need.
+"""Prepares rows for training: augmentation, contrastive pairs, and inputs of further losses.
 
-Stands between the stream and the rows of a kind of model. All of it happens where rows are decoded,
-so it costs the time of the workers, and depends on nothing but the rows: a resumed run sees the
-same.
+Sits between the stream and the row kind of a model. It runs in the workers that decode rows and
+depends only on the rows, so a resumed run sees the same.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ class BatchExtra(Protocol):
         """Entries by name.
 
         Args:
-            rows: of the data set, in the order of the batch; pairs stand behind them.
+            rows: of the data set, in the order of the batch; pairs follow them.
             batch: arguments of the model's `forward` for them.
 
         Raises:
@@ -37,7 +36,7 @@ class RowChange(Protocol):
     """Changes rows before they are decoded."""
 
     def row(self, row: Row) -> Row:
-        """The row in another view.
+        """The changed row.
 
         Raises:
             SpatialError: BAD_INPUT; the row cannot be used.
@@ -55,7 +54,7 @@ class PairMaker(Protocol):
     def entries(
         self, rows: Sequence[Row], paired: Sequence[Row], kind: RowKind, batch: Mapping[str, Any]
     ) -> dict[str, torch.Tensor]:
-        """Which answer tokens are of pairs, see `losses.PAIRS`."""
+        """Which answer tokens belong to pairs, see `losses.PAIRS`."""
         ...
 
 
@@ -64,7 +63,7 @@ class PreparedRows:
 
     Args:
         kind: of the model.
-        change: of each row, before all else.
+        change: applied to each row first.
         pairs: appended to the rows of a batch.
         extras: entries of the batch, of the changed rows.
     """
@@ -86,12 +85,12 @@ class PreparedRows:
         """As the kind's."""
         return self._kind.asked(conversation)
 
-    def cut(self, conversations: Sequence[Conversation], pictures: str) -> list[list[Conversation]]:
+    def cut(self, conversations: Sequence[Conversation], inputs: str) -> list[list[Conversation]]:
         """As the kind's."""
-        return self._kind.cut(conversations, pictures)
+        return self._kind.cut(conversations, inputs)
 
     def batch(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """As the kind's, with an entry `EXTRAS` where there is anything to add.
+        """As the kind's, with an entry `EXTRAS` if there is anything to add.
 
         Raises:
             SpatialError: BAD_INPUT; a row cannot be used.

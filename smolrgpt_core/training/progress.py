@@ -47,7 +47,7 @@ class ProgressBar(TrainerCallback):
         self._progress.start()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **unused: Any) -> None:
-        """One step further."""
+        """Advance by one step."""
         self._progress.update(self._task, completed=state.global_step)
 
     def on_log(
@@ -70,7 +70,7 @@ class ProgressBar(TrainerCallback):
             self._progress.update(self._task, report=report)
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Stop updating the bar."""
         self._progress.stop()
 
 
@@ -83,7 +83,7 @@ def add_tensorboard(trainer: Trainer, output: Path, step: int) -> None:
         step: from which the run resumes.
     """
     if not find_spec("tensorboard"):
-        logger.info("TensorBoard is not installed; values are in the log alone")
+        logger.info("TensorBoard is not installed; values are only written to the log")
         return
     from torch.utils.tensorboard import SummaryWriter
 

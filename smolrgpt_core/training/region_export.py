@@ -1,4 +1,4 @@
-"""Exports a trained segmenter: the network, and a model card of what its run recorded.
+"""Exports a trained segmenter: the network, and a model card from the records of its run.
 
 python -m smolrgpt_core.training.region_export RUN OUT --scores FILE
 """
@@ -108,7 +108,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Export what the command line names."""
+    """Export the run named on the command line."""
     parser = argparse.ArgumentParser(description="Export a trained segmenter with its model card.")
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("out", type=Path, help="folder to write")

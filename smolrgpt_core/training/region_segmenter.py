@@ -7,7 +7,7 @@
     OUTPUT/checkpoints/       points from which it can resume
     OUTPUT/model/             the network after the last step
 
-What a step sees follows from seed and step alone, so a run that was killed ends with the same
+The data of a step depends only on seed and step, so a killed and resumed run ends with the same
 weights (on the same machine, with the same number of threads).
 """
 
@@ -61,9 +61,9 @@ from smolrgpt_core.training.region_targets import (
 CONFIG_FILE = "config.yaml"
 OPTIMIZER_FILE = "optimizer.safetensors"
 MODEL_FOLDER = "model"
-KEPT_CHECKPOINTS = 2
+CHECKPOINTS = 2
 
-KEPT_IMAGES = 1500
+CACHED_IMAGES = 1500
 """Images that stay in memory: decoding them takes a third of the time of a step; 2.3 GB."""
 
 _WHAT = "a training configuration"
@@ -71,9 +71,9 @@ _ORDER_STREAM, _CHANGE_STREAM = range(2)
 """Kinds of random streams; each has its own so that none depends on what another draws."""
 
 ZOOM = (0.7, 1.0)
-"""Range of the share of an image's sides that is shown."""
+"""Range of the fraction of an image's sides that is shown."""
 
-ZOOM_SHARE = 0.5
+ZOOM_FRACTION = 0.5
 """Images that are shown in part."""
 
 EXPOSURE_DEVIATION = 0.15
@@ -83,7 +83,7 @@ COLOR_DEVIATION = 0.05
 
 @dataclass(frozen=True)
 class RegionSegmenterConfig:
-    """A run.
+    """Configuration of a run.
 
     Attributes:
         output: folder of the run.
@@ -95,9 +95,9 @@ class RegionSegmenterConfig:
         learning_rate: the highest, of AdamW.
         weight_decay: of AdamW.
         warmup_steps: steps until the learning rate is reached.
-        decay_steps: steps of the cosine along which it falls to zero. A run that has to end before
-            has fewer `steps`: its rate falls faster over the last `cooldown_steps`.
-        cooldown_steps: last steps, over which the rate also falls linearly to zero.
+        decay_steps: length of the cosine decay to zero. A run that ends earlier has fewer `steps`,
+            and a faster decay over the last `cooldown_steps`.
+        cooldown_steps: last steps, in which the rate also falls linearly to zero.
         checkpoint_every: steps between two checkpoints.
         seed: of the first weights, the order of the images and their changes.
 
@@ -134,7 +134,7 @@ class RegionSegmenterConfig:
             raise bad_input(f"learning_rate must be positive, got {self.learning_rate}")
 
     def rate_factor(self, step: int) -> float:
-        """Fraction of the highest learning rate that a step from 0 learns with."""
+        """The learning rate of a step (from 0), as a fraction of the highest."""
         if step < self.warmup_steps:
             return step / self.warmup_steps
         progress = (step - self.warmup_steps) / (self.decay_steps - self.warmup_steps)
@@ -143,7 +143,7 @@ class RegionSegmenterConfig:
 
 
 class TrainingImages:
-    """The images of a run, in an order and with changes that follow from its seed."""
+    """The images of a run; their order and augmentation depend only on its seed."""
 
     def __init__(self, config: RegionSegmenterConfig) -> None:
         """Find the images.
@@ -154,10 +154,10 @@ class TrainingImages:
         self._config = config
         self._images = RegionImages(Path(config.data))
         self._names = self._images.names()
-        self._read = lru_cache(KEPT_IMAGES)(self._load)
+        self._read = lru_cache(CACHED_IMAGES)(self._load)
 
     def batch(self, step: int) -> list[TrainingImage]:
-        """The images of a step, from 0; each image comes once in a round over all of them."""
+        """The images of a step, from 0; each image occurs once per epoch."""
         first = step * self._config.batch_images
         return [self._image(number) for number in range(first, first + self._config.batch_images)]
 
@@ -182,7 +182,7 @@ class TrainingImages:
 def changed(
     rgb: NDArray[np.uint8], ids: NDArray[np.int16], rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
-    """An image that could as well be: mirrored, nearer, in another light.
+    """A plausible variant of an image: mirrored, closer, in another light.
 
     Args:
         rgb: uint8 (H, W, 3).
@@ -191,8 +191,8 @@ def changed(
     """
     if rng.random() < 0.5:
         rgb, ids = rgb[:, ::-1], ids[:, ::-1]
-    share = rng.uniform(*ZOOM) if rng.random() < ZOOM_SHARE else 1.0
-    height, width = (round(share * side) for side in ids.shape)
+    fraction = rng.uniform(*ZOOM) if rng.random() < ZOOM_FRACTION else 1.0
+    height, width = (round(fraction * side) for side in ids.shape)
     top = rng.integers(ids.shape[0] - height + 1)
     left = rng.integers(ids.shape[1] - width + 1)
     part = slice(top, top + height), slice(left, left + width)
@@ -222,7 +222,7 @@ def _restore(optimizer: torch.optim.Optimizer, moments: Mapping[str, Tensor]) ->
 
 
 class Run:
-    """A network in training; it goes on from the newest checkpoint.
+    """A network in training; resumes from the newest checkpoint.
 
     Attributes:
         step: number of optimizer steps that are done.
@@ -249,7 +249,7 @@ class Run:
             _restore(self._optimizer, load_file(newest.folder / OPTIMIZER_FILE))
 
     def advance(self, images: Sequence[TrainingImage]) -> float:
-        """Make one step, with a checkpoint when it is time; returns the loss.
+        """Make one step, with a checkpoint if it is due; returns the loss.
 
         Args:
             images: to learn from.
@@ -305,7 +305,7 @@ def train(config: RegionSegmenterConfig) -> Path:
     """
     disable_progress_bar()
     output = Path(config.output)
-    store = CheckpointStore(output, KEPT_CHECKPOINTS)
+    store = CheckpointStore(output, CHECKPOINTS)
     images = TrainingImages(config)
     with storage_errors(store):
         store.remove_unfinished()
@@ -367,7 +367,7 @@ def read_config(path: Path) -> RegionSegmenterConfig:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train what the command line names."""
+    """Train the configuration named on the command line."""
     parser = argparse.ArgumentParser(description="Train a center-voting network.")
     parser.add_argument("config", type=Path, help="YAML file of the run")
     written = train(read_config(parser.parse_args(arguments).config))

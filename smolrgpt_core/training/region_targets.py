@@ -1,4 +1,4 @@
-"""What a center-voting network shall say of an image, and how wrong it is."""
+"""Targets and loss of a center-voting network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VOTE_WEIGHT = 1.0
 
 @dataclass(frozen=True, eq=False)
 class TrainingImage:
-    """What the network sees, and what it shall say, at every `STEP`th pixel.
+    """Input of the network, and its targets at every `STEP`th pixel.
 
     Attributes:
         pixels: float32 (3, H, W), of `network_input`.
@@ -91,11 +91,13 @@ def segmentation_loss(outputs: torch.Tensor, images: Sequence[TrainingImage]) ->
     votes = torch.from_numpy(np.stack([image.votes for image in images]))
     weights = torch.from_numpy(np.stack([image.weights for image in images]))
     outputs = functional.interpolate(outputs, kinds.shape[1:], mode="bilinear")
-    classes, said = outputs[:, : -len(VOTE_CHANNELS)], outputs[:, -len(VOTE_CHANNELS) :]
+    classes, predicted_votes = outputs[:, : -len(VOTE_CHANNELS)], outputs[:, -len(VOTE_CHANNELS) :]
     entropy = functional.cross_entropy(classes, kinds, reduction="none")
-    # An offset counts by its share of the object, as when votes are clustered; a log size is one.
+    # An offset counts relative to the object, as when votes are clustered; a log size is one.
     units = torch.cat([votes[:, 2:].exp(), torch.ones_like(votes[:, 2:])], dim=1)
-    errors = functional.smooth_l1_loss(said / units, votes / units, reduction="none", beta=0.1)
+    errors = functional.smooth_l1_loss(
+        predicted_votes / units, votes / units, reduction="none", beta=0.1
+    )
     is_object = weights * (kinds > 0)
     vote_error = (errors.sum(dim=1) * is_object).sum() / is_object.sum().clamp(min=1)
     return (entropy * weights).sum() / weights.sum() + VOTE_WEIGHT * vote_error

@@ -38,18 +38,18 @@ LOSS_CATEGORIES = (*CATEGORIES, *MIXTURES["hispatial"].families, "other")
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """Conversations about one sample that are computed together.
+    """Conversations about one sample that are processed together.
 
     Attributes:
-        sample: pictures and masks, encoded.
-        conversations: in the style in which each is answered.
-        pictures: as in `SourceConfig`.
-        draws: seed of what is drawn when the row is decoded.
+        sample: images and masks, encoded.
+        conversations: each in the style of its answer.
+        inputs: as in `SourceConfig`.
+        draws: seed of the random draws when the row is decoded.
     """
 
     sample: Sample
     conversations: tuple[Conversation, ...]
-    pictures: str = SourceConfig.pictures
+    inputs: str = SourceConfig.inputs
     draws: tuple[int, ...] = ()
 
     def pack(self) -> PackedImage:
@@ -58,32 +58,32 @@ class Row:
         Raises:
             SpatialError: BAD_INPUT; a file or record cannot be used, the message names it.
         """
-        kept: list[int] = []
-        if self.pictures != "rgb":
-            kept = sorted({i for item in self.conversations for i in item.mask_indices})
+        mask_indices: list[int] = []
+        if self.inputs != "rgb":
+            mask_indices = sorted({i for item in self.conversations for i in item.mask_indices})
         camera = self.sample.camera
         return PackedImage(
             conversations=[_messages(item) for item in self.conversations],
-            mask_indices=[self._places(item, kept) for item in self.conversations],
-            image=None if self.pictures == "geometry" else self.sample.image.read(),
-            depth=None if self.pictures == "rgb" else decoded_depth(self.sample),
-            masks=[self.sample.mask(index) for index in kept],
+            mask_indices=[self._places(item, mask_indices) for item in self.conversations],
+            image=None if self.inputs == "geometry" else self.sample.image.read(),
+            depth=None if self.inputs == "rgb" else decoded_depth(self.sample),
+            masks=[self.sample.mask(index) for index in mask_indices],
             intrinsics=camera.intrinsics if camera else None,
-            answers=[_typed_answer(item) for item in self.conversations] if kept else (),
+            answers=[_typed_answer(item) for item in self.conversations] if mask_indices else (),
         )
 
-    def _places(self, conversation: Conversation, kept: Sequence[int]) -> list[int]:
+    def _places(self, conversation: Conversation, mask_indices: Sequence[int]) -> list[int]:
         """Where the masks of a conversation are among those that are kept."""
-        if set(conversation.mask_indices) - set(kept):
+        if set(conversation.mask_indices) - set(mask_indices):
             raise bad_input(
                 f"conversation {conversation.id!r} is about regions, but its source has "
-                '`pictures: rgb`; use "rgbd" or "geometry"'
+                '`inputs: rgb`; use "rgbd" or "geometry"'
             )
-        return [kept.index(index) for index in conversation.mask_indices]
+        return [mask_indices.index(index) for index in conversation.mask_indices]
 
 
 class RowKind(Protocol):
-    """How rows of one kind of model are cut and computed.
+    """How rows of one kind of model are cut and batched.
 
     Attributes:
         mixes: whether the rows of a batch may come from several sources.
@@ -92,11 +92,11 @@ class RowKind(Protocol):
     mixes: bool
 
     def asked(self, conversation: Conversation) -> list[Conversation]:
-        """What of a conversation the model can be asked, each to stand in a row; maybe nothing."""
+        """The parts of a conversation that the model can be asked, each for a row; may be empty."""
         ...
 
-    def cut(self, conversations: Sequence[Conversation], pictures: str) -> list[list[Conversation]]:
-        """Conversations about one sample, row by row.
+    def cut(self, conversations: Sequence[Conversation], inputs: str) -> list[list[Conversation]]:
+        """Split the conversations about one sample into rows.
 
         Raises:
             SpatialError: BAD_INPUT for one that is longer than a row may be.
@@ -112,7 +112,7 @@ class RowKind(Protocol):
         ...
 
     def places(self, rows: Sequence[Row], batch: Mapping[str, Any]) -> torch.Tensor:
-        """Which conversation each answer token (N,) of their batch is of, counted over all rows."""
+        """The index of the conversation of each answer token (N,) of a batch, over all rows."""
         ...
 
     def tokens(self, batch: Mapping[str, Any]) -> int:
@@ -120,15 +120,22 @@ class RowKind(Protocol):
         ...
 
     def answer(self, model: Any, row: Row, device: torch.device, max_new_tokens: int) -> str:
-        """What the model answers to the last question of a row's first conversation."""
+        """The model's answer to the last question of a row's first conversation.
+
+        Args:
+            model: of the kind of these rows.
+            row: with the question.
+            device: of the model.
+            max_new_tokens: limit of the answer.
+        """
         ...
 
 
 class OtherAnswers(Protocol):
-    """Answers in the place of those of the data set."""
+    """Answers that replace those of the data set."""
 
     def applied(self, conversation: Conversation) -> Conversation:
-        """A conversation in its style, with another answer or as it is."""
+        """A conversation in its style, with another answer or unchanged."""
         ...
 
 
@@ -158,18 +165,18 @@ class RowCutter:
         self._answers = answers
         self._categories = source.categories
         self._matching = re.compile(source.matching, re.IGNORECASE) if source.matching else None
-        self._pictures = source.pictures
+        self._inputs = source.inputs
         self._short = EngineConfig().short
 
     @property
     def wanted(self) -> str:
-        """Which questions are wanted, for a message; "" where all are."""
+        """Which questions are selected, for a message; "" if all are."""
         return f" for questions of {', '.join(self._categories)}" if self._categories else ""
 
     def rows(self, sample: Sample, epoch: int) -> list[Row]:
-        """All rows of a sample in one epoch, each conversation that is wanted once.
+        """All rows of a sample in one epoch, with each selected conversation once.
 
-        None where the sample has no question that its source wants.
+        None if no question of the sample is selected.
 
         Raises:
             SpatialError: BAD_INPUT for a conversation without an answer, or one that is longer
@@ -196,17 +203,17 @@ class RowCutter:
             conversations = [self._answers.applied(item) for item in conversations]
         shuffled = [conversations[i] for i in generator.permutation(len(conversations))]
         return [
-            Row(sample, tuple(part), self._pictures, (*seed, number))
-            for number, part in enumerate(self._kind.cut(shuffled, self._pictures))
+            Row(sample, tuple(part), self._inputs, (*seed, number))
+            for number, part in enumerate(self._kind.cut(shuffled, self._inputs))
         ]
 
     def variants(self, sample: Sample) -> list[Conversation]:
-        """The conversations of a sample that are wanted, in every style that may be drawn.
+        """The selected conversations of a sample, in every style that may be drawn.
 
         Raises:
             SpatialError: BAD_INPUT for a conversation without an answer.
         """
-        styles = [style for style, share in self._config.styles.items() if share]
+        styles = [style for style, fraction in self._config.styles.items() if fraction]
         found = [
             _in_style(asked, style, self._short, partial(str, request))
             for conversation in sample.conversations
@@ -230,12 +237,12 @@ class RowCutter:
 
     def _draw_styles(self, generator: np.random.Generator, count: int) -> list[str]:
         names = sorted(self._config.styles)
-        shares = np.array([self._config.styles[name] for name in names])
-        return [str(name) for name in generator.choice(names, count, p=shares / shares.sum())]
+        fractions = np.array([self._config.styles[name] for name in names])
+        return [str(name) for name in generator.choice(names, count, p=fractions / fractions.sum())]
 
 
 def category_numbers(rows: Sequence[Row]) -> torch.Tensor:
-    """Place in `LOSS_CATEGORIES` of each conversation of all rows, int64."""
+    """Index in `LOSS_CATEGORIES` of each conversation of all rows, int64."""
     names = [item.category for row in rows for item in row.conversations]
     known = [name if name in LOSS_CATEGORIES else "other" for name in names]
     return torch.tensor([LOSS_CATEGORIES.index(name) for name in known])
@@ -316,7 +323,7 @@ def decoded_depth(sample: Sample) -> Any:
     levels = sample.depth.read()
     if levels.dtype == np.uint8:
         return levels
-    return clean_depth(levels, sample.depth.metres_per_unit)
+    return clean_depth(levels, sample.depth.meters_per_unit)
 
 
 def _number_of(text: str) -> int:

@@ -7,7 +7,7 @@
     OUTPUT/adapter/           with `peft`, the adapter after the last step
     OUTPUT/model/             the model after the last step, the adapter merged
 
-With several processes (`torchrun`), each of them makes this call.
+With several processes (`torchrun`), each process makes this call.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ def train(config: TrainConfig) -> Path:
     Raises:
         SpatialError: BAD_INPUT when the run cannot begin: the folder belongs to a run with another
             configuration or is in use, or data or start cannot be used.
-        RunStoppedError: BAD_INPUT when the data turn out broken, or the disk is full; MODEL_ERROR
-            when loss or gradients are no numbers. Checkpoints stay.
+        RunStoppedError: BAD_INPUT when too much of the data is broken or the disk is full;
+            MODEL_ERROR when loss or gradients are not finite. Checkpoints remain.
     """
     disable_progress_bar()
     arguments = training_arguments(config)
@@ -138,13 +138,13 @@ def training_arguments(config: TrainConfig) -> TrainingArguments:
         max_steps=max(optimizer.steps, 1),
         max_grad_norm=optimizer.gradient_norm,
         lr_scheduler_type="cosine_with_min_lr",
-        lr_scheduler_kwargs={"min_lr_rate": optimizer.final_rate_share},
+        lr_scheduler_kwargs={"min_lr_rate": optimizer.final_rate_fraction},
         bf16=config.precision == "bfloat16",
         fp16=config.precision == "float16",
         fsdp=config.fsdp or None,  # type: ignore[arg-type]
         use_cpu=not has_cuda,
         ddp_backend=("nccl" if has_cuda else "gloo") if is_distributed else None,
-        # Rows without pictures or regions leave parts of the model out.
+        # Rows without images or regions leave parts of the model out.
         ddp_find_unused_parameters=True,
         seed=config.seed,
         ignore_data_skip=True,
@@ -225,12 +225,12 @@ def _train_from(
     if not config.optimizer.steps and "rows_of_epoch" not in facts:
         facts["rows_of_epoch"] = stream.rows_of_epoch()
     arguments.max_steps = _total_steps(config, facts)
-    arguments.warmup_steps = math.ceil(config.optimizer.warmup_share * arguments.max_steps)
+    arguments.warmup_steps = math.ceil(config.optimizer.warmup_fraction * arguments.max_steps)
     if step >= arguments.max_steps:
         logger.info("%s: all %d steps are done", config.output, step)
         return
     if newest:
-        logger.info("%s: going on after step %d", config.output, step)
+        logger.info("%s: resuming after step %d", config.output, step)
     set_seed(config.seed)
     trainer = RunTrainer(
         config, arguments, model, processor, stream, store, facts, objectives, card
@@ -357,8 +357,8 @@ def _reports(config: TrainConfig) -> list[str]:
         return []
     if not find_spec("wandb"):
         raise bad_input(
-            "logging.wandb_project is set, but Weights & Biases is not installed; install it with: "
-            "pip install wandb, or set it to nothing"
+            "logging.wandb_project is set, but Weights & Biases is not installed; install it "
+            "with: pip install wandb, or leave the setting empty"
         )
     os.environ["WANDB_PROJECT"] = config.logging.wandb_project
     return ["wandb"]
@@ -380,7 +380,10 @@ def _locked(output: Path, is_main: bool) -> Iterator[None]:
             # Not `flock`: workers that outlive a killed run for a moment would hold it.
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise file_error(output, "another process is training in this folder") from error
+            raise file_error(
+                output,
+                "another process is training in this folder; wait for it, or choose another output",
+            ) from error
         yield
 
 

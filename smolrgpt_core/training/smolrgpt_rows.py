@@ -39,25 +39,25 @@ class SmolRGPTRows:
         self._config = config
 
     def asked(self, conversation: Conversation) -> list[Conversation]:
-        """The conversation as it is."""
+        """The conversation itself."""
         return [conversation]
 
-    def cut(self, conversations: Sequence[Conversation], pictures: str) -> list[list[Conversation]]:
-        """As many in a row as are wanted and have room.
+    def cut(self, conversations: Sequence[Conversation], inputs: str) -> list[list[Conversation]]:
+        """As many conversations per row as configured and as fit.
 
         Raises:
             SpatialError: BAD_INPUT for a conversation that is longer than a row may be.
         """
-        head = self._head_tokens(pictures)
+        head = self._head_tokens(inputs)
         parts: list[list[Conversation]] = []
         room = 0
         counts = self._tokens(conversations, head)
         for conversation, tokens in zip(conversations, counts, strict=True):
             if head + tokens > self._config.row_tokens:
                 raise bad_input(
-                    f"conversation {conversation.id!r} makes {head + tokens} tokens with its "
-                    f"image, but data.row_tokens is {self._config.row_tokens}; raise it, or leave "
-                    "such conversations out"
+                    f"conversation {conversation.id!r} has {head + tokens} tokens with its "
+                    f"image, but data.row_tokens is {self._config.row_tokens}; raise it, or "
+                    "remove such conversations"
                 )
             if not parts or tokens > room or len(parts[-1]) == self._config.questions_per_row:
                 parts.append([])
@@ -87,7 +87,14 @@ class SmolRGPTRows:
         return int((batch["segment_ids"] >= 0).sum())
 
     def answer(self, model: Any, row: Row, device: torch.device, max_new_tokens: int) -> str:
-        """What the model answers to the last question of a row's first conversation."""
+        """The model's answer to the last question of a row's first conversation.
+
+        Args:
+            model: of the kind of these rows.
+            row: with the question.
+            device: of the model.
+            max_new_tokens: limit of the answer.
+        """
         alone = replace(row, conversations=row.conversations[:1])
         batch = pack_batch(self._processor, [alone.pack()])
         end = _prompt_length(batch["labels"][0])
@@ -126,10 +133,10 @@ class SmolRGPTRows:
         config = self._processor.config
         return config.mask_rgb_token + config.mask_depth_token
 
-    def _head_tokens(self, pictures: str) -> int:
+    def _head_tokens(self, inputs: str) -> int:
         """Tokens in front of the first question: opening and image."""
         with_image, without = self._examples
-        return self._processor.head_length(without if pictures == "geometry" else with_image)
+        return self._processor.head_length(without if inputs == "geometry" else with_image)
 
     @cached_property
     def _message_tokens(self) -> int:

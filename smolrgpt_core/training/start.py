@@ -1,6 +1,6 @@
 """Initial model and processor: from a checkpoint, from backbones, or from scratch.
 
-Like checkpoints, backbones are loaded completely or not at all. Independent of training.
+Like checkpoints, backbones are loaded completely or not at all. Does not depend on training.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def make_start(start: StartConfig, seed: int, texts: Callable[[], Iterable[str]]
     """Model (float32, on the CPU) and processor.
 
     Args:
-        start: which.
+        start: where they come from.
         seed: of new weights; sets the generators of PyTorch, NumPy and Python.
         texts: for training a tokenizer, if needed.
 
@@ -306,8 +306,8 @@ def _resampled(positions: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     old, new = (math.isqrt(item.shape[-2]) for item in (positions, wanted))
     before = positions.shape[-2] - old**2
     grid = positions.reshape(-1, positions.shape[-1])
-    picture = grid[before:].T.reshape(1, -1, old, old)
-    resized = functional.interpolate(picture, (new, new), mode="bicubic", align_corners=False)
+    image = grid[before:].T.reshape(1, -1, old, old)
+    resized = functional.interpolate(image, (new, new), mode="bicubic", align_corners=False)
     return torch.cat([grid[:before], resized[0].flatten(1).T]).reshape(wanted.shape)
 
 

@@ -87,7 +87,7 @@ class StepSums:
         ]
 
     def result(self, add_up: Callable[[torch.Tensor], torch.Tensor], norm: Any) -> StepResult:
-        """The sums of all processes; every process must call this.
+        """The sums over all processes; every process must call this.
 
         Args:
             add_up: sums a tensor over the processes.
@@ -116,7 +116,7 @@ class StepSums:
 
 
 class Spent:
-    """Time and number of questions of a run, including before it was resumed.
+    """Time and number of questions of a run, including those before it was resumed.
 
     Args:
         seconds, questions: of the run up to the checkpoint that it goes on from.
@@ -132,7 +132,7 @@ class Spent:
         self._questions += result.questions
 
     def facts(self) -> dict[str, float]:
-        """Sums so far, as a checkpoint keeps them."""
+        """The sums so far, as stored in a checkpoint."""
         seconds = self._before + time.perf_counter() - self._began
         return {"seconds": round(seconds, 1), "questions": self._questions}
 
@@ -145,7 +145,7 @@ class Throughput:
         self._begin()
 
     def waited(self, seconds: float) -> None:
-        """Add time in which there was no batch."""
+        """Add time spent waiting for a batch."""
         self._waited += seconds
 
     def add(self, result: StepResult) -> None:
@@ -153,7 +153,7 @@ class Throughput:
         self._results.append(result)
 
     def take(self) -> dict[str, float]:
-        """The report, and reset the counters. Rates are over all processes."""
+        """Return the report and reset the counters. Rates are over all processes."""
         seconds = max(time.perf_counter() - self._began, 1e-9)
         sums: dict[str, float] = defaultdict(float)
         weights: dict[str, float] = defaultdict(float)
@@ -169,7 +169,7 @@ class Throughput:
             "rows_per_second": sum(result.rows for result in self._results) / seconds,
             "questions_per_second": sum(result.questions for result in self._results) / seconds,
             "tokens_per_second": sum(result.tokens for result in self._results) / seconds,
-            "data_loading_share": self._waited / seconds,
+            "data_loading_fraction": self._waited / seconds,
         }
         self._begin()
         return report

@@ -5,7 +5,7 @@
     FOLDER/part-00-00000.jsonl        for each conversation its key, and where its tokens are
     FOLDER/answers.jsonl              where it was asked for: what the teacher answers by itself
 
-A part is complete or absent, so a run that was stopped goes on behind the last one.
+A part is complete or absent, so a stopped run resumes after the last one.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ _LABELS, _IDS, _LOGITS = "labels", "ids", "logits"
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of a teacher.
+    """What to compute with a teacher.
 
     Attributes:
         teacher: folder or hub id of its checkpoint.
-        top: number of the likeliest tokens that are kept.
-        with_answers: write what it answers by itself, too.
+        top: number of most likely tokens to store.
+        with_answers: also write the answers that it generates.
     """
 
     teacher: str
@@ -78,11 +78,11 @@ class Asked:
 
 
 def write_logits(config: TrainConfig, asked: Asked, folder: Path, device: torch.device) -> None:
-    """Ask a teacher about all rows that a run can draw, or go on with it.
+    """Compute a teacher's logits for all rows that a run can draw; resumes.
 
     Args:
         config: of the run: its data and styles.
-        asked: of which teacher, and what.
+        asked: the teacher, and what to compute.
         folder: to write.
         device: of the teacher.
 
@@ -114,7 +114,13 @@ def write_logits(config: TrainConfig, asked: Asked, folder: Path, device: torch.
 
 def _described_data(config: TrainConfig) -> dict[str, Any]:
     data = to_entries(config.data)
-    del data["workers"], data["broken_share"]
+    del data["workers"], data["broken_fraction"]
+    for source in data["sources"]:
+        del source["index_folder"]
+        for name in ("annotations", "images"):
+            # Folders of versions without these settings are resumed, too.
+            if not source[name]:
+                del source[name]
     return data | {"answers": config.distillation.answers if config.distillation else ""}
 
 
@@ -125,10 +131,12 @@ def vocabulary_of(processor: Processor) -> str:
 
 
 def key_of(sample: Sample, conversation: Conversation) -> str:
-    """Equal for conversations with the same words about the same regions of the same image."""
+    """A key that is equal for conversations with the same text about the same regions of an
+    image.
+    """
     masks = [mask_key(sample.rle[index]) for index in conversation.mask_indices]
-    said = [turn.text for turn in conversation.turns]
-    content = json.dumps([conversation.id, sample.image.path.name, said, masks])
+    texts = [turn.text for turn in conversation.turns]
+    content = json.dumps([conversation.id, sample.image.path.name, texts, masks])
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
@@ -149,7 +157,7 @@ class _Writer:
         )
 
     def write_source(self, place: int) -> None:
-        """The parts of a source that are missing."""
+        """Write the missing parts of a source."""
         source, config = self._config.data.sources[place], self._config
         reader = SampleIterator(open_source(source, config.data), Order())
         cutter = RowCutter(self._kind, config.data, source, config.seed, self._answers)
@@ -157,7 +165,7 @@ class _Writer:
             is_last, samples = _next_samples(reader)
             name = f"part-{place:02}-{part:05}"
             if not (self._folder / f"{name}.jsonl").exists():
-                self._write_part(name, _rows(samples, cutter, self._kind, source.pictures))
+                self._write_part(name, _rows(samples, cutter, self._kind, source.inputs))
             if is_last:
                 return
 
@@ -187,7 +195,7 @@ class _Writer:
             return list(rows), self._kind.batch(rows)
         except SpatialError as error:
             if len(rows) == 1:
-                logger.warning("left out a broken sample: %s", error)
+                logger.warning("skipped a broken sample: %s", error)
                 return [], {}
         used = [row for row in rows if self._usable([row])[0]]
         return used, self._kind.batch(used) if used else {}
@@ -215,12 +223,12 @@ class _Writer:
         line = {"key": key_of(row.sample, item), "id": item.id, "question": item.turns[0].text}
         if not self._asked.with_answers or len(item.turns) != 2:
             return line
-        alone = Row(row.sample, (item,), row.pictures, row.draws)
+        alone = Row(row.sample, (item,), row.inputs, row.draws)
         limit = EngineConfig().sentence.max_new_tokens
         return line | {"answer": self._kind.answer(self._model, alone, self._model.device, limit)}
 
     def write_answers(self) -> None:
-        """What the teacher answered, of all parts."""
+        """Write the generated answers of all parts."""
         lines = [
             json.dumps({name: line[name] for name in ("id", "question", "answer")})
             for path in sorted(self._folder.glob("part-*.jsonl"))
@@ -243,15 +251,15 @@ def _next_samples(reader: SampleIterator) -> tuple[bool, list[Sample]]:
     return False, samples
 
 
-def _rows(samples: Sequence[Sample], cutter: RowCutter, kind: RowKind, pictures: str) -> list[Row]:
+def _rows(samples: Sequence[Sample], cutter: RowCutter, kind: RowKind, inputs: str) -> list[Row]:
     rows = []
     for sample in samples:
         try:
-            parts = kind.cut(cutter.variants(sample), pictures)
+            parts = kind.cut(cutter.variants(sample), inputs)
         except SpatialError as error:
             logger.warning("left out a broken sample: %s", error)
             continue
-        rows += [Row(sample, tuple(part), pictures, (number,)) for number, part in enumerate(parts)]
+        rows += [Row(sample, tuple(part), inputs, (number,)) for number, part in enumerate(parts)]
     return rows
 
 
@@ -264,7 +272,7 @@ class StoredLogits:
         processor: of the student.
 
     Raises:
-        SpatialError: BAD_INPUT when the folder is not complete, or of another tokenizer.
+        SpatialError: BAD_INPUT when the folder is incomplete or has another tokenizer.
     """
 
     folder: Path
@@ -274,13 +282,15 @@ class StoredLogits:
         path = self.folder / SETTINGS_FILE
         if not path.exists() or (self.folder / ".parts").exists():
             raise file_error(
-                self.folder, "has no complete logits of a teacher; make them with smolrgpt distill"
+                self.folder,
+                "has no complete logits of a teacher; compute them with smolrgpt distill",
             )
         if read_json(path)["tokenizer"] != vocabulary_of(self.processor):
             raise file_error(
                 self.folder,
-                "is of a teacher with another tokenizer than the student's; give the student that "
-                "of the teacher (start.tokenizer), or distill by text (distillation.answers)",
+                "comes from a teacher with another tokenizer than the student's; use the "
+                "teacher's tokenizer for the student (start.tokenizer), or distill by text "
+                "(distillation.answers)",
             )
         self._places = {
             line["key"]: (file.stem, line["start"], line["count"])
@@ -293,8 +303,8 @@ class StoredLogits:
         """As `BatchExtra`.
 
         Raises:
-            SpatialError: BAD_INPUT for a conversation that the teacher was not asked, or that has
-                other tokens than it had then.
+            SpatialError: BAD_INPUT for a conversation without stored logits, or with other tokens
+                than at the time.
         """
         found = [
             self._of_conversation(row.sample, item) for row in rows for item in row.conversations
@@ -304,8 +314,8 @@ class StoredLogits:
         if not torch.equal(labels.long(), wanted):
             raise file_error(
                 self.folder,
-                f"has other answer tokens for {rows[0].sample.id!r} than the student; write the "
-                "logits again with the data of this run",
+                f"has other answer tokens for {rows[0].sample.id!r} than the student; recompute "
+                "the logits with the data of this run",
             )
         return {TEACHER_IDS: ids, TEACHER_LOGITS: logits}
 
@@ -314,7 +324,7 @@ class StoredLogits:
         if place is None:
             raise file_error(
                 self.folder,
-                f"has no logits for conversation {item.id!r} as it is trained; run smolrgpt "
+                f"has no logits for conversation {item.id!r} in its training form; run smolrgpt "
                 "distill with the sources and styles of this run",
             )
         name, start, count = place

@@ -70,7 +70,7 @@ class GroupFacts:
 
 
 class SourceRows:
-    """Rows of one data set, epoch after epoch."""
+    """The rows of one data set, epoch after epoch."""
 
     def __init__(
         self, dataset: SampleDataset, cutter: RowCutter, seed: int, state: State | None = None
@@ -81,7 +81,7 @@ class SourceRows:
         self._seed = seed
         state = state or {"epoch": 0, "block": 0, "sample": 0, "given": 0, "rows": 0}
         self._epoch, self._rows_of_epoch = state["epoch"], state["rows"]
-        self._given = 0
+        self._returned = 0
         self._pending: deque[Row] = deque()
         self._here = Position(state["block"], state["sample"])
         self._samples = self._iterate(self._here)
@@ -89,7 +89,7 @@ class SourceRows:
             self._read_sample()
             for _ in range(state["given"]):
                 self._pending.popleft()
-            self._given = state["given"]
+            self._returned = state["given"]
             self._rows_of_epoch = state["rows"]
 
     @property
@@ -100,7 +100,7 @@ class SourceRows:
             "epoch": self._epoch,
             "block": here.block,
             "sample": here.sample,
-            "given": self._given if self._pending else 0,
+            "given": self._returned if self._pending else 0,
             "rows": self._rows_of_epoch,
         }
 
@@ -126,7 +126,7 @@ class SourceRows:
         """The next row; broken samples are reported and skipped.
 
         Raises:
-            SpatialError: BAD_INPUT when too many samples in a row are broken, or none is left.
+            SpatialError: BAD_INPUT when too many consecutive samples are broken, or none is left.
         """
         while not self._pending:
             try:
@@ -139,21 +139,20 @@ class SourceRows:
                 report.add_broken(str(error))
                 continue
             report.samples += 1
-        self._given += 1
+        self._returned += 1
         self._rows_of_epoch += 1
         return self._pending.popleft()
 
     def _read_sample(self) -> None:
         self._here = self._samples.position
-        self._given = 0
+        self._returned = 0
         sample = next(self._samples)
         self._pending.extend(self._cutter.rows(sample, self._epoch))
 
     def _next_epoch(self) -> None:
         if not self._rows_of_epoch:
             raise bad_input(
-                f"the data set {self._dataset.name!r} has no sample that can be used"
-                f"{self._cutter.wanted}"
+                f"the data set {self._dataset.name!r} has no usable sample{self._cutter.wanted}"
             )
         self._epoch += 1
         self._rows_of_epoch = 0
@@ -177,25 +176,25 @@ class ReadReport:
     broken: list[str] = field(default_factory=list)
 
     def add_broken(self, reason: str) -> None:
-        """Note a broken sample.
+        """Record a broken sample.
 
         Raises:
-            SpatialError: BAD_INPUT when nothing but broken samples comes.
+            SpatialError: BAD_INPUT when there are only broken samples.
         """
         self.broken.append(reason)
         if len(self.broken) >= ENOUGH_SAMPLES:
             raise bad_input(
-                f"{len(self.broken)} samples that were needed for one batch cannot be used; check "
-                f"the data set with `smolrgpt data check`. The first: {self.broken[0]}"
+                f"{len(self.broken)} samples for one batch cannot be used; check the data set "
+                f"with `smolrgpt data check`. The first: {self.broken[0]}"
             )
 
 
 class BrokenSamples:
     """Counts broken samples over a run and stops it when there are too many."""
 
-    def __init__(self, allowed_share: float, state: State | None = None) -> None:
+    def __init__(self, allowed_fraction: float, state: State | None = None) -> None:
         """Start, or resume at a state."""
-        self._allowed_share = allowed_share
+        self._allowed_fraction = allowed_fraction
         self.samples: int = (state or {}).get("samples", 0)
         self.broken: int = (state or {}).get("broken", 0)
 
@@ -213,26 +212,26 @@ class BrokenSamples:
         self.samples += facts.samples
         self.broken += len(facts.broken)
         for reason in facts.broken:
-            logger.warning("left out a broken sample: %s", reason)
+            logger.warning("skipped a broken sample: %s", reason)
         enough = self.samples >= ENOUGH_SAMPLES
-        if facts.broken and enough and self.broken > self._allowed_share * self.samples:
+        if facts.broken and enough and self.broken > self._allowed_fraction * self.samples:
             raise bad_input(
                 f"{self.broken} of {self.samples} samples cannot be used, more than "
-                f"data.broken_share = {self._allowed_share}; check the data set with `smolrgpt "
-                f"data check`. The last: {facts.broken[-1]}"
+                f"data.broken_fraction = {self._allowed_fraction}; check the data set with "
+                f"`smolrgpt data check`. The last: {facts.broken[-1]}"
             )
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What a row can be drawn from: a source, or one family of tasks in it.
+    """What rows are drawn from: a source, or one family of tasks in it.
 
     Attributes:
         source: with the family as its category.
         place: of the source in the configuration.
         weight: relative to the other draws.
-        is_left_out: whether a row of the sources without a mixture takes the place of each.
-        is_general: whether it may be that row.
+        is_left_out: whether its rows are replaced by rows of a source without a mixture.
+        is_general: whether it may supply such replacements.
     """
 
     source: SourceConfig
@@ -243,19 +242,19 @@ class Draw:
 
 
 def draws_of(config: DataConfig) -> list[Draw]:
-    """All draws of the mixture, with the shares of its families of tasks."""
+    """All draws of the mixture, with the weights of its families of tasks."""
     draws = []
     for place, source in enumerate(config.sources):
         if not source.mixture:
             draws.append(Draw(source, place, source.weight, is_general=True))
             continue
         families = MIXTURES[source.mixture].families
-        whole = sum(family.share for family in families.values())
+        whole = sum(family.weight for family in families.values())
         draws += [
             Draw(
                 replace(source, categories=(name,), mixture=""),
                 place,
-                source.weight * family.share / whole,
+                source.weight * family.weight / whole,
                 is_left_out=family.level in config.levels_left_out,
             )
             for name, family in families.items()
@@ -271,7 +270,7 @@ class Mixture:
         draws: of the configuration.
         seed: of the run.
         micro_rows: rows of a group.
-        mixes: whether each row of a group is drawn on its own, instead of all together.
+        mixes: whether each row of a group is drawn separately, instead of all together.
         number: of the group to start at; the sources must be at its position.
     """
 
@@ -286,7 +285,7 @@ class Mixture:
     ) -> None:
         self._sources = list(sources)
         weights = np.array([draw.weight for draw in draws])
-        self._shares = weights / weights.sum()
+        self._probabilities = weights / weights.sum()
         self._left_out = [draw.is_left_out for draw in draws]
         general = weights * [draw.is_general for draw in draws]
         self._general = general / max(general.sum(), np.finfo(float).tiny)
@@ -312,7 +311,7 @@ class Mixture:
         return places, [self._source(place).next_row(report) for place in places]
 
     def reader_behind(self, place: int) -> SourceRows:
-        """A reader of its own for the rows of a draw that come after those given."""
+        """A separate reader of a draw's rows after those already returned."""
         return self._source(place).clone()
 
     def _drawn(self) -> list[int]:
@@ -320,7 +319,7 @@ class Mixture:
         generator = np.random.default_rng([self._seed, self.number])
         count = self._micro_rows if self._mixes else 1
         # All first: what is left out must not change the others.
-        places = generator.choice(len(self._shares), count, p=self._shares).tolist()
+        places = generator.choice(len(self._probabilities), count, p=self._probabilities).tolist()
         for index, place in enumerate(places):
             if self._left_out[place]:
                 places[index] = int(generator.choice(len(self._general), p=self._general))
@@ -333,12 +332,12 @@ class Mixture:
 
 
 class TrainingStream(IterableDataset):
-    """The batches of one process, from a group on, without end.
+    """The endless sequence of batches of one process, from a given group on.
 
     An item is a batch for the model with two more entries: `answer_categories` int64 (N,), the
     place in `LOSS_CATEGORIES` of each answer token, and `facts`; of runs with further objectives
-    also `extras`, see `training.prepared_rows`. Where reading fails for good, it is
-    {"error": SpatialError}.
+    also `extras`, see `training.prepared_rows`. If reading fails permanently, it is {"error":
+    SpatialError}.
 
     Attributes:
         counts_from: number of the first group to return.
@@ -382,7 +381,7 @@ class TrainingStream(IterableDataset):
         return sum(source.rows_of_epoch() for source in self._sources(None) if source)
 
     def loader(self) -> DataLoader:
-        """Batches read ahead by `data.workers` processes."""
+        """Batches that are read ahead by `data.workers` processes."""
         workers = self._config.data.workers
         if workers:
             # Workers share the cores, and inherit this. Set in a worker, it would wait for ever for
@@ -490,10 +489,13 @@ def open_source(source: SourceConfig, config: DataConfig) -> SampleDataset:
             source.kind,
             root,
             split=source.split,
+            annotations=source.annotations,
+            images=source.images,
             depths=source.depths,
             first_images=source.first_images,
             depth_scale=source.depth_scale,
             group_by_image=grouped,
+            index_folder=Path(source.index_folder) if source.index_folder else None,
         )
     )
 
@@ -511,7 +513,7 @@ def make_batch(
         kind: of the model.
         places: the draw of each row.
         rows: that may share a batch.
-        report: where broken samples are noted.
+        report: records broken samples.
         reader_behind: creates a reader of the following rows of a draw.
 
     Returns:

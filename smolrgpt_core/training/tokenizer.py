@@ -1,4 +1,4 @@
-"""A small tokenizer for a small model: byte pair encoding, trained on the texts of the task.
+"""Trains a small tokenizer for a small model: byte pair encoding on the texts of the task.
 
 It can encode any text, since its alphabet is bytes. Digits are separate tokens, so that numbers are
 processed digit by digit. The same texts always give the same tokenizer.

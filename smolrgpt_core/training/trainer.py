@@ -91,7 +91,7 @@ class RunTrainer(Trainer):
         self._store = store
         self._facts = {**resumed, "trained_parameters": _trained_parameters(model)}
         self._spent = Spent(resumed.get("seconds", 0.0), resumed.get("questions", 0))
-        self._broken = BrokenSamples(config.data.broken_share, resumed.get("broken"))
+        self._broken = BrokenSamples(config.data.broken_fraction, resumed.get("broken"))
         self._losses = LossLog(self._output, step) if self.is_world_process_zero() else None
         source = config.validation.source
         self._validation = Validation(config, source, processor) if source else None
@@ -101,7 +101,7 @@ class RunTrainer(Trainer):
         self._throughput = Throughput()
 
     def close(self) -> None:
-        """Release terminal and files, regardless of how the run ended."""
+        """Release the terminal and files, however the run ended."""
         self._bar.close()
         if self._losses is not None:
             self._losses.close()
@@ -130,6 +130,11 @@ class RunTrainer(Trainer):
     ) -> tuple[list, torch.Tensor]:
         """The batches of one optimizer step, and the sum of its loss weights on all processes.
 
+        Args:
+            epoch_iterator: batches of this process.
+            num_batches: micro-batches of the step.
+            device: of the model.
+
         Raises:
             SpatialError: BAD_INPUT when the data cannot be read, or too much of it is broken.
         """
@@ -155,7 +160,14 @@ class RunTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """The batch's part of the step loss: its sum over the weights of all batches."""
+        """The batch's part of the step loss: its sum over the weights of all batches.
+
+        Args:
+            model: wrapped or not.
+            inputs: a batch of `TrainingStream`.
+            return_outputs: not used; part of the signature in transformers.
+            num_items_in_batch: the weights of all batches of the step.
+        """
         facts: GroupFacts = inputs["facts"]
         batch = {name: value for name, value in inputs.items() if name != "facts"}
         assert num_items_in_batch is not None
@@ -196,9 +208,9 @@ class RunTrainer(Trainer):
         shown = ", ".join(ids[:8]) + (", ..." if len(ids) > 8 else "")
         raise SpatialError(
             Status.MODEL_ERROR,
-            f"step {step}: loss {result.loss}, gradient norm {result.gradient_norm}; nothing was "
-            f"learned from it. The batch has the conversations {shown}; all of them are in {path}. "
-            "Check these samples; or lower the learning rates, or use another precision",
+            f"step {step}: loss {result.loss}, gradient norm {result.gradient_norm}; the step "
+            f"was discarded. Its conversations are {shown}; all of them are listed in {path}. "
+            "Check these samples, lower the learning rates, or use another precision",
         )
 
     def _maybe_log_save_evaluate(

@@ -1,4 +1,4 @@
-"""Converts ground truth to messages and back, for the simulated camera and to check answers."""
+"""Reads ground truth from messages, to check answers."""
 
 from __future__ import annotations
 
@@ -7,24 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from geometry_msgs.msg import Point, Quaternion, Vector3
 from numpy.typing import NDArray
-from std_msgs.msg import Header
 
 from smolrgpt_core.geometry.rigid_transform import rotation_matrix
 from smolrgpt_core.sim.footprints import Footprint
-from smolrgpt_core.simulated_data import camera_messages
 from smolrgpt_core.truth import ObjectTruth, SceneTruth
-from smolrgpt_ros.messages.conversions import make_message
 from smolrgpt_ros.msg import ObjectTruth as ObjectTruthMessage
 from smolrgpt_ros.msg import SceneTruth as SceneTruthMessage
 
 
-def truth_to_message(truth: SceneTruth, header: Header) -> SceneTruthMessage:
-    """A `SceneTruth` message with poses in the optical frame of the header."""
-    return camera_messages.truth_message(make_message, truth, header)
-
-
 def truth_from_message(message: SceneTruthMessage) -> SceneTruth:
-    """Inverse of `truth_to_message` for a frame with at least one object.
+    """Inverse of `camera_messages.truth_message` for a frame with at least one object.
 
     The margins to the buffers follow from the poses, so only buffers of this frame count.
 
@@ -55,7 +47,7 @@ def _object_from_message(
         center=_vector(message.pose.position),
         size=_vector(message.size),
         rotation=_rotation(message.pose.orientation),
-        visible_share=message.visible_share,
+        visible_fraction=message.visible_share,
         buffer_ids=tuple(message.buffer_ids),
         buffer_margin=max(margins, default=float("nan")),
         cargo_id=message.cargo_id if message.loaded else None,

@@ -213,7 +213,7 @@ class SpatialQueryNode(ManagedNode[QueryParameters]):
         self._loader.abandon()
         session = self._ended_session
         if not self._requests.wait_until_idle(SHUTDOWN_GRACE_S) and session:
-            self.get_logger().error("an answer takes too long, the process ends without it")
+            self.get_logger().error("an answer takes too long; the process exits without it")
             session.give_up()
             self._requests.wait_until_idle(DELIVERY_S)
         if self._recorder:

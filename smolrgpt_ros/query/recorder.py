@@ -125,7 +125,7 @@ class QuestionRecorder:
         self._thread.join(max(deadline - time.monotonic(), 0.0))
         if self._thread.is_alive():
             self._logger.error(
-                f"the disk is too slow to end the recording in time: {self._queue.qsize()} "
+                f"the disk is too slow to finish the recording in time: {self._queue.qsize()} "
                 f"questions are lost, the others are in {self._folder}"
             )
 

@@ -123,7 +123,7 @@ class BruteForce:
             return False
         return self.overlap(id, other)
 
-    def metres(self, id, place):
+    def meters(self, id, place):
         if place.id is not None:
             pair = sorted((id, place.id), key=self.zone)
             if self.zone(pair[1]) and not self.zone(pair[0]) and self.holds(pair[1], pair[0]):
@@ -250,7 +250,7 @@ class BruteForce:
         return lambda id: None if id == there.id else measure(id, there)
 
     def do_Distance(self, place):
-        return self.from_other(place, self.metres)
+        return self.from_other(place, self.meters)
 
     def do_HorizontalDistance(self, place):
         return self.from_other(

@@ -23,7 +23,7 @@ FAR_M = 40.0
 
 @dataclass(frozen=True)
 class Block:
-    """A cuboid on the floor, or a painted zone if it has no height; metres, radians.
+    """A cuboid on the floor, or a painted zone if it has no height; meters, radians.
 
     The world has x to the right of the camera, y forward, z up; the camera stands at x = y = 0.
     Several blocks with one id are one object.
@@ -172,7 +172,7 @@ CARRIER_M = 0.4
 def make_random_scene(seed: int) -> tuple[SceneTruth, RegionSet]:
     """Boxes in front of a level pinhole camera, with the truth as a simulator states it.
 
-    Three square buffers with ids 1 to 3 (`BUFFERS`: right, forward and side in metres), pallets
+    Three square buffers with ids 1 to 3 (`BUFFERS`: right, forward and side in meters), pallets
     from 10, transporters from 60, some with a pallet from 40 on them, shelves from 80.
     """
     rng = np.random.default_rng(seed)
@@ -201,9 +201,10 @@ def make_random_scene(seed: int) -> tuple[SceneTruth, RegionSet]:
         )
         made.append(box_truth(id, "shelf", free_place(rng), size, rng.uniform(-1.5, 1.5)))
     rng.shuffle(made)
-    shares = rng.uniform(0.2, 1.0, len(made))
+    visible = rng.uniform(0.2, 1.0, len(made))
     made = [
-        replace(item, visible_share=float(share)) for item, share in zip(made, shares, strict=True)
+        replace(item, visible_fraction=float(fraction))
+        for item, fraction in zip(made, visible, strict=True)
     ]
     boxes = [(item, projected_box(item.center)) for item in made]
     seen = tuple(item for item, box in boxes if box is not None)
@@ -215,7 +216,7 @@ def make_random_scene(seed: int) -> tuple[SceneTruth, RegionSet]:
 
 
 def pallet_place(rng: np.random.Generator) -> tuple[float, float]:
-    """Right and forward, metres; about half of the pallets are in a buffer."""
+    """Right and forward, meters; about half of the pallets are in a buffer."""
     if rng.random() < 0.5:
         x, z, side = BUFFERS[int(rng.choice(list(BUFFERS)))]
         reach = 0.4 * side
@@ -239,10 +240,10 @@ def box_truth(
     """A box in front of a level camera 1.5 m above the floor.
 
     Args:
-        place: right and forward of its middle, metres.
-        size: along its first side, across, upwards, metres.
+        place: right and forward of its middle, meters.
+        size: along its first side, across, upwards, meters.
         yaw: of its first side from right towards forward, radians.
-        bottom: height of its lower face, metres.
+        bottom: height of its lower face, meters.
     """
     x, z = place
     cosine, sine = np.cos(yaw), np.sin(yaw)
@@ -258,7 +259,7 @@ def box_truth(
         center=np.array([x, CAMERA_M - bottom - size[2] / 2, z]),
         size=np.array(size),
         rotation=axes,
-        visible_share=1.0,
+        visible_fraction=1.0,
         buffer_ids=tuple(b for b, margin in margins.items() if stands and margin > 0),
         buffer_margin=max(margins.values()) if stands else float("nan"),
         cargo_id=cargo,

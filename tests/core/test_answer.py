@@ -90,7 +90,7 @@ def test_sentence(text, value, sentence):
 
 
 @pytest.mark.parametrize(
-    ("text", "metres"),
+    ("text", "meters"),
     [
         ("The pallet [Region 0] is 6.36 meters from the pallet [Region 1].", 6.36),
         ("3.42", 3.42),
@@ -108,10 +108,10 @@ def test_sentence(text, value, sentence):
         ("Pallet 12 stands in buffer 2, so the distance is 0 m.", 0.0),
     ],
 )  # fmt: skip
-def test_reads_distances(text, metres):
+def test_reads_distances(text, meters):
     answer = read_answer(text, DISTANCE)
     assert answer == ParsedAnswer(answer.value, "m")
-    assert answer.value == pytest.approx(metres)
+    assert answer.value == pytest.approx(meters)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,18 @@ Those that need ROS are run by `tests/ros/test_benchmarks_run.py`.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from smolrgpt_core.data.warehouse_format import SplitFolder
+from smolrgpt_core.simulated_data.randomization import CameraRandomization, Randomization
+from smolrgpt_core.simulated_data.run import SimulationRun
+from smolrgpt_core.simulated_data.scenes import SimulationSettings
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -46,8 +52,12 @@ IN_ROS = {
     "service_overhead",
     "soak",
 }
-WITH_DATA = {"question_guessing", "real_frames", "trips"}
-"""Their first argument is a data set that the tests do not have."""
+WITH_DATA = {
+    "question_guessing": "{data}",
+    "real_frames": "--data {data} --answerer geometric",
+    "trips": "--data {data}",
+}
+"""They measure on a data set."""
 LONG = {"pretrained_language", "reworded_questions"}
 """They load a language model, and take minutes of a processor."""
 PARTS = {
@@ -64,7 +74,7 @@ PARTS = {
 
 def test_no_script_is_missing_here() -> None:
     scripts = {path.stem for path in BENCHMARKS.glob("*.py")}
-    assert scripts == SMALLEST.keys() | IN_ROS | WITH_DATA | LONG | PARTS
+    assert scripts == SMALLEST.keys() | IN_ROS | WITH_DATA.keys() | LONG | PARTS
 
 
 @pytest.mark.parametrize("name", sorted(SMALLEST))
@@ -75,7 +85,34 @@ def test_it_runs(name: str, tmp_path: Path) -> None:
     assert done.stdout.strip()
 
 
-@pytest.mark.parametrize("name", sorted(WITH_DATA | LONG))
+@pytest.fixture(scope="module")
+def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One small image in each split, and the name of the set that each belongs to."""
+    root = tmp_path_factory.mktemp("benchmarks") / "warehouse"
+    settings = SimulationSettings(
+        scenes=3, seed=31, views=1, questions=8, split_fractions=(0.34, 0.33, 0.33),
+        randomization=Randomization(camera=CameraRandomization(width=320, height=240)),
+    )  # fmt: skip
+    run = SimulationRun(settings, root)
+    with run.locked():
+        for _ in run.make_scenes(1):
+            pass
+        run.finish()
+    images = {record.image for record in SplitFolder(root, "test").read_records()}
+    (root / "truth.json").write_text(json.dumps({image: {"set": "one"} for image in images}))
+    return root
+
+
+@pytest.mark.parametrize("name", sorted(WITH_DATA))
+def test_it_runs_on_a_data_set(name: str, data_set: Path) -> None:
+    options = WITH_DATA[name].format(data=data_set).split()
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("name", sorted(LONG))
 def test_it_says_what_it_needs(name: str) -> None:
     command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -70,7 +70,7 @@ def test_the_fit_finds_the_curve_and_holds_on_other_answers() -> None:
     assert error([curve(item) for item in confidences], right) < 0.02
 
 
-def test_few_answers_give_the_share_of_right_ones() -> None:
+def test_few_answers_give_the_fraction_of_right_ones() -> None:
     confidences, right = overconfident(MIN_SLOPE_SAMPLES - 1, seed=2)
     curve = fit_curve(confidences, right)
     assert curve.slope == 0

@@ -70,18 +70,18 @@ def run(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
 
 class TestAsk:
     def test_answer_of_the_installed_command(self, tmp_path: Path) -> None:
-        picture = tmp_path / "new" / "answer.png"
+        image = tmp_path / "new" / "answer.png"
         asked = TRUTH["distance"]
-        done = run("ask", asked["question"], *options(), "--picture", picture)
+        done = run("ask", asked["question"], *options(), "--annotated", image)
         assert done.returncode == 0, done.stderr
-        metres = re.search(r"(\d+\.\d+) m", done.stdout)
-        assert metres is not None
-        value = float(metres[1])
+        meters = re.search(r"(\d+\.\d+) m", done.stdout)
+        assert meters is not None
+        value = float(meters[1])
         assert value == pytest.approx(asked["value"], rel=0.1)
         assert done.stderr == ""
         height, width = read_rgb(FRAME / "rgb.jpg").shape[:2]
-        assert read_rgb(picture).shape[1] == width
-        assert read_rgb(picture).shape[0] > height
+        assert read_rgb(image).shape[1] == width
+        assert read_rgb(image).shape[0] > height
 
     @pytest.mark.parametrize("name", ["distance", "count", "left_right", "mcq"])
     def test_json_has_the_whole_answer(self, name: str) -> None:
@@ -110,12 +110,12 @@ class TestAsk:
             assert answer["region_ids"] == [first, second]
 
     def test_no_answer_says_why(self, tmp_path: Path) -> None:
-        picture = tmp_path / "refusal.png"
-        done = run("ask", "How far is pallet 999 from buffer 1?", *options(), "--picture", picture)
+        image = tmp_path / "refusal.png"
+        done = run("ask", "How far is pallet 999 from buffer 1?", *options(), "--annotated", image)
         assert done.returncode == 3
         assert done.stdout == ""
         assert done.stderr.startswith("UNKNOWN_REGION: region 999 is not in this frame")
-        assert picture.exists()
+        assert image.exists()
         result = ask("How heavy is it?", "--json")
         assert result.exit_code == 3
         answer = json.loads(result.stdout)
@@ -149,9 +149,9 @@ class TestAsk:
             TRUTH["distance"]["question"], "--json", depth=tmp_path / "tenths.png", depth_scale=0.01
         )
         assert json.loads(right.stdout)["value"] == pytest.approx(expected, rel=0.02)
-        np.save(tmp_path / "metres.npy", raw.astype(np.float32) / 1000)
-        metres = ask(TRUTH["distance"]["question"], "--json", depth=tmp_path / "metres.npy")
-        assert json.loads(metres.stdout)["value"] == pytest.approx(expected, rel=1e-4)
+        np.save(tmp_path / "meters.npy", raw.astype(np.float32) / 1000)
+        meters = ask(TRUTH["distance"]["question"], "--json", depth=tmp_path / "meters.npy")
+        assert json.loads(meters.stdout)["value"] == pytest.approx(expected, rel=1e-4)
 
     def test_broken_files_are_named(self, tmp_path: Path) -> None:
         broken = tmp_path / "broken.png"
@@ -184,8 +184,8 @@ class TestAsk:
             ({"labels": "pallet"}, "10-59:pallet"),
             ({"category": "color"}, "distance, count, left_right, mcq"),
             ({"answerer": "oracle"}, DEFAULT_ANSWERER),
-            ({"picture": "picture.xyz"}, "use .png or .jpg"),
-            ({"picture": "/dev/null/picture.png"}, "cannot be written"),
+            ({"annotated": "image.xyz"}, "use .png or .jpg"),
+            ({"annotated": "/dev/null/image.png"}, "cannot be written"),
         ],
     )
     def test_wrong_calls(self, changes: dict[str, object], expected: str) -> None:
@@ -342,6 +342,15 @@ def test_help_lists_the_commands() -> None:
         assert command in done.stdout
 
 
+@pytest.mark.parametrize("name", ["ask", "evaluate", "replay"])
+def test_help_of_a_choice_names_the_choices(name: str) -> None:
+    commands = typer.main.get_command(app)
+    assert isinstance(commands, typer.core.TyperGroup)
+    helps = {option.name: getattr(option, "help", "") for option in commands.commands[name].params}
+    assert "confident, model, geometry" in helps["prefer"]
+    assert not any("join(" in text for text in helps.values())
+
+
 def test_broken_installation_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "rich.py").write_text("raise ImportError('no such luck')")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
@@ -369,3 +378,26 @@ def test_page_lists_every_option_with_its_default(name: str) -> None:
     for text, option in options.items():
         default = "no" if option.default is False else str(option.default)
         assert name == "ask" or rows[text][1] == default
+
+
+def commands_by_section() -> dict[str, list[Any]]:
+    """The commands by their headings in the documentation."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    return {
+        name: list(command.commands.values())
+        if isinstance(command, typer.core.TyperGroup)
+        else [command]
+        for name, command in group.commands.items()
+    }
+
+
+@pytest.mark.parametrize("name", commands_by_section())
+def test_page_names_every_option_and_no_other(name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "command_line.md").read_text()
+    section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
+    params = [option for command in commands_by_section()[name] for option in command.params]
+    options = {text for option in params for text in option.opts if text.startswith("--")}
+    assert not {option for option in options if option not in section}
+    rows = re.findall(r"(?m)^\| `(--[a-z-]+)", section)
+    assert set(rows) <= options

@@ -24,7 +24,7 @@ from smolrgpt_core.messages.reading import depth_from_image
 HEADER = SimpleNamespace(stamp="of the image", frame_id="camera")
 DEPTH_MM = (np.arange(48 * 64).reshape(48, 64) * 7 % 8000 + 500).astype(np.uint16)
 DEPTH_MM[:6] = 0
-METRES = np.where(DEPTH_MM == 0, np.nan, DEPTH_MM / 1000)
+METERS = np.where(DEPTH_MM == 0, np.nan, DEPTH_MM / 1000)
 COLOR = np.zeros((48, 64, 3), np.uint8)
 COLOR[:, :32] = (200, 60, 30)
 COLOR[:, 32:] = (20, 90, 180)
@@ -109,8 +109,8 @@ def with_header(body: bytes, a: float = 0.0, b: float = 0.0) -> bytes:
         (encoded(".png", DEPTH_MM), "png"),
     ],
 )
-def test_depth_in_millimetres(content: bytes, form: str) -> None:
-    assert_allclose(depth_of(compressed(content, form)), METRES, rtol=1e-6)
+def test_depth_in_millimeters(content: bytes, form: str) -> None:
+    assert_allclose(depth_of(compressed(content, form)), METERS, rtol=1e-6)
 
 
 def quantized(
@@ -124,14 +124,14 @@ def quantized(
     return units, a, b
 
 
-def test_depth_in_metres_is_quantized_inversely() -> None:
-    units, a, b = quantized(METRES, best=100.0, farthest=10.0)
+def test_depth_in_meters_is_quantized_inversely() -> None:
+    units, a, b = quantized(METERS, best=100.0, farthest=10.0)
     message = compressed(with_header(encoded(".png", units), a, b), "32FC1; compressedDepth png")
     depth = depth_of(message)
     assert plain_image(message).encoding == "32FC1"
-    near = METRES < 5
+    near = METERS < 5
     # One unit is depth² / A: 0.25 cm at 5 m.
-    assert_allclose(depth[near], METRES[near], atol=5**2 / a)
+    assert_allclose(depth[near], METERS[near], atol=5**2 / a)
     assert np.isnan(depth[:6]).all()
 
 
@@ -190,10 +190,10 @@ def test_rvl(seed: int) -> None:
     assert_array_equal(image.data.view("<u2").reshape(image.height, image.width), depth)
 
 
-def test_rvl_of_metres() -> None:
-    units, a, b = quantized(METRES, best=100.0, farthest=10.0)
+def test_rvl_of_meters() -> None:
+    units, a, b = quantized(METERS, best=100.0, farthest=10.0)
     message = compressed(with_header(rvl(units), a, b), "32FC1; compressedDepth rvl")
-    assert_allclose(depth_of(message)[METRES < 5], METRES[METRES < 5], atol=5**2 / a)
+    assert_allclose(depth_of(message)[METERS < 5], METERS[METERS < 5], atol=5**2 / a)
 
 
 def test_what_is_no_depth() -> None:

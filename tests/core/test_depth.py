@@ -32,7 +32,7 @@ def wall() -> NDArray[np.float32]:
 
 
 def measured() -> NDArray[np.float32]:
-    """A floor to 12 m with noise, in millimetres."""
+    """A floor to 12 m with noise, in millimeters."""
     rows = np.linspace(1.0, 12.0, HEIGHT)[::-1, None]
     noise = np.random.default_rng(1).normal(0, 0.002, (HEIGHT, WIDTH))
     return np.round(rows * (1 + noise), 3).astype(np.float32)
@@ -46,12 +46,12 @@ def test_clean_depth_turns_every_kind_of_no_reading_into_nan() -> None:
     assert cleaned[0, -2:] == pytest.approx([0.5, 30.0])
 
 
-@pytest.mark.parametrize("metres_per_unit", [1000.0, 0.001])
-def test_depth_in_the_wrong_unit_is_refused(metres_per_unit: float) -> None:
+@pytest.mark.parametrize("meters_per_unit", [1000.0, 0.001])
+def test_depth_in_the_wrong_unit_is_refused(meters_per_unit: float) -> None:
     depth = np.linspace(1.0, 9.0, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)
     check_depth_unit(depth)
     with pytest.raises(SpatialError, match="the depth unit is wrong; set the depth scale"):
-        check_depth_unit(depth * np.float32(metres_per_unit))
+        check_depth_unit(depth * np.float32(meters_per_unit))
 
 
 def test_a_few_odd_readings_are_no_wrong_unit() -> None:
@@ -74,7 +74,7 @@ def test_ends_of_16_bit_numbers_are_no_readings(scene, where, mark: int) -> None
         (values.astype(np.int32), 0.001),
     ]:
         found = depth_readings(stored, scale)
-        assert np.array_equal(np.isnan(found.metres), where)
+        assert np.array_equal(np.isnan(found.meters), where)
         assert found.loss.saturated == pytest.approx(where.mean())
         assert found.loss.saturated_m == pytest.approx(mark / 1000)
 
@@ -86,8 +86,8 @@ def test_what_lies_beyond_any_hall_is_no_reading(scene, where, mark: float) -> N
     depth = scene().astype(np.float64)
     depth[where] = mark
     found = depth_readings(depth)
-    assert np.array_equal(np.isnan(found.metres), where)
-    assert np.nanmax(found.metres) < 13
+    assert np.array_equal(np.isnan(found.meters), where)
+    assert np.nanmax(found.meters) < 13
 
 
 @pytest.mark.parametrize("mark", [16.383, 13.0, 20.0, 40.0, 55.0])
@@ -96,7 +96,7 @@ def test_a_plateau_of_one_largest_value_is_no_reading(where, mark: float) -> Non
     depth = measured()
     depth[where] = mark
     found = depth_readings(depth)
-    assert np.array_equal(np.isnan(found.metres), where)
+    assert np.array_equal(np.isnan(found.meters), where)
     assert found.loss.is_reported
     assert f"{mark:g} m (no reading)" in str(found.loss)
 
@@ -108,8 +108,8 @@ def test_one_value_between_the_others_is_no_reading(where, mark: float) -> None:
     depth = measured()
     depth[where] = mark
     found = depth_readings(depth)
-    assert np.isnan(found.metres[where]).all()
-    assert np.isfinite(found.metres[~where]).mean() > 0.99
+    assert np.isnan(found.meters[where]).all()
+    assert np.isfinite(found.meters[~where]).mean() > 0.99
 
 
 @pytest.mark.parametrize("mark", [4000, 9999])
@@ -119,7 +119,7 @@ def test_one_value_between_whole_numbers_is_no_reading(mark: int) -> None:
     assert np.isnan(clean_depth(values, 0.001)[PART]).all()
 
 
-def test_a_wall_with_noise_of_a_millimetre_is_a_reading() -> None:
+def test_a_wall_with_noise_of_a_millimeter_is_a_reading() -> None:
     depth = measured()
     noise = np.random.default_rng(2).normal(0, 0.0004, (60, WIDTH))
     depth[:60] = np.round(4.0 + noise, 3)
@@ -170,7 +170,7 @@ def test_measured_scenes_are_readings() -> None:
     far[0, :5] = 45.0
     for depth in (measured(), far, wall(), np.full((HEIGHT, WIDTH), 32.5, np.float32)):
         found = depth_readings(depth)
-        assert np.array_equal(found.metres, depth)
+        assert np.array_equal(found.meters, depth)
         assert found.loss.fraction == 0
         assert str(found.loss) == ""
 
@@ -185,7 +185,7 @@ def test_cleaning_twice_takes_no_more_away() -> None:
 def test_range_of_the_camera() -> None:
     depth = np.linspace(0.05, 20.0, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)
     found = depth_readings(depth, limits=DepthLimits(0.5, 10.0))
-    assert np.array_equal(np.isfinite(found.metres), (depth >= 0.5) & (depth <= 10.0))
+    assert np.array_equal(np.isfinite(found.meters), (depth >= 0.5) & (depth <= 10.0))
     assert found.loss.too_near == pytest.approx(np.mean(depth < 0.5))
     assert found.loss.too_far == pytest.approx(np.mean(depth > 10.0))
     assert "farther than max_depth = 10 m" in str(found.loss)

@@ -230,7 +230,7 @@ def test_unknown_color() -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "little", "big", "expected", "metres_per_unit"),
+    ("encoding", "little", "big", "expected", "meters_per_unit"),
     [
         ("16UC1", "dc05 ffff", "05dc ffff", [1500, 65535], 0.001),
         ("Z16", "dc05 ffff", "05dc ffff", [1500, 65535], 0.001),
@@ -245,14 +245,14 @@ def test_unknown_color() -> None:
     ],
 )  # fmt: skip
 def test_depth(
-    encoding: str, little: str, big: str, expected: list[float], metres_per_unit: float
+    encoding: str, little: str, big: str, expected: list[float], meters_per_unit: float
 ) -> None:
     for row, big_endian in ((little, False), (big, True)):
         message = image(encoding, 2, 2, [bytes.fromhex(row)] * 2, 3, big_endian)
         values, scale = depth_pixels(message)
         assert_array_equal(values, [expected] * 2)
         assert values.dtype == DEPTH_ENCODINGS[canonical(encoding)][0]
-        assert scale == metres_per_unit
+        assert scale == meters_per_unit
         # -1 is no distance, 65535 marks that there is none.
         for factor in (1, 2):
             depth = depth_from_image(message, 0.0 if factor == 1 else factor * scale)

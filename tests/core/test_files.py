@@ -112,7 +112,7 @@ class TestImages:
 
 
 class TestDepth:
-    def test_sixteen_bits_are_millimetres(self, tmp_path: Path) -> None:
+    def test_sixteen_bits_are_millimeters(self, tmp_path: Path) -> None:
         raw = random_image(np.uint16) * 20 + 100
         raw[0, 0] = 0
         cv2.imwrite(str(tmp_path / "d.png"), raw)
@@ -123,7 +123,7 @@ class TestDepth:
         assert read_depth(tmp_path / "d.png", 0.01)[1:] == pytest.approx(raw[1:] / 100)
 
     @pytest.mark.parametrize("name", ["d.npy", "d.tiff"])
-    def test_floats_are_metres(self, tmp_path: Path, name: str) -> None:
+    def test_floats_are_meters(self, tmp_path: Path, name: str) -> None:
         raw = random_image(np.float32) / 50 + 1
         raw[0, :3] = [np.nan, np.inf, -1]
         if name.endswith(".npy"):
@@ -153,7 +153,7 @@ class TestDepth:
         with pytest.raises(SpatialError, match="allow_pickle"):
             read_depth(tmp_path / "d.npy")
 
-    def test_depth_is_written_in_millimetres(self, tmp_path: Path) -> None:
+    def test_depth_is_written_in_millimeters(self, tmp_path: Path) -> None:
         depth = np.full(SIZE, 1.2344, np.float32)
         depth[0, :2] = [np.nan, 70.0]
         write_depth(tmp_path / "d.png", depth)

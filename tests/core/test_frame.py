@@ -1,4 +1,4 @@
-"""A frame accepts only arrays that belong together, with depth in metres."""
+"""A frame accepts only arrays that belong together, with depth in meters."""
 
 from __future__ import annotations
 

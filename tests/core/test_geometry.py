@@ -363,7 +363,7 @@ def test_a_pallet_beside_a_truck_may_be_lifted(ray_caster, block):
     beside = box_of(ray_caster((pallet, truck)).render(), 1)
     assert (alone.bottom, alone.bottom_std) == (0, 0)
     assert beside.bottom == 0
-    assert beside.bottom_std >= 0.05, "forks lift it by some centimetres"
+    assert beside.bottom_std >= 0.05, "forks lift it by some centimeters"
 
 
 def test_the_foot_of_a_pallet_may_be_behind_what_noise_puts_beside_it(

@@ -142,7 +142,7 @@ def test_sparse_depth_is_used_with_its_doubt(ray_caster, block, share):
     assert any(note.startswith("depth at") for note in place.notes)
 
 
-def test_too_sparse_depth_is_refused_with_the_share(carton_scene):
+def test_too_sparse_depth_is_refused_with_the_fraction(carton_scene):
     frame = carton_scene.render()
     hit = np.random.default_rng(1).random(frame.depth.shape) < 0.004
     depth = np.where(hit, frame.depth, np.float32(np.nan))

@@ -138,4 +138,4 @@ def test_the_command_answers_what_a_model_reworded_and_says_so(chat_server) -> N
     assert "no form that asks the same" in json.loads(refused.stdout)["message"]
     lost = ask(GAP, "--reader", "http://127.0.0.1:9/v1")
     assert lost.exit_code == 2
-    assert "gave no answer" in " ".join(lost.output.split())
+    assert "did not answer" in " ".join(lost.output.split())

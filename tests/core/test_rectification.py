@@ -44,8 +44,8 @@ def seen_through(lens: Lens) -> tuple[RGBDFrame, RGBDFrame]:
 
 def frame_of(labels: np.ndarray) -> RGBDFrame:
     depth = np.full(labels.shape, 6.0, np.float32)
-    for id, metres in DEPTHS_M.items():
-        depth[labels == id] = metres
+    for id, meters in DEPTHS_M.items():
+        depth[labels == id] = meters
     rgb = np.repeat((labels * 60).astype(np.uint8)[..., None], 3, axis=2)
     regions = RegionSet.from_label_image(labels, dict.fromkeys(DEPTHS_M, "pallet"))
     return RGBDFrame(rgb, depth, CAMERA, regions, stamp_ns=7, frame_id="optical")
@@ -61,13 +61,13 @@ def test_color_depth_and_regions_are_where_they_are_without_distortion(name: str
     found = rectified(distorted, LENSES[name])
     assert (found.stamp_ns, found.frame_id, found.intrinsics) == (7, "optical", CAMERA)
     assert [region.id for region in found.regions] == [1, 2, 3]
-    for id, metres in DEPTHS_M.items():
+    for id, meters in DEPTHS_M.items():
         mask = found.regions.full_mask(id)
         assert overlap(mask, true.regions.full_mask(id)) > 0.93
         assert (
             overlap(distorted.regions.full_mask(id), true.regions.full_mask(id)) < 0.93 or id == 3
         )
-        assert np.all(found.depth[mask] == np.float32(metres))
+        assert np.all(found.depth[mask] == np.float32(meters))
     assert set(np.unique(found.depth[np.isfinite(found.depth)])) <= {2.0, 3.0, 4.0, 6.0}
     assert np.mean(np.abs(found.rgb.astype(int) - true.rgb) < 10) > 0.97
 

@@ -203,7 +203,7 @@ def test_id_zero_cannot_be_told_from_the_background_of_a_label_image() -> None:
 
 
 @pytest.mark.parametrize("score", [-0.1, 1.5, 95, float("nan")])
-def test_scores_are_shares(score: float) -> None:
+def test_scores_are_fractions(score: float) -> None:
     with pytest.raises(SpatialError, match="score of region 1"):
         Region.from_box(1, "pallet", Box(0, 0, 2, 2), score)
 

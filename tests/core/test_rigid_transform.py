@@ -56,7 +56,7 @@ def test_rotations_are_those_of_opencv_whatever_the_length_of_the_quaternion() -
     [
         ((0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0), "quaternion"),
         ((0.0, np.nan, 0.0, 1.0), (0.0, 0.0, 0.0), "quaternion"),
-        ((0.0, 0.0, 0.0, 1.0), (0.0, np.inf, 0.0), "finite metres"),
+        ((0.0, 0.0, 0.0, 1.0), (0.0, np.inf, 0.0), "finite meters"),
     ],
 )
 def test_what_is_no_transform_is_refused(rotation, translation, words) -> None:

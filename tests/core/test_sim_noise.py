@@ -15,10 +15,10 @@ SILENT = dict.fromkeys(
         "depth_noise_per_m",
         "depth_step_m",
         "min_range_m",
-        "dropout_share",
+        "dropout_fraction",
         "dropout_blobs",
-        "flying_share",
-        "edge_dropout_share",
+        "flying_fraction",
+        "edge_dropout_fraction",
         "exposure_deviation",
         "white_balance_deviation",
         "color_noise",
@@ -96,8 +96,8 @@ def test_near_surfaces_have_no_reading():
     assert np.array_equal(np.isnan(result), depth < 0.5)
 
 
-def test_single_dropouts_have_their_share():
-    result = disturbed(wall_with_box(), dropout_share=0.1).depth
+def test_single_dropouts_have_their_fraction():
+    result = disturbed(wall_with_box(), dropout_fraction=0.1).depth
     assert np.isnan(result).mean() == pytest.approx(0.1, abs=0.01)
 
 
@@ -109,7 +109,7 @@ def test_holes_are_larger_than_a_pixel():
 
 
 def test_flying_pixels_lie_between_the_surfaces_and_only_at_edges():
-    result = disturbed(wall_with_box(), flying_share=0.5).depth
+    result = disturbed(wall_with_box(), flying_fraction=0.5).depth
     flying = (result != 3.0) & (result != 6.0)
     assert np.all((result[flying] > 3.0) & (result[flying] < 6.0))
     at_edge = np.zeros(SIZE, bool)
@@ -120,13 +120,13 @@ def test_flying_pixels_lie_between_the_surfaces_and_only_at_edges():
 
 
 def test_edges_lose_readings():
-    lost = np.isnan(disturbed(wall_with_box(), edge_dropout_share=0.5).depth)
+    lost = np.isnan(disturbed(wall_with_box(), edge_dropout_fraction=0.5).depth)
     assert 0.3 < lost.sum() / (2 * 2 * (120 + 160)) < 0.7
 
 
 def test_a_slanted_floor_is_no_edge():
     floor = slanted_floor()
-    result = disturbed(floor, flying_share=0.5, edge_dropout_share=0.5).depth
+    result = disturbed(floor, flying_fraction=0.5, edge_dropout_fraction=0.5).depth
     inner = slice(2, -2)
     assert np.array_equal(result[inner], floor[inner].astype(np.float32))
 
@@ -178,13 +178,13 @@ def test_defaults_are_those_of_a_stereo_camera():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("dropout_share", 1.5), ("depth_noise_per_m", -0.1), ("color_noise", np.nan)],
+    [("dropout_fraction", 1.5), ("depth_noise_per_m", -0.1), ("color_noise", np.nan)],
 )
 def test_errors_name_the_field(field, value):
     with pytest.raises(SpatialError, match=f"SensorNoise.{field}"):
         SensorNoise(**{field: value})
 
 
-def test_shares_at_edges_must_fit_together():
-    with pytest.raises(SpatialError, match="flying_share"):
-        SensorNoise(flying_share=0.7, edge_dropout_share=0.7)
+def test_fractions_at_edges_must_fit_together():
+    with pytest.raises(SpatialError, match="flying_fraction"):
+        SensorNoise(flying_fraction=0.7, edge_dropout_fraction=0.7)

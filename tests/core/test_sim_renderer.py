@@ -174,16 +174,16 @@ def test_buffer_region_is_the_visible_floor_of_its_rectangle():
     assert np.isnan(simulated.truth[1].buffer_margin)
 
 
-def test_visible_share_of_hidden_and_cut_objects():
+def test_visible_fraction_of_hidden_and_cut_objects():
     hidden = box(10, (6.0, 0.0, 1.0), (0.5, 1.0, 1.0))
     # Seen from the camera, this covers exactly the right half of the other.
     cover = box(11, (3.0, -0.5, 1.0), (0.001, 1.0, 1.0))
     cut = box(12, (4.0, 4.0 * 140.8 / 300, 1.0), (0.001, 0.6, 0.6))
     simulated = render(scene_of(hidden, cover, cut), LEVEL)
     truth = simulated.truth
-    assert truth[10].visible_share == pytest.approx(0.5, abs=0.03)
-    assert truth[11].visible_share == pytest.approx(1.0, abs=0.03)
-    assert truth[12].visible_share == pytest.approx(0.5, abs=0.03)
+    assert truth[10].visible_fraction == pytest.approx(0.5, abs=0.03)
+    assert truth[11].visible_fraction == pytest.approx(1.0, abs=0.03)
+    assert truth[12].visible_fraction == pytest.approx(0.5, abs=0.03)
 
 
 def test_full_silhouettes_agree_with_objects_rendered_alone():
@@ -220,7 +220,7 @@ def test_first_picture_of_the_demo_has_something_to_ask(demo):
     assert frame.stamp_ns == 5
     assert [item.id for item in truth.objects] == [region.id for region in frame.regions]
     assert {"pallet", "buffer", "transporter", "shelf"} == set(frame.regions.labels)
-    clear = [item for item in truth.objects if item.visible_share > 0.2]
+    clear = [item for item in truth.objects if item.visible_fraction > 0.2]
     assert {1, 2} <= {item.id for item in clear}
     homes = [item.buffer_ids for item in clear if item.label == "pallet"]
     assert {(1,), (2,), ()} <= set(homes)

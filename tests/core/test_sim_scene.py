@@ -165,15 +165,15 @@ def test_bounding_box_of_a_turned_part():
     assert size == pytest.approx([1, 2, 0.5])
 
 
-def test_shares_of_the_configuration_steer_the_scene():
+def test_fractions_of_the_configuration_steer_the_scene():
     config = WarehouseConfig(
         buffers=(3, 3),
         buffer_side_m=(4.5, 6.0),
         pallets=(8, 8),
-        pallet_share_in_buffer=1.0,
-        pallet_share_on_edge=0.0,
-        pallet_share_stacked=0.0,
-        pallet_share_empty=1.0,
+        pallet_fraction_in_buffer=1.0,
+        pallet_fraction_on_edge=0.0,
+        pallet_fraction_stacked=0.0,
+        pallet_fraction_empty=1.0,
         transporters=(0, 0),
         shelves=(0, 0),
     )
@@ -209,7 +209,7 @@ def test_hall_too_small_is_refused():
         ("pallets", (0, 51)),
         ("buffers", (2, 10)),
         ("load_height_m", (0.2, 2.5)),
-        ("pallet_share_stacked", 1.2),
+        ("pallet_fraction_stacked", 1.2),
         ("camera_view", "drone"),
         ("light_level", (float("nan"), 1.0)),
     ],

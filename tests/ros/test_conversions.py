@@ -23,11 +23,10 @@ from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.language import Category
 from smolrgpt_core.messages.answers import answer_from_message
-from smolrgpt_core.messages.camera_info import is_distorted
+from smolrgpt_core.messages.camera_info import intrinsics_from_camera_info, is_distorted
 from smolrgpt_core.messages.encodings import rgb_pixels
 from smolrgpt_core.messages.reading import (
     depth_from_image,
-    intrinsics_from_camera_info,
     regions_from_array,
     regions_from_instances,
 )
@@ -94,17 +93,17 @@ def test_mono_becomes_gray() -> None:
 
 @pytest.mark.parametrize("big_endian", [False, True])
 @pytest.mark.parametrize("encoding", ["16UC1", "mono16"])
-def test_depth_in_millimetres(encoding: str, big_endian: bool) -> None:
-    millimetres = np.array([[0, 1500], [45000, 300]], dtype=np.uint16)
-    depth = depth_from_image(image(encoding, millimetres, 3, big_endian))
+def test_depth_in_millimeters(encoding: str, big_endian: bool) -> None:
+    millimeters = np.array([[0, 1500], [45000, 300]], dtype=np.uint16)
+    depth = depth_from_image(image(encoding, millimeters, 3, big_endian))
     assert depth.dtype == np.float32
     np.testing.assert_allclose(depth, [[np.nan, 1.5], [45.0, 0.3]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("big_endian", [False, True])
-def test_depth_in_metres_without_readings(big_endian: bool) -> None:
-    metres = np.array([[2.5, 0.0, -1.0], [np.nan, np.inf, 7.25]], dtype=np.float32)
-    depth = depth_from_image(image("32FC1", metres, 0, big_endian))
+def test_depth_in_meters_without_readings(big_endian: bool) -> None:
+    meters = np.array([[2.5, 0.0, -1.0], [np.nan, np.inf, 7.25]], dtype=np.float32)
+    depth = depth_from_image(image("32FC1", meters, 0, big_endian))
     assert_array_equal(depth, np.array([[2.5, np.nan, np.nan], [np.nan, np.nan, 7.25]], np.float32))
 
 

@@ -38,7 +38,7 @@ TREE = EXAMPLES / "run_nearest_pallet_tree.py"
 BUFFER = 1
 STANDOFF_M = 1.5
 ROBOT = (3.0, -2.0)
-"""In the map, metres."""
+"""In the map, meters."""
 CAMERA = (3.2, -2.0, 1.5)
 """In the map, looking along x; the axes of an optical frame are turned by:"""
 TO_MAP = [-0.5, 0.5, -0.5, 0.5]

@@ -28,6 +28,7 @@ from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.language import Category, read_question
 from smolrgpt_core.messages.answers import answer_from_message
+from smolrgpt_core.messages.camera_info import intrinsics_from_camera_info
 from smolrgpt_core.messages.encodings import (
     COLOR_ENCODINGS,
     DEPTH_ENCODINGS,
@@ -40,7 +41,6 @@ from smolrgpt_core.messages.reading import (
     alignment_warnings,
     depth_from_image,
     frame_from_messages,
-    intrinsics_from_camera_info,
     regions_from_array,
     regions_from_instances,
 )

@@ -66,11 +66,11 @@ def stands_still(header: Header) -> Any:
         message.header.stamp = header.stamp
         if isinstance(message, Image) and message.encoding == "16UC1":
             if not is_first:
-                far = np.full(message.width * message.height, next(millimetres), np.uint16)
+                far = np.full(message.width * message.height, next(millimeters), np.uint16)
                 message.data = far.tobytes()
             is_first = False
 
-    millimetres = itertools.count(9000)
+    millimeters = itertools.count(9000)
     return change
 
 

@@ -108,9 +108,9 @@ def test_depth_of_the_images_of_a_camera_without_a_sensor(
     wait_for(lambda: len(depth) >= 3, "depth")
     assert stamps(depth[:3]) <= stamps(images)
     assert depth[0].header.frame_id == images[0].header.frame_id
-    metres = depth_from_image(depth[0])
-    assert metres.shape == (images[0].height, images[0].width)
-    np.testing.assert_allclose(metres, 3.0, atol=1e-3)
+    meters = depth_from_image(depth[0])
+    assert meters.shape == (images[0].height, images[0].width)
+    np.testing.assert_allclose(meters, 3.0, atol=1e-3)
     seen = watch("depth_estimator")
     wait_for(lambda: seen.value("images", "processed") not in ("", "0"), "the report")
     assert seen.status("").level == DiagnosticStatus.OK
@@ -134,9 +134,9 @@ def test_holes_are_filled_and_readings_stay(
             "-p", "rate:=20.0", "-r", "sensor_depth:=/depth", "-r", "depth:=filled",
         )  # fmt: skip
         wait_for(lambda: filled, "filled depth")
-    metres = depth_from_image(filled[0])
-    np.testing.assert_allclose(metres[50:60, 70:80], 2.5, atol=0.02)
-    readings = np.delete(metres, np.s_[50:60], axis=0)
+    meters = depth_from_image(filled[0])
+    np.testing.assert_allclose(meters[50:60, 70:80], 2.5, atol=0.02)
+    readings = np.delete(meters, np.s_[50:60], axis=0)
     np.testing.assert_array_equal(readings, np.float32(2.5))
     assert node.stop() == 0
 
@@ -217,7 +217,7 @@ def test_wrong_parameters_are_refused(
     assert node.stop() == 0
     broken = start_node("region_node", "-p", "segmenter:=one", "-p", "detector:=two")
     assert broken.wait() == 1
-    assert "give either segmenter, or detector" in broken.output
+    assert "use either segmenter, or detector" in broken.output
 
 
 def test_signal_while_a_model_loads_ends_the_node(

@@ -135,6 +135,16 @@ def questions(regions: list[int]) -> list[dict[str, Any]]:
     ]
 
 
+def replayed(recording: Path, questions: Path, out: Path) -> list[dict[str, Any]]:
+    """The lines that `smolrgpt replay` writes."""
+    command = [
+        "replay", str(recording), "--questions", str(questions), "--out", str(out),
+        "--answerer", "geometric",
+    ]  # fmt: skip
+    subprocess.run([sys.executable, "-m", "smolrgpt_core.cli", *command], check=True, timeout=60)
+    return [json.loads(line) for line in out.read_text().splitlines()]
+
+
 def test_replay_answers_as_the_node_does(
     query_node: Any, graph: Any, make_operator: Any, drive: Path, wait_for: Any, tmp_path: Path
 ) -> None:
@@ -175,22 +185,16 @@ def test_replay_answers_as_the_node_does(
             }
         )
     file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    out = tmp_path / "answers.jsonl"
-    command = [
-        "replay", str(drive), "--questions", str(file), "--out", str(out),
-        "--answerer", "geometric",
-    ]  # fmt: skip
-    subprocess.run([sys.executable, "-m", "smolrgpt_core.cli", *command], check=True, timeout=60)
-    found = [json.loads(line) for line in out.read_text().splitlines()]
+    found = replayed(drive, file, tmp_path / "answers.jsonl")
     assert [item.pop("line") for item in found] == list(range(1, len(lines) + 1))
     statuses = set()
-    for line, said in zip(found, expected, strict=True):
+    for line, answer in zip(found, expected, strict=True):
         statuses.add(line["status"])
         del line["stamp"], line["frame_id"], line["latency_s"]
         line["valid_depth"] = as_float32(line["valid_depth"])
         if line["status"] == "STALE":
-            line["message"] = said["message"]  # one speaks of a buffer, the other of a recording
-        assert line == said
+            line["message"] = answer["message"]  # one is about a buffer, the other a recording
+        assert line == answer
     assert {"OK", "BAD_QUESTION", "UNKNOWN_REGION", "STALE"} <= statuses
 
 

@@ -21,10 +21,10 @@ from smolrgpt_ros.msg import RegionArray, SceneTruth
 
 from smolrgpt_core.geometry.back_projection import project
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.messages.camera_info import intrinsics_from_camera_info
 from smolrgpt_core.messages.encodings import rgb_pixels
 from smolrgpt_core.messages.reading import (
     depth_from_image,
-    intrinsics_from_camera_info,
     regions_from_array,
     regions_from_instances,
 )
@@ -274,12 +274,12 @@ def test_truth_survives_the_way(overview: SimulatedFrame) -> None:
             assert getattr(received, item) == getattr(sent, item)
         for item in ("center", "size", "rotation"):
             assert getattr(received, item) == pytest.approx(getattr(sent, item), abs=1e-9)
-        assert received.visible_share == pytest.approx(sent.visible_share)
+        assert received.visible_fraction == pytest.approx(sent.visible_fraction)
         if sent.buffer_ids:
             assert received.buffer_margin == pytest.approx(sent.buffer_margin, abs=1e-9)
 
 
-def test_noisy_millimetres(standing: dict[str, Any]) -> None:
+def test_noisy_millimeters(standing: dict[str, Any]) -> None:
     depth = standing["depth"]
     assert (depth.encoding, depth.width, depth.height) == ("16UC1", 320, 240)
     assert {standing[name].header.frame_id for name in TOPICS} == {"eye"}
@@ -298,8 +298,8 @@ def test_noisy_millimetres(standing: dict[str, Any]) -> None:
 def test_depth_encodings() -> None:
     depth = np.array([[np.nan, 1.2344, 70.0]], np.float32)
     assert encode_depth(depth, "16UC1").tolist() == [[0, 1234, 0]]
-    metres = encode_depth(depth, "32FC1")
-    assert np.array_equal(metres, depth, equal_nan=True)
+    meters = encode_depth(depth, "32FC1")
+    assert np.array_equal(meters, depth, equal_nan=True)
 
 
 def test_ids_fit_into_the_instance_image() -> None:

@@ -247,12 +247,12 @@ def test_padded_big_endian_depth_beside_a_mosaic(operator: Any, camera: Any, unt
 
 
 def test_depth_in_the_wrong_unit(operator: Any, camera: Any, until: Any) -> None:
-    def in_millimetres(message: Image) -> None:
-        millimetres = np.frombuffer(message.data, np.uint16).reshape(message.height, message.width)
-        wrong = image_to_message(millimetres.astype(np.float32), "32FC1", message.header)
+    def in_millimeters(message: Image) -> None:
+        millimeters = np.frombuffer(message.data, np.uint16).reshape(message.height, message.width)
+        wrong = image_to_message(millimeters.astype(np.float32), "32FC1", message.header)
         message.encoding, message.step, message.data = wrong.encoding, wrong.step, wrong.data
 
-    with camera.fault(changes={"depth": in_millimetres}):
+    with camera.fault(changes={"depth": in_millimeters}):
         operator.restart()
         refused(until(Status.BAD_INPUT), Status.BAD_INPUT, "median depth is 3000 m", "depth scale")
         assert operator.set(depth_scale=0.001).successful

@@ -23,7 +23,7 @@ pytest.importorskip("tf2_ros")
 
 PUBLISHER = Path(__file__).with_name("transform_process.py")
 SPEED = 5.0
-"""Metres per second of the robot, so that 10 ms are 5 cm."""
+"""Meters per second of the robot, so that 10 ms are 5 cm."""
 DISTANCE = "How far is pallet 1 from pallet 2?"
 
 

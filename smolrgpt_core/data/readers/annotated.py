@@ -124,5 +124,5 @@ def inside(folder: Path, name: str) -> Path:
         SpatialError: BAD_INPUT for a name that leads out of the folder.
     """
     if not name or Path(name).is_absolute() or ".." in Path(name).parts:
-        raise file_error(folder, f"a file must lie in this folder, got {name!r}")
+        raise file_error(folder, f"a file must be in this folder, got {name!r}")
     return folder / name

@@ -10,7 +10,7 @@ from types import ModuleType
 from smolrgpt_core.data.readers.iteration import SampleDataset
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.extras import require
-from smolrgpt_core.files import METRES_PER_UNIT
+from smolrgpt_core.files import METERS_PER_UNIT
 
 SHARDS = "shards"
 """The kind whose samples have no number."""
@@ -48,7 +48,7 @@ class DatasetConfig:
     images: str = ""
     depths: str = ""
     first_images: int = 0
-    depth_scale: float = METRES_PER_UNIT["uint16"]
+    depth_scale: float = METERS_PER_UNIT["uint16"]
     group_by_image: bool = False
     index_folder: Path | None = None
 
@@ -62,8 +62,8 @@ class DatasetConfig:
         if self.first_images < 0 or (self.first_images and self.kind == SHARDS):
             raise SpatialError(
                 Status.BAD_INPUT,
-                "first_images must be 0 or more, and 0 with shards, which are read as they come; "
-                f"got {self.first_images} with {self.kind}",
+                "first_images must be 0 or more, and 0 for shards, which are read in stored "
+                f"order; got {self.first_images} with {self.kind}",
             )
         if not 0 < self.depth_scale < float("inf"):
             raise SpatialError(

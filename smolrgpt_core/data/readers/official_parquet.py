@@ -131,7 +131,7 @@ class _OfficialLayout:
             stored_text(row.get("normalized_answer")),
         )
         depth_file = DepthFile(
-            inside(self._folder / self._depths, depth), metres_per_unit=self._depth_scale
+            inside(self._folder / self._depths, depth), meters_per_unit=self._depth_scale
         ) if depth else None  # fmt: skip
         image_file = ImageFile(inside(self._folder / self._images, image))
         return sample_of(record, self._dataset, image_file, depth_file)

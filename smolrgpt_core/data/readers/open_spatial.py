@@ -63,6 +63,6 @@ class _OpenSpatialLayout:
             ImageFile(inside(self._images, record.image + IMAGE_SUFFIX)),
             DepthFile(
                 inside(self._depths, record.image + DEPTH_SUFFIX),
-                metres_per_unit=self._depth_scale,
+                meters_per_unit=self._depth_scale,
             ),
         )

@@ -47,7 +47,7 @@ class _WarehouseLayout:
             ImageFile(self._folder.image_path(record.image)),
             DepthFile(
                 self._depth_path(record.image),
-                metres_per_unit=camera.depth_scale if camera else self._depth_scale,
+                meters_per_unit=camera.depth_scale if camera else self._depth_scale,
             ),
             camera,
         )

@@ -1,7 +1,7 @@
-"""What grammars of all languages build programs from: nominal phrases, superlatives, lists.
+"""Builders that the grammars of all languages use: noun phrases, superlatives, lists.
 
-A builder raises `NoReadingError` for words that fit a rule and make no sense, and `SpatialError`
-for what nobody can have meant otherwise.
+A builder raises `NoReadingError` for words that match a rule but make no sense, and `SpatialError`
+for words with a clear meaning that cannot be answered.
 """
 
 from smolrgpt_core.language.builders import (
@@ -18,10 +18,10 @@ from smolrgpt_core.language.builders.parts import (
     FULL,
     HOW_LARGE,
     INSIDE,
+    MENTIONED,
     OTHER,
     PASSING_WIDTH,
     RELATIONS_TO_ONE,
-    SAID,
     SAME_NOUN,
     TIED,
     TOP_OF_LOAD,
@@ -43,10 +43,10 @@ __all__ = [
     "FULL",
     "HOW_LARGE",
     "INSIDE",
+    "MENTIONED",
     "OTHER",
     "PASSING_WIDTH",
     "RELATIONS_TO_ONE",
-    "SAID",
     "SAME_NOUN",
     "TIED",
     "TOP_OF_LOAD",

@@ -125,7 +125,7 @@ def other() -> Program:
 
 
 @builder
-def negated(given: Any) -> Program:
+def negated(given: Superlative | Beside | Together | Program) -> Program:
     """Not so."""
     if isinstance(given, Superlative):
         raise NoReadingError(
@@ -136,7 +136,7 @@ def negated(given: Any) -> Program:
     if isinstance(given, Together):
         raise NoReadingError("is it not so of all of these, or of none? ask about one")
     if given.operator is predicates.Not:
-        return given.arguments[0]
+        return given.parts[0]
     if given.operator is predicates.Measures and given.arguments[1] in OTHERWISE:
         attribute, how, limit = given.arguments
         return predicates.Measures(attribute, OTHERWISE[how], limit)

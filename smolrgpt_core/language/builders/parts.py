@@ -1,14 +1,13 @@
-"""What phrases stand for while a question is read, and the table of what builds them.
+"""Intermediate values of parsing, and the table of builder functions.
 
-Operators that are here exist only while a question is read: the reader puts what they mean in
-their place.
+The operators defined here exist only during parsing: the reader replaces them by their referents.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from smolrgpt_core.language.grammar import NoReadingError
 from smolrgpt_core.language.operators import predicates, selections
@@ -18,11 +17,13 @@ from smolrgpt_core.language.types import Type
 Attribute = Program
 
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 BUILDERS: dict[str, Callable[..., Any]] = {}
 """Functions for the expressions of grammar files, by name."""
 
 
-def builder(function: Callable[..., Any]) -> Callable[..., Any]:
+def builder(function: Function) -> Function:
     """Register a function under its name."""
     BUILDERS[function.__name__] = function
     return function
@@ -135,68 +136,77 @@ class Domain:
     chosen: Program
 
 
-def _said(*_: Any) -> Any:
+def _by_reader(*_: Any) -> Any:
     raise AssertionError("what a pronoun refers to is put in its place before anything is computed")
 
 
-SAID = Operator("Said", (), Type.REGIONS, _said, "What was spoken of before; only while reading.")
+MENTIONED = Operator(
+    "Mentioned", (), Type.REGIONS, _by_reader, "What was mentioned before; only while reading."
+)
 """Stands for a pronoun until the reader puts in what it refers to."""
 
 
-SAME_NOUN = Operator("SameNoun", (), Type.REGIONS, _said, "As the noun before; only while reading.")
+SAME_NOUN = Operator(
+    "SameNoun", (), Type.REGIONS, _by_reader, "As the noun before; only while reading."
+)
 """Stands for "one" and "ones" in the same way."""
 
 
 HOW_LARGE = Operator(
-    "HowLarge", (Parameter("region", Type.REGION),), Type.SIZE, _said,
+    "HowLarge", (Parameter("region", Type.REGION),), Type.SIZE, _by_reader,
     "The area of a zone, the dimensions of anything else; only while reading.",
 )  # fmt: skip
 """Stands for "how large" until the reader knows of what."""
 
 
 TOP_OF_LOAD = Operator(
-    "TopOfLoad", (), Type.ATTRIBUTE, _said, "How high a load reaches; only while reading.", "m"
+    "TopOfLoad", (), Type.ATTRIBUTE, _by_reader, "How high a load reaches; only while reading.", "m"
 )
 """Stands for the top of a load, which is a region of its own on a transporter alone."""
 
 
 PASSING_WIDTH = Operator(
-    "PassingWidth", (), Type.ATTRIBUTE, _said, "How wide what passes is; only while reading.", "m"
+    "PassingWidth",
+    (),
+    Type.ATTRIBUTE,
+    _by_reader,
+    "How wide what passes is; only while reading.",
+    "m",
 )
 """Stands for the width of what drives through a gap until the reader knows that it drives."""
 
 
 OTHER = Operator(
-    "Other", (), Type.PREDICATE, _said, "Not the one that is spoken of; only while reading."
+    "Other", (), Type.PREDICATE, _by_reader, "Not the one that is spoken of; only while reading."
 )
 """Stands for "other" until the reader knows other than which."""
 
 
-AT = Operator("At", (Parameter("holders", Type.REGIONS),), Type.PREDICATE, _said,
+AT = Operator("At", (Parameter("holders", Type.REGIONS),), Type.PREDICATE, _by_reader,
               "In a zone; nothing exact is said of anything else; only while reading.")  # fmt: skip
 """Stands for "at" until the reader knows at what."""
 
 
-WITH = Operator("With", (Parameter("chosen", Type.REGIONS),), Type.PREDICATE, _said,
+WITH = Operator("With", (Parameter("chosen", Type.REGIONS),), Type.PREDICATE, _by_reader,
                 "Said of what holds something, and of no pallet; only while reading.")  # fmt: skip
 """Stands for "with pallet 3" until the reader knows of what it is said."""
 
 
-INSIDE = Operator("Inside", (Parameter("holders", Type.REGIONS),), Type.PREDICATE, _said,
+INSIDE = Operator("Inside", (Parameter("holders", Type.REGIONS),), Type.PREDICATE, _by_reader,
                   "In a zone or on a carrier, in no pallet; only while reading.")  # fmt: skip
 """Stands for "inside buffer 2" until the reader knows that it is no pallet."""
 
 
-UNDER = Operator("Under", (Parameter("region", Type.REGION),), Type.PREDICATE, _said,
+UNDER = Operator("Under", (Parameter("region", Type.REGION),), Type.PREDICATE, _by_reader,
                  "With a pallet on it; only while reading.")  # fmt: skip
 """Stands for "under pallet 3" until the reader knows that it is a pallet."""
 
 
-FULL = Operator("Full", (), Type.PREDICATE, _said, "No room, or loaded; only while reading.")
+FULL = Operator("Full", (), Type.PREDICATE, _by_reader, "No room, or loaded; only while reading.")
 """Stands for "full" until the reader knows what is: a zone without room, a loaded transporter."""
 
 
-TIED = Operator("Tied", (Parameter("region", Type.REGION),), Type.PREDICATE, _said,
+TIED = Operator("Tied", (Parameter("region", Type.REGION),), Type.PREDICATE, _by_reader,
                 "In a region, or holding it; only while reading.")  # fmt: skip
 """Stands for "Buffer 1, which pallets?" and "Pallet 3, which buffer?" until both are known."""
 

@@ -116,8 +116,8 @@ def compare(first: Program, how: str, second: Program) -> Program:
 
 
 @builder
-def ask(program: Program, unit: Any = None) -> Asked:
-    """What is asked, and in which unit the answer is to be said."""
+def ask(program: Program | Asked, unit: Any = None) -> Asked:
+    """A program and the unit of its answer."""
     if isinstance(program, Asked):
         return program if unit is None else _in_one_unit(program, ask(program.program, unit))
     if unit is None:

@@ -7,8 +7,8 @@ from functools import reduce
 from typing import Any
 
 from smolrgpt_core.language.builders.parts import (
+    MENTIONED,
     OTHER,
-    SAID,
     SAME_NOUN,
     AllOf,
     Alternatives,
@@ -107,7 +107,11 @@ def modified(given: Nominal, modifiers: tuple[Modifier, ...]) -> Nominal:
 
 
 def for_number(modifier: Any, plural: bool) -> Any:
-    """What "on the left", or "holding pallets 3 and 4", means for one or for several."""
+    """What "on the left", or "holding pallets 3 and 4", means for one or for several.
+
+    Raises:
+        SpatialError: BAD_QUESTION when it may mean either.
+    """
     if plural and isinstance(modifier, Together):
         raise NoReadingError("is one of these meant, or all of them together? ask about one")
     if isinstance(modifier, Beside):
@@ -125,7 +129,7 @@ def _of_noun(modifier: Any, chosen: Program) -> Any:
 
 def _among(chosen: Program, domain: Program) -> Program:
     """A class among a list: the list itself, which says what its members are."""
-    if chosen.operator in (selections.All, SAID, SAME_NOUN):
+    if chosen.operator in (selections.All, MENTIONED, SAME_NOUN):
         return domain
     raise NoReadingError
 
@@ -198,7 +202,11 @@ def pair_of(chosen: Program) -> tuple[Program, Program]:
 
 
 def pair(chosen: Program) -> tuple[Program, Program]:
-    """The two regions of a list of two."""
+    """The two regions of a list of two.
+
+    Raises:
+        SpatialError: BAD_QUESTION for another number of regions.
+    """
     if chosen.operator is selections.Listed:
         if len(chosen.arguments[0]) != 2:
             raise NoReadingError(f"two regions are needed here, got {len(chosen.arguments[0])}")
@@ -209,7 +217,7 @@ def pair(chosen: Program) -> tuple[Program, Program]:
         if first.type is Type.REGION and second.type is Type.REGION:
             return first, second
     first_two = chosen.operator is selections.First and chosen.arguments[3] == 2
-    if chosen.operator is SAID:
+    if chosen.operator is MENTIONED:
         chosen = selections.Exactly(chosen, 2.0)
     if chosen.operator is selections.Exactly or first_two:
         return PairMember(chosen, 1.0), PairMember(chosen, 2.0)
@@ -276,13 +284,13 @@ def list_of(ids: tuple[int, ...]) -> Program:
 @builder
 def pronoun() -> Program:
     """For "It": the one that was spoken of."""
-    return selections.The(SAID())
+    return selections.The(MENTIONED())
 
 
 @builder
 def pronoun_set() -> Program:
     """For "They": those that were spoken of."""
-    return SAID()
+    return MENTIONED()
 
 
 @builder

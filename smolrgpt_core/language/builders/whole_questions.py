@@ -10,8 +10,8 @@ from smolrgpt_core.language.builders.choices import extreme
 from smolrgpt_core.language.builders.conditions import count_number, one_or_which
 from smolrgpt_core.language.builders.parts import (
     INSIDE,
+    MENTIONED,
     PASSING_WIDTH,
-    SAID,
     SAME_NOUN,
     AllOf,
     Alternatives,
@@ -144,7 +144,7 @@ def of_subject(region: Program, compared: tuple[Program, str, Program]) -> Progr
 @builder
 def with_topic(spoken_of: tuple[Program, ...], program: Any) -> OnTopic:
     """A question and what it is about, which is no pronoun."""
-    if any(part.operator in (SAID, SAME_NOUN) for topic in spoken_of for part in topic.walk()):
+    if any(part.operator in (MENTIONED, SAME_NOUN) for topic in spoken_of for part in topic.walk()):
         raise NoReadingError
     return OnTopic(spoken_of, ask(program))
 
@@ -286,7 +286,7 @@ def same_as_extreme(region: Program, chosen: Program, found: Superlative) -> Pro
 
 
 @builder
-def passing(region: Program, chosen: Program) -> Program:
+def passing(region: Program, chosen: Program) -> Program | Costly:
     """Whether a region gets through between two others."""
     return fits_between(measure(region, PASSING_WIDTH()), chosen)
 

@@ -37,10 +37,10 @@ HERE_M = 1e-6
 )  # fmt: skip
 def Distance(copies: SceneCopies, subjects: Mask, place: Standpoint) -> Values:
     copies.measure(subjects)
-    metres = np.linalg.norm(copies.center - place.center()[:, None], axis=2)
+    meters = np.linalg.norm(copies.center - place.center()[:, None], axis=2)
     if place.region is not None:
-        metres = np.where(_together(copies, subjects, place.region), 0.0, metres)
-    return _of_others(copies, subjects, place, metres)
+        meters = np.where(_together(copies, subjects, place.region), 0.0, meters)
+    return _of_others(copies, subjects, place, meters)
 
 
 def _of_others(copies: SceneCopies, subjects: Mask, place: Standpoint, values: Values) -> Values:
@@ -228,13 +228,18 @@ def held_by(copies: SceneCopies, holder: int, candidates: Mask) -> Mask:
     """(K, N) which of the candidates stand in a zone, on a transporter, or on something else.
 
     Of a region without a known class it counts what has the middle of its footprint there.
+
+    Args:
+        copies: of the scene.
+        holder: index of the region.
+        candidates: bool (K, N).
     """
     alone = np.full(copies.count, holder)
     if copies.zones[holder]:
         candidates = candidates & ~copies.zones
     elif copies.carriers[holder]:
         copies.measure_footprints(as_mask(copies, alone))
-        return candidates & (np.arange(copies.number) == copies.cargo[holder])[None]
+        return np.asarray(candidates & (np.arange(copies.number) == copies.cargo[holder])[None])
     elif copies.known[holder]:
         return stacked_on(copies, candidates, alone)
     candidates = candidates & ~as_mask(copies, alone)
@@ -243,7 +248,13 @@ def held_by(copies: SceneCopies, holder: int, candidates: Mask) -> Mask:
 
 
 def stacked_on(copies: SceneCopies, subjects: Mask, other: Indices) -> Mask:
-    """(K, N) what stands on top of a region (K,)."""
+    """(K, N) what stands on top of a region (K,).
+
+    Args:
+        copies: of the scene.
+        subjects: bool (K, N).
+        other: (K,), index of the region in each copy.
+    """
     subjects = subjects & ~as_mask(copies, other)
     copies.measure_footprints(subjects | as_mask(copies, other))
     bottom = copies.center[..., 2] - copies.size[..., 2] / 2

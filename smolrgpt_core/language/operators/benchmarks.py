@@ -53,7 +53,7 @@ def NearestForward(copies: SceneCopies, subjects: Mask) -> Values:
 )  # fmt: skip
 def AlignedVolume(copies: SceneCopies, subjects: Mask) -> Values:
     area = Span.evaluate(copies, subjects) * _depth(copies)
-    return np.where(copies.zones, area, area * copies.size[..., 2])
+    return np.asarray(np.where(copies.zones, area, area * copies.size[..., 2]))
 
 
 @operator(

@@ -141,7 +141,13 @@ def RightOf(copies: SceneCopies, subjects: Mask, place: Standpoint) -> Mask:
 
 
 def sideways(copies: SceneCopies, subjects: Mask, place: Standpoint) -> Values:
-    """(K, N) how far to the right of a place: pixels in the image, radians from an observer."""
+    """(K, N) how far to the right of a place: pixels in the image, radians from an observer.
+
+    Args:
+        copies: of the scene.
+        subjects: bool (K, N).
+        place: where it is measured from.
+    """
     if place.region is None and not place.is_camera:
         copies.measure(subjects)
         return np.where(subjects, bearings(copies, place), np.nan)
@@ -167,7 +173,13 @@ def Behind(copies: SceneCopies, subjects: Mask, place: Standpoint) -> Mask:
 
 
 def closer(copies: SceneCopies, subjects: Mask, place: Standpoint) -> Values:
-    """(K, N) metres in front of a place: nearer to the camera, or ahead of an observer."""
+    """(K, N) meters in front of a place: nearer to the camera, or ahead of an observer.
+
+    Args:
+        copies: of the scene.
+        subjects: bool (K, N).
+        place: where it is measured from.
+    """
     copies.measure(subjects)
     offset = copies.center - place.center()[:, None]
     if place.forward is not None:
@@ -187,7 +199,13 @@ def Below(copies: SceneCopies, subjects: Mask, place: Standpoint) -> Mask:
 
 
 def higher(copies: SceneCopies, subjects: Mask, place: Standpoint) -> Values:
-    """(K, N) metres by which centers are above a place."""
+    """(K, N) meters by which centers are above a place.
+
+    Args:
+        copies: of the scene.
+        subjects: bool (K, N).
+        place: where it is measured from.
+    """
     copies.measure_footprints(subjects)
     return np.where(subjects, (copies.center - place.center()[:, None])[..., 2], np.nan)
 
@@ -217,7 +235,7 @@ def Between(copies: SceneCopies, subjects: Mask, first: Indices, second: Indices
     shorter = copies.size[..., :2].min(axis=2)
     reach = np.maximum(gather(shorter, first), gather(shorter, second)) / 2
     near = across / length[:, None] < reach[:, None]
-    return subjects & ~ends & (share > 0) & (share < 1) & near
+    return np.asarray(subjects & ~ends & (share > 0) & (share < 1) & near)
 
 
 @operator(

@@ -53,7 +53,7 @@ def Amount(copies: SceneCopies, number: float, unit: str) -> Values:
 
 @operator("Count", [a(Type.REGIONS)], Type.QUANTITY, "How many there are.", unit="objects")
 def Count(copies: SceneCopies, chosen: Chosen) -> Values:
-    return chosen.mask.sum(axis=1).astype(np.float64)
+    return np.asarray(chosen.mask.sum(axis=1).astype(np.float64))
 
 
 @operator(
@@ -170,7 +170,7 @@ def Direction(copies: SceneCopies, region: Indices, place: Standpoint) -> Values
     length = np.linalg.norm(offset, axis=1, keepdims=True)
     if length[0] < HERE_M:
         raise bad_question(f"{copies.name(int(region[0]))} has no direction from where it is")
-    return offset / np.maximum(length, HERE_M)
+    return np.asarray(offset / np.maximum(length, HERE_M))
 
 
 @operator(

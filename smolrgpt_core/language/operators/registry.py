@@ -28,7 +28,18 @@ def operator(
     about: str,
     unit: str | Callable[..., str] = "",
 ) -> Callable[[Callable[..., Any]], Operator]:
-    """Register a function as an operator; the decorated name is the `Operator`."""
+    """Register a function as an operator; the decorated name is the `Operator`.
+
+    Args:
+        name: as written in programs.
+        takes: its parameters.
+        returns: type of its value.
+        about: definition in a sentence.
+        unit: of its value; a function of the arguments where it depends on them.
+
+    Raises:
+        ValueError: the name is taken.
+    """
 
     def register(evaluate: Callable[..., Any]) -> Operator:
         made = Operator(name, tuple(takes), returns, evaluate, about, unit)
@@ -41,7 +52,14 @@ def operator(
 
 
 def a(type: Type, name: str = "", words: Sequence[str] = (), unit: str = "") -> Parameter:
-    """A parameter; its name is that of its type unless it is given."""
+    """A parameter; its name is that of its type unless it is given.
+
+    Args:
+        type: of the argument.
+        name: for the table; empty: that of the type.
+        words: values that a word may have; empty: any.
+        unit: that the argument must have; empty: any.
+    """
     return Parameter(name or type.value, type, tuple(words), unit)
 
 
@@ -82,16 +100,28 @@ class Standpoint:
 
 def as_mask(copies: SceneCopies, index: Indices) -> Mask:
     """(K, N) with the region of each copy alone; empty where the index is -1."""
-    return np.arange(copies.number)[None, :] == index[:, None]
+    return np.asarray(np.arange(copies.number)[None, :] == index[:, None])
 
 
 def gather(values: NDArray[Any], index: Indices, missing: float = np.nan) -> NDArray[Any]:
-    """(K, ...) of values (K, N, ...) at one region for each copy; `missing` where it is -1."""
+    """(K, ...) of values (K, N, ...) at one region for each copy; `missing` where it is -1.
+
+    Args:
+        values: (K, N, ...).
+        index: (K,), -1 for no region.
+        missing: value for no region.
+    """
     picked = values[np.arange(len(index)), np.maximum(index, 0)]
     absent = (index < 0).reshape(-1, *[1] * (picked.ndim - 1))
     return np.where(absent, missing, picked)
 
 
 def of_region(copies: SceneCopies, attribute: Attribute, index: Indices) -> Values:
-    """(K,) an attribute of one region."""
+    """(K,) an attribute of one region.
+
+    Args:
+        copies: of the scene.
+        attribute: of regions (K, N).
+        index: (K,), index of the region in each copy.
+    """
     return gather(attribute(as_mask(copies, index)), index)

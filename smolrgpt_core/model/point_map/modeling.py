@@ -91,7 +91,7 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """Put a layer with room for points in the place of the projector's first layer."""
         layer = self.vlm.get_submodule(self._family.projection)
         if isinstance(layer, JoinedProjection):
-            raise ValueError("this vision-language model sees points already; give a plain one")
+            raise ValueError("this vision-language model already takes points; use a plain one")
         blocks = self._family.block_size(self.config.vlm_config) ** 2
         joined = JoinedProjection(layer, layer.in_features)  # type: ignore[arg-type]
         joined._is_hf_initialized = True  # type: ignore[assignment]
@@ -241,7 +241,7 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """
         if points is not None and self.config.points == "none":
             raise ValueError(
-                'this model takes no point maps (config.points is "none"); leave point_values out'
+                'this model takes no point maps (config.points is "none"); omit point_values'
             )
         if points is not None and not isinstance(points, EncodedPoints):
             points = self.encode_points(points, grids)

@@ -51,6 +51,11 @@ def resized_point_map(points: PointMap, height: int, width: int) -> PointMap:
     """The point map (height, width, 4) of the image stretched to this size.
 
     Each pixel takes the point of one pixel: a mean of two surfaces is a point of neither.
+
+    Args:
+        points: point map of the image.
+        height: of the result, pixels.
+        width: of the result, pixels.
     """
     resized = cv2.resize(points, (width, height), interpolation=cv2.INTER_NEAREST)
     return np.asarray(resized, dtype=np.float32)

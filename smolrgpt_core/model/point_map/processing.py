@@ -109,10 +109,10 @@ class PointMapProcessor:
         batch, sizes = self.prepare_images(images, boxes)
         if points is not None and self.config.points != "none":
             batch["point_values"] = self.prepare_points(points, sizes)
-        said = [None] * len(texts) if answers is None else answers
+        replies = [None] * len(texts) if answers is None else answers
         rows = [
             self._row(text, answer, size)
-            for text, answer, size in zip(texts, said, sizes, strict=True)
+            for text, answer, size in zip(texts, replies, sizes, strict=True)
         ]
         return BatchFeature({**batch, **self._padded(rows, training=answers is not None)})
 
@@ -146,7 +146,7 @@ class PointMapProcessor:
     ) -> torch.Tensor | list[torch.Tensor]:
         """Points (B, 4, H, W) of B point maps; a list where the images differ in size."""
         maps = [
-            self._given(resized_point_map(item, *size))
+            self._model_input(resized_point_map(item, *size))
             for item, size in zip(points, sizes, strict=True)
         ]
         return torch.stack(maps) if len(set(sizes)) == 1 else maps
@@ -165,11 +165,10 @@ class PointMapProcessor:
         found = next((token for token in tokens if token in text), None)
         if found is not None:
             raise bad_question(
-                f"the question holds {found!r}, which the model takes for a control token; leave "
-                "it out"
+                f"the question contains {found!r}, which is a control token of the model; remove it"
             )
 
-    def _given(self, points: PointMap) -> torch.Tensor:
+    def _model_input(self, points: PointMap) -> torch.Tensor:
         if self.config.points == "relative":
             return relative_points(points)
         return model_points(points, self.config.point_code)

@@ -45,7 +45,13 @@ Box = tuple[float, float, float, float]
 def draw_boxes(
     image: NDArray[np.uint8], boxes: Sequence[Box], colors: Sequence[str]
 ) -> NDArray[np.uint8]:
-    """A copy of an image (H, W, 3) with boxes drawn into it."""
+    """A copy of an image (H, W, 3) with boxes drawn into it.
+
+    Args:
+        image: uint8 (H, W, 3).
+        boxes: in pixels.
+        colors: name of the color of each box.
+    """
     drawn = np.ascontiguousarray(image).copy()
     for (left, top, right, bottom), color in zip(boxes, colors, strict=True):
         cv2.rectangle(
@@ -59,13 +65,25 @@ def draw_boxes(
 
 
 def scaled_box(box: Box, image_size: tuple[int, int], model_size: tuple[int, int]) -> Box:
-    """The box in the image stretched from one (height, width) to another."""
+    """The box in the image stretched from one (height, width) to another.
+
+    Args:
+        box: in pixels of the image.
+        image_size: (height, width) of the image.
+        model_size: (height, width) after stretching.
+    """
     down, across = model_size[0] / image_size[0], model_size[1] / image_size[1]
     return (box[0] * across, box[1] * down, box[2] * across, box[3] * down)
 
 
 def grown_box(box: Box, size: tuple[int, int], random: np.random.Generator) -> Box:
-    """The box with both sides scaled about its center by factors of `GROWTH`, within the image."""
+    """The box with both sides scaled about its center by factors of `GROWTH`, within the image.
+
+    Args:
+        box: in pixels.
+        size: (height, width) of the image.
+        random: draws the factors.
+    """
     left, top, right, bottom = box
     width = (right - left) * random.uniform(*GROWTH) / 2
     height = (bottom - top) * random.uniform(*GROWTH) / 2
@@ -103,8 +121,8 @@ def named_regions(text: str, names: Sequence[str]) -> str:
         )
     written = parts[0]
     for name, color, rest in zip(names, BOX_COLORS, parts[1:], strict=False):
-        said = "" if _ends_with(written, name) else f"{name or 'region'} "
-        written += f"{said}(highlighted by the {color} box){rest}"
+        prefix = "" if _ends_with(written, name) else f"{name or 'region'} "
+        written += f"{prefix}(highlighted by the {color} box){rest}"
     return written
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.model.point_map.points import PointMap, depth_point_map, estimated_point_map
+from smolrgpt_core.model.point_map.points import PointMap, depth_point_map
 
 FAR_M = 30.0
 """CA-1M: points beyond this stay, but count as not valid."""
@@ -73,11 +73,6 @@ def ca1m_point_map(depth: NDArray[np.floating], pixels: NDArray[np.floating]) ->
     points = _zero_where_invalid(depth_point_map(np.where(depth > 0, depth, np.nan), camera))
     points[..., 3] *= points[..., 2] <= FAR_M
     return points
-
-
-def general_point_map(points: NDArray[np.floating], valid: NDArray[np.bool_]) -> PointMap:
-    """Of general questions, and of the released predictor: what MoGe-2 gives."""
-    return estimated_point_map(points, valid)
 
 
 def _zero_where_invalid(points: PointMap) -> PointMap:

@@ -1,5 +1,5 @@
-"""Answers read by more than rules: by the likelihood of candidates, and by language models.
+"""Readers of answers beyond rules: likelihoods of candidates, and language models.
 
-A language model may read only what the rules refuse. What it says is believed only when it quotes
-the answer, and this project's own parser finds the same in the quotation.
+A language model may only read what the rules refuse. Its output is accepted only if it quotes the
+answer and this project's own parser finds the same value in the quotation.
 """

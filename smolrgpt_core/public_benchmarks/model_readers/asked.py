@@ -1,4 +1,4 @@
-"""What a question asks for, and how the rules of this project read an answer to it."""
+"""What a question asks for, and how this project's rules read its answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST_OBJECTS = 20
 
 
 class AnswerKind(str, Enum):
-    """What an answer is."""
+    """The kind of an answer."""
 
     LENGTH = "length"
     HOUR = "hour"
@@ -40,7 +40,7 @@ class AnswerKind(str, Enum):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a question asks for; nothing of its truth.
+    """What a question asks for, without its truth.
 
     Attributes:
         kind: of the answer.
@@ -52,11 +52,11 @@ class Asked:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """All answers, as the rules read them; none for a length, which may be any."""
+        """All possible answers, in the form of the rules; none for a length."""
         return _OPTIONS[self.kind](self) if self.kind in _OPTIONS else ()
 
     def spoken(self, option: str) -> tuple[str, ...]:
-        """Forms in which a model may say an option and nothing else."""
+        """Forms in which a model may state an option."""
         if self.kind is AnswerKind.LETTER:
             return (option, f"({option})")
         return (option[0].upper() + option[1:],)
@@ -72,34 +72,34 @@ def region_by_rules(sentence: str) -> str:
     return named.pop() if len(named) == 1 else ""
 
 
-def said_length(metres: float) -> str:
-    """A length as the rules read it."""
-    return f"{metres:.6g} m"
+def length_text(meters: float) -> str:
+    """A length in the form of the rules."""
+    return f"{meters:.6g} m"
 
 
-def said_hour(hour: float) -> str:
-    """An hour as the rules read it."""
+def hour_text(hour: float) -> str:
+    """An hour in the form of the rules."""
     return f"{hour:.0f} o'clock"
 
 
-def said_region(number: str | int) -> str:
-    """A region as the rules read it."""
+def region_text(number: str | int) -> str:
+    """A region in the form of the rules."""
     return f"Region [{number}]"
 
 
 def _length(asked: Asked, answer: str) -> str:
-    metres = length_by_rules(answer)
-    return "" if metres is None else said_length(metres)
+    meters = length_by_rules(answer)
+    return "" if meters is None else length_text(meters)
 
 
 def _hour(asked: Asked, answer: str) -> str:
     hour = hour_by_rules(answer)
-    return "" if hour is None else said_hour(hour)
+    return "" if hour is None else hour_text(hour)
 
 
 def _region(asked: Asked, answer: str) -> str:
     number = region_by_rules(answer)
-    return said_region(number) if number and int(number) < len(asked.names) else ""
+    return region_text(number) if number and int(number) < len(asked.names) else ""
 
 
 def _side(asked: Asked, answer: str) -> str:
@@ -129,9 +129,9 @@ _RULES: Mapping[AnswerKind, Callable[[Asked, str], str]] = {
 }
 
 _OPTIONS: Mapping[AnswerKind, Callable[[Asked], tuple[str, ...]]] = {
-    AnswerKind.HOUR: lambda asked: tuple(map(said_hour, range(1, HOURS + 1))),
+    AnswerKind.HOUR: lambda asked: tuple(map(hour_text, range(1, HOURS + 1))),
     AnswerKind.YES_NO: lambda asked: (YES, NO),
-    AnswerKind.REGION: lambda asked: tuple(map(said_region, range(len(asked.names)))),
+    AnswerKind.REGION: lambda asked: tuple(map(region_text, range(len(asked.names)))),
     AnswerKind.LETTER: lambda asked: tuple(OPTION_LETTERS[: len(asked.names)]),
     AnswerKind.SIDE: lambda asked: (LEFT, RIGHT),
     AnswerKind.COUNT: lambda asked: tuple(map(str, range(MOST_OBJECTS + 1))),

@@ -1,4 +1,4 @@
-"""Whether the words that a language model quotes say what it claims to have read there."""
+"""Checks whether a language model's quotation supports its claim."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from smolrgpt_core.public_benchmarks.model_readers.asked import (
     RIGHT,
     AnswerKind,
     Asked,
-    said_hour,
-    said_region,
+    hour_text,
+    region_text,
 )
 from smolrgpt_core.public_benchmarks.numbers_in_words import (
     Length,
@@ -33,7 +33,7 @@ _NO = (DENYING | {"not", "t", "never", "negative", "neither", "nor", "isn"}) - {
 
 
 def is_quoted(quote: str, text: str) -> bool:
-    """Whether words stand in a text, whole and in this order; case and blanks do not matter."""
+    """Whether a text contains these whole words in this order, ignoring case and whitespace."""
     wanted, within = _plain(quote), _plain(text)
     if not wanted:
         return False
@@ -41,7 +41,7 @@ def is_quoted(quote: str, text: str) -> bool:
 
 
 def is_negated(quote: str, text: str) -> bool:
-    """Whether a word that negates or makes a condition stands in the sentence of a quotation."""
+    """Whether the sentence of a quotation contains a negation or a condition."""
     within, wanted = _plain(text), _plain(quote)
     start = within.find(wanted)
     before = re.split(r"[.;!?](?:\s|$)", within[:start])[-1]
@@ -50,7 +50,7 @@ def is_negated(quote: str, text: str) -> bool:
 
 
 def has_rival(quote: str, text: str) -> bool:
-    """Whether something else stands beside a quotation, joined by "and", "or" and the like."""
+    """Whether a quotation is joined to an alternative by "and", "or" and the like."""
     before, _, after = _plain(text).partition(_plain(quote))
     beside = {*tokens_of(before)[-1:], *tokens_of(after)[:1]}
     return bool(beside & _JOINING)
@@ -63,7 +63,7 @@ def the_length(quote: str) -> Length | None:
 
 
 def the_option(asked: Asked, quote: str) -> str:
-    """The only one of the options that a quotation says; empty when it says none or several."""
+    """The only option in a quotation; empty if there are none or several."""
     found = _SHOWN[asked.kind](asked, quote)
     return found.pop() if len(found) == 1 else ""
 
@@ -78,15 +78,15 @@ def _yes_no(asked: Asked, quote: str) -> set[str]:
 
 
 def _hours(asked: Asked, quote: str) -> set[str]:
-    return {said_hour(number) for number in numbers_in(quote) if float(number).is_integer()}
+    return {hour_text(number) for number in numbers_in(quote) if float(number).is_integer()}
 
 
 def _regions(asked: Asked, quote: str) -> set[str]:
     numbers = re.findall(r"\[([0-9]+)\]|\bregion[ _#]*([0-9]+)", quote.lower())
-    found = {said_region(int(first or second)) for first, second in numbers}
+    found = {region_text(int(first or second)) for first, second in numbers}
     if found or len(set(asked.names)) < len(asked.names):
         return found
-    return {said_region(place) for place, name in enumerate(asked.names) if _has(quote, name)}
+    return {region_text(place) for place, name in enumerate(asked.names) if _has(quote, name)}
 
 
 def _letters(asked: Asked, quote: str) -> set[str]:

@@ -23,17 +23,17 @@ def readings(
     reader: LanguageModelReader,
     advance: Advance,
 ) -> dict[str, str]:
-    """What a language model reads of the answers that the refusing rule of a benchmark refuses.
+    """What a language model reads in the answers that the benchmark's strict rule refuses.
 
     Args:
         benchmark: that the data belongs to.
         data: its questions.
         predictions: answers.
         reader: the language model.
-        advance: told how many of how many answers are done.
+        advance: called with the finished and total numbers of answers.
 
     Returns:
-        Answers in a form that the rule reads, by id; those that stay unread are not there.
+        Answers in a form that the rule reads, by id; unread ones are absent.
 
     Raises:
         SpatialError: MODEL_ERROR when the server cannot be asked any more; its replies are kept.

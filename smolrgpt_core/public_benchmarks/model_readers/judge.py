@@ -50,7 +50,7 @@ def judged(
         answers: of a model, by id of the question.
         asked: what a question asks for.
         judge: the language model.
-        advance: told how many of how many questions are done.
+        advance: called with the finished and total numbers of questions.
 
     Raises:
         SpatialError: MODEL_ERROR when the server cannot be asked any more; its replies are kept.

@@ -1,9 +1,8 @@
 """A language model that reads what the rules refuse.
 
-It replies with the answer and the words that say it. The reply is accepted only if these words
-stand in the text, nothing negates them, they are not one of several joined by "and" or "or", and
-this project's own parser finds the same value and unit, or the same option, in them. All else
-stays unread.
+It replies with the answer and a quotation. The reply is accepted only if the text contains the
+quotation, nothing negates it, it is not one of several alternatives, and this project's own parser
+finds the same value and unit, or the same option, in it. All other answers stay unread.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from smolrgpt_core.answer.reading import METRES_PER_UNIT, SAME_DISTANCE
+from smolrgpt_core.answer.reading import METERS_PER_UNIT, SAME_DISTANCE
 from smolrgpt_core.json_model import JsonModel
 from smolrgpt_core.public_benchmarks.model_readers.asked import (
     AnswerKind,
     Asked,
-    said_length,
+    length_text,
 )
 from smolrgpt_core.public_benchmarks.model_readers.evidence import (
     has_rival,
@@ -53,7 +52,7 @@ _OPTION = (
 
 @dataclass(frozen=True, eq=False)
 class LanguageModelReader:
-    """Reads answers to questions of which it is known what they ask for.
+    """Reads answers to questions whose kind of answer is known.
 
     Attributes:
         model: that replies in JSON.
@@ -64,6 +63,11 @@ class LanguageModelReader:
     def read(self, asked: Asked, question: str, answer: str) -> str:
         """The answer in the form of `Asked.by_rules`; empty when it stays unread.
 
+        Args:
+            asked: what the question asks for.
+            question: its text.
+            answer: the text to read.
+
         Raises:
             SpatialError: as of `JsonModel.reply`.
         """
@@ -71,7 +75,16 @@ class LanguageModelReader:
         return "" if reply is None else accepted(asked, reply, answer)
 
     def claimed(self, asked: Asked, question: str, answer: str) -> Mapping[str, Any] | None:
-        """What the model claims to have read, unchecked; None when it does not reply properly."""
+        """What the model claims to have read, unchecked; None when it does not reply properly.
+
+        Args:
+            asked: what the question asks for.
+            question: its text.
+            answer: the text to read.
+
+        Raises:
+            SpatialError: as of `JsonModel.reply`.
+        """
         if asked.kind is AnswerKind.LENGTH:
             instructions, schema = _LENGTH, _length_schema()
         else:
@@ -81,7 +94,7 @@ class LanguageModelReader:
 
 
 def accepted(asked: Asked, reply: Mapping[str, Any], answer: str) -> str:
-    """The answer of a reply whose quotation bears it out; empty otherwise.
+    """The answer in a reply, if its quotation supports it; empty otherwise.
 
     Args:
         asked: what the question asks for.
@@ -100,23 +113,23 @@ def accepted(asked: Asked, reply: Mapping[str, Any], answer: str) -> str:
 
 
 def believed(asked: Asked, reply: Mapping[str, Any]) -> str:
-    """The answer of a reply as it is, as SmolRGPT's authors take it; empty for "unclear"."""
+    """The unchecked answer in a reply, as SmolRGPT's authors use it; empty for "unclear"."""
     if asked.kind is AnswerKind.LENGTH:
-        metres = _claimed_metres(reply)
-        return "" if metres is None else said_length(metres)
+        meters = _claimed_meters(reply)
+        return "" if meters is None else length_text(meters)
     return reply["answer"] if reply["answer"] in asked.options else ""
 
 
 def _accepted_length(reply: Mapping[str, Any], quote: str) -> str:
-    found, metres = the_length(quote), _claimed_metres(reply)
-    if found is None or metres is None or found.unit != METRES_PER_UNIT[reply["unit"]]:
+    found, meters = the_length(quote), _claimed_meters(reply)
+    if found is None or meters is None or found.unit != METERS_PER_UNIT[reply["unit"]]:
         return ""
-    agrees = abs(found.metres - metres) <= SAME_DISTANCE * found.metres
-    return said_length(found.metres) if agrees else ""
+    agrees = abs(found.meters - meters) <= SAME_DISTANCE * found.meters
+    return length_text(found.meters) if agrees else ""
 
 
-def _claimed_metres(reply: Mapping[str, Any]) -> float | None:
-    value, unit = reply["value"], METRES_PER_UNIT.get(str(reply["unit"]))
+def _claimed_meters(reply: Mapping[str, Any]) -> float | None:
+    value, unit = reply["value"], METERS_PER_UNIT.get(str(reply["unit"]))
     known = isinstance(value, (int, float)) and not isinstance(value, bool)
     return float(value) * unit if known and unit is not None else None
 

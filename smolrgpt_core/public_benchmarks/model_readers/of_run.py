@@ -1,4 +1,4 @@
-"""What the language models that a run names make of its answers."""
+"""Language models that read or judge the answers of a run."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class LanguageModels:
     timeout_s: float | None = None
 
     def check(self, benchmark: Benchmark) -> None:
-        """Refuse a judge of a benchmark that has none.
+        """Refuse a judge if the benchmark has no scorer for one.
 
         Raises:
             ValueError: no scorer uses it.
         """
         needs = {scorer.needs for scorer in benchmark.scorers.values()}
         if self.judge and Needs.JUDGE not in needs:
-            raise ValueError(f"{benchmark.title} has no scorer with a judge; leave --judge out")
+            raise ValueError(f"{benchmark.title} has no scorer with a judge; omit --judge")
 
     def of_answers(
         self,
@@ -61,7 +61,7 @@ class LanguageModels:
         folder: Path,
         progress: Progress,
     ) -> tuple[ByModels, dict[str, Any]]:
-        """What they make of the answers, and what they are.
+        """Read and judge the answers, and describe the models.
 
         Args:
             benchmark: that the data belongs to.

@@ -100,6 +100,11 @@ class TypeClassifier:
     ) -> TypeClassifier:
         """A trained classifier; errors as of `perception.loading.load_model`.
 
+        Args:
+            checkpoint: folder or hub id.
+            device: "auto", or a device of PyTorch.
+            longest: tokens of a text that it reads.
+
         Raises:
             ValueError: its labels are others than `CATEGORIES`.
         """
@@ -246,7 +251,9 @@ def _train(
 
 
 def accuracy(classifier: TypeClassifier, data: Path, which: str) -> float:
-    """Fraction of a data set's questions or answers whose category is told; see `texts_of`."""
+    """Fraction of a data set's questions or answers with the correct predicted category; see
+    `texts_of`.
+    """
     texts, labels = texts_of(data, which)
     found = classifier.categories(texts)
     return fmean(CATEGORIES[label] == name for label, name in zip(labels, found, strict=True))
@@ -263,16 +270,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=TypeTraining.batch)
     parser.add_argument("--rate", type=float, default=TypeTraining.rate)
     parser.add_argument("--device", default="auto")
-    given = parser.parse_args(arguments)
-    settings = TypeTraining(given.steps, given.batch, given.rate)
+    options = parser.parse_args(arguments)
+    settings = TypeTraining(options.steps, options.batch, options.rate)
     results = {}
     for which in (QUESTIONS, ANSWERS):
-        losses = train(given.base, given.data, which, given.out / which, settings, given.device)
+        losses = train(
+            options.base, options.data, which, options.out / which, settings, options.device
+        )
         results[which] = {"first_loss": losses[0], "last_loss": losses[-1]}
-        if given.val is not None:
-            made = TypeClassifier.from_pretrained(given.out / which, given.device)
-            results[which]["accuracy"] = accuracy(made, given.val, which)
-    write_file(given.out / "training.json", json.dumps(results, indent=1).encode())
+        if options.val is not None:
+            made = TypeClassifier.from_pretrained(options.out / which, options.device)
+            results[which]["accuracy"] = accuracy(made, options.val, which)
+    write_file(options.out / "training.json", json.dumps(results, indent=1).encode())
     Console().print_json(data=results, indent=1)
 
 

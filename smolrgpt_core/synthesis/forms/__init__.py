@@ -2,12 +2,12 @@
 
 A new form is a function with the decorator `form` in a module that is imported here, and wordings
 below the same name in `wordings.txt`; nothing else needs to change. A form returns None when the
-frame does not offer such a question. Whether its answer is clear is not its business
-(`SceneView.truth`).
+frame does not offer such a question. It does not check whether the answer is clear;
+`SceneView.truth` does.
 
-Answers must not follow from the words. What a form can settle itself, it settles exactly: it offers
-a question only where every answer is possible for the same words, and draws the answer first.
-Distances, where one frame offers few, are evened out over a data set by `data.balance`.
+Answers must not be guessable from the words. Where a form can ensure this itself, it does so
+exactly: it offers a question only if every answer is possible with the same words, and draws the
+answer first. Distances, of which one frame offers few, are balanced over a data set by `balance`.
 """
 
 from smolrgpt_core.synthesis.forms import (

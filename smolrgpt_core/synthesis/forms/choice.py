@@ -1,7 +1,6 @@
-"""Question forms that ask which one of several regions it is.
+"""Question forms that ask for one of several regions.
 
-The regions to choose from stand in random order, so the index of the right one is uniform whatever
-the words are.
+The candidates are in random order, so the index of the correct one is uniform whatever the words.
 """
 
 from __future__ import annotations

@@ -245,9 +245,9 @@ def _related(anchor: int, view: SceneView, rng: np.random.Generator) -> tuple[Pr
     """A relation to a region, and the words before its name."""
     relation = pick(["left", "right", "front", "behind", "within"], rng)
     if relation == "within":
-        metres = float(rng.integers(2, 7))
-        limit = questions.Amount(metres, "m")
+        meters = float(rng.integers(2, 7))
+        limit = questions.Amount(meters, "m")
         near = predicates.Measures(attributes.Distance(region(anchor)), "at_most", limit)
-        return near, f"within {metres:g} m of"
+        return near, f"within {meters:g} m of"
     table = {**RELATIONS, "left": predicates.LeftOf, "right": predicates.RightOf}
     return table[relation](region(anchor)), RELATION_WORDS[relation]

@@ -1,4 +1,4 @@
-"""Random well-typed programs: selections within selections, in the canonical words."""
+"""Random well-typed programs: nested selections, in canonical words."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Composer:
         self._objects = [label for label in self._classes if label != "buffer"]
 
     def question(self, depth: int) -> Program | None:
-        """An expression that can be asked for; None in a frame that has too little to ask about."""
+        """A question; None if the frame offers too little to ask about."""
         if "buffer" not in self._classes or len(self._objects) < 2:
             return None
         makers = (

@@ -54,8 +54,8 @@ def distance_to_camera(view: SceneView, rng: np.random.Generator) -> Draft | Non
     ids = view.whole(*objects(view))
     if not ids:
         return None
-    metres = view.cached("to the camera", lambda: view.values(distance_to(None), ids))
-    (first,) = _any_distance([((id,), value) for id, value in metres.items()], rng)
+    meters = view.cached("to the camera", lambda: view.values(distance_to(None), ids))
+    (first,) = _any_distance([((id,), value) for id, value in meters.items()], rng)
     return Draft(
         questions.Measure(region(first), distance_to(None)),
         {"first": named(first)},
@@ -106,18 +106,18 @@ def distance_to_empty(view: SceneView, rng: np.random.Generator) -> Draft | None
 def _pairs(view: SceneView) -> dict[tuple[str, ...], list[tuple[tuple[int, int], float]]]:
     """Pairs of regions with their distance, by their labels."""
     whole = view.whole(*classes(view))
-    metres = {id: view.values(distance_to(id), whole) for id in whole}
+    meters = {id: view.values(distance_to(id), whole) for id in whole}
     found: dict[tuple[str, ...], list[tuple[tuple[int, int], float]]] = {}
     for first, second in combinations(whole, 2):
         labels = tuple(sorted((view.label(first), view.label(second))))
         if labels != ("buffer", "buffer"):
-            found.setdefault(labels, []).append(((first, second), metres[first][second]))
+            found.setdefault(labels, []).append(((first, second), meters[first][second]))
     return found
 
 
 def _any_distance(pairs: Sequence[tuple[_Ids, float]], rng: np.random.Generator) -> _Ids:
     """One of the pairs (or single regions) by their distance; near and far ones equally likely."""
     by_bin: dict[int, list[_Ids]] = {}
-    for pair, metres in pairs:
-        by_bin.setdefault(distance_bin(metres), []).append(pair)
+    for pair, meters in pairs:
+        by_bin.setdefault(distance_bin(meters), []).append(pair)
     return pick(by_bin[pick(sorted(by_bin), rng)], rng)

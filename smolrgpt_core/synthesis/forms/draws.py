@@ -1,4 +1,4 @@
-"""Draws regions for questions: some of many, in random order, and words for their places."""
+"""Draws regions for questions, in random order, and words for their positions."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _T = TypeVar("_T")
 
 
 def objects(view: SceneView) -> tuple[str, ...]:
-    """Classes of what stands on the floor: those of a warehouse, or what else a frame shows."""
+    """Classes of objects on the floor: those of a warehouse, or the others in a frame."""
     return _in_frame(OBJECTS, view)
 
 
 def solid(view: SceneView) -> tuple[str, ...]:
-    """Classes with a height: those of a warehouse, or what else a frame shows."""
+    """Classes with a height: those of a warehouse, or the others in a frame."""
     return _in_frame(SOLID, view)
 
 
 def classes(view: SceneView) -> tuple[str, ...]:
-    """Classes of all regions: those of a warehouse, or what else a frame shows."""
+    """Classes of all regions: those of a warehouse, or the others in a frame."""
     return _in_frame(CLASSES, view)
 
 
@@ -63,7 +63,7 @@ def pick(choices: Sequence[_T], rng: np.random.Generator) -> _T:
 
 
 def some(ids: Sequence[int], number: int, rng: np.random.Generator) -> tuple[int, ...]:
-    """A number of the ids in random order, or none at all if there are fewer.
+    """`number` of the ids in random order, or none at all if there are fewer.
 
     Args:
         ids: to draw from.
@@ -115,12 +115,12 @@ def distance_to(id: int | None) -> Program:
 
 
 def where(chosen: Program, predicate: Program) -> Program:
-    """Those of which something is true."""
+    """The regions for which a predicate is true."""
     return selections.Where(chosen, predicate)
 
 
 def within(id: int) -> Program:
-    """That something stands in a zone."""
+    """The predicate of being in a zone."""
     return predicates.In(region(id))
 
 
@@ -130,7 +130,7 @@ def pallets_in_and_out(view: SceneView, place: int) -> tuple[list[int], list[int
 
 
 def empty_ones(ids: Sequence[int], view: SceneView) -> list[int]:
-    """The transporters that carry nothing."""
+    """The empty transporters."""
     return view.split(predicates.Empty(), ids)[0]
 
 

@@ -12,8 +12,6 @@ from smolrgpt_core.synthesis.view import SceneView
 
 SIDES = {"left": predicates.LeftOf, "right": predicates.RightOf}
 
-OPPOSITE = {"left": "right", "right": "left"}
-
 Pairs = dict[tuple[str, str], dict[str, list[tuple[int, int]]]]
 """Pairs (target, anchor) by their labels and by the side of the target."""
 

@@ -143,8 +143,8 @@ def difference_of_distances(view: SceneView, rng: np.random.Generator) -> Draft 
         return None
     first, second, third = ids
     place = attributes.Distance(region(third))
-    metres = view.values(place, (first, second))
-    if metres[first] < metres[second]:
+    meters = view.values(place, (first, second))
+    if meters[first] < meters[second]:
         first, second = second, first
     return Draft(
         questions.Difference(

@@ -20,7 +20,7 @@ def image_with(pure: int, value: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("value", [0, 255])
-def test_images_with_more_than_a_share_of_pure_pixels_are_skipped(value):
+def test_images_with_more_than_a_fraction_of_pure_pixels_are_skipped(value):
     PhotographFilter().check_color(image_with(35, value))
     with pytest.raises(SkippedError) as caught:
         PhotographFilter().check_color(image_with(36, value))
@@ -34,7 +34,7 @@ def test_a_saturated_color_is_not_white():
     PhotographFilter().check_color(rgb)
 
 
-def test_images_with_more_than_a_share_of_missing_depth_are_skipped():
+def test_images_with_more_than_a_fraction_of_missing_depth_are_skipped():
     depth = np.ones((10, 10), dtype=np.float32)
     depth.reshape(100)[:50] = np.nan
     PhotographFilter().check_depth(depth)
@@ -80,14 +80,14 @@ def test_an_object_that_fills_the_image_is_not_asked_about(scene_of):
     geometry = FrameGeometry(frame)
     box = frame.regions[20].box
     share = box.width * box.height / (160 * 120)
-    rules = ObjectFilter(max_box_share=share - 0.001)
+    rules = ObjectFilter(max_box_fraction=share - 0.001)
     found = know(frame, MeasuredScene(geometry), rules)
     assert "of the image" in found[20].skipped
-    enough = know(frame, MeasuredScene(geometry), ObjectFilter(max_box_share=share))
+    enough = know(frame, MeasuredScene(geometry), ObjectFilter(max_box_fraction=share))
     assert enough[20].skipped == ""
 
 
-@pytest.mark.parametrize("wrong", [{"max_pure_share": 1.1}, {"max_invalid_share": -0.1}])
-def test_shares_are_shares(wrong):
+@pytest.mark.parametrize("wrong", [{"max_pure_fraction": 1.1}, {"max_invalid_fraction": -0.1}])
+def test_fractions_are_between_0_and_1(wrong):
     with pytest.raises(ValueError, match="within 0 to 1"):
         PhotographFilter(**wrong)

@@ -99,7 +99,7 @@ def test_two_objects_are_no_line(make_box):
 
 def test_a_class_of_which_one_is_hidden_has_no_ranks(make_box):
     row = row_of(make_box, (0.0, 0.1, -0.1, 0.0))
-    hidden = replace(row[3], visible_share=0.1)
+    hidden = replace(row[3], visible_fraction=0.1)
     assert spatial_references(view_of(*row[:3], hidden), CONVENTIONS) == {}
 
 

@@ -133,7 +133,7 @@ def test_without_a_floor_and_up_the_image_is_skipped(scene_of, photographs):
     photographs.add("floorless", bare)
     lenient = replace(
         photographs.settings,
-        photographs=filters.PhotographFilter(max_invalid_share=1.0),
+        photographs=filters.PhotographFilter(max_invalid_fraction=1.0),
     )
     image = photographs.root / "images" / "floorless.png"
     with pytest.raises(filters.SkippedError) as caught:
@@ -175,7 +175,7 @@ def test_two_images_of_one_stem_are_refused(photographs, tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [({"seed": -1}, "seed"), ({"questions": 0}, "questions"), ({"mixture": "imagenet"}, "mixture"),
-     ({"reference_share": 2.0}, "reference_share"), ({"split": "all"}, "split")],
+     ({"reference_fraction": 2.0}, "reference_fraction"), ({"split": "all"}, "split")],
 )  # fmt: skip
 def test_settings_that_cannot_be_are_refused(photographs, wrong, message):
     with pytest.raises(SpatialError, match=message):

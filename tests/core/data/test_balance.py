@@ -18,10 +18,10 @@ TEXTS = {
 MIDDLES = {"distance: pallet, pallet": 2.5, "distance: pallet, shelf": 8.0}
 
 
-def distance(wording: str, metres: float, id: int = 1) -> Candidate:
+def distance(wording: str, meters: float, id: int = 1) -> Candidate:
     text = TEXTS[wording]
     return Candidate(
-        "distance", Category.DISTANCE, wording, text, (id, id + 1), f"{metres:.2f}", ""
+        "distance", Category.DISTANCE, wording, text, (id, id + 1), f"{meters:.2f}", ""
     )
 
 

@@ -32,9 +32,9 @@ def test_the_shipped_file_shows_every_default():
 def test_hard_scenes_have_more_noise_and_more_hidden_objects():
     usual, hard = Randomization(), read_randomization(CONFIG / "randomization_hard.yaml")
     assert hard.noise.depth_noise_per_m > 2 * usual.noise.depth_noise_per_m
-    assert hard.noise_share == 1
+    assert hard.noise_fraction == 1
     assert hard.warehouse.pallets > usual.warehouse.pallets
-    assert hard.margins.min_visible_share < usual.margins.min_visible_share / 2
+    assert hard.margins.min_visible_fraction < usual.margins.min_visible_fraction / 2
     assert hard.rendering == usual.rendering
 
 
@@ -48,13 +48,14 @@ def test_another_hall_has_another_camera():
 def test_a_file_names_only_what_it_changes(tmp_path):
     path = write(
         tmp_path / "own.yaml",
-        "warehouse: {pallets: [3, 5], camera_view: ceiling}\ncamera: {width: 320}\nnoise_share: 0",
+        "warehouse: {pallets: [3, 5], camera_view: ceiling}\ncamera: {width: 320}\n"
+        "noise_fraction: 0",
     )
     expected = replace(
         Randomization(),
         warehouse=WarehouseConfig(pallets=(3, 5), camera_view="ceiling"),
         camera=CameraRandomization(width=320),
-        noise_share=0.0,
+        noise_fraction=0.0,
     )
     assert read_randomization(path) == expected
     assert read_randomization(write(tmp_path / "empty.yaml", "")) == Randomization()
@@ -72,10 +73,10 @@ def test_a_file_names_only_what_it_changes(tmp_path):
         ("camera: {width: true}", "`camera.width` must be int"),
         ("camera: {width: 5}", "CameraRandomization.width must lie within"),
         ("camera: {vertical_fov_deg: [10, 20]}", "vertical_fov_deg must be a range"),
-        ("noise: {flying_share: 2}", "SensorNoise.flying_share"),
+        ("noise: {flying_fraction: 2}", "SensorNoise.flying_fraction"),
         ("noise_strength: [0.5, 1.5]", "noise_strength must be a range"),
-        ("noise_share: much", "`noise_share` must be float"),
-        ("margins: {min_visible_share: 2}", "margins: min_visible_share must be between"),
+        ("noise_fraction: much", "`noise_fraction` must be float"),
+        ("margins: {min_visible_fraction: 2}", "margins: min_visible_fraction must be between"),
         ("camera: 640", "camera must be a mapping"),
         ("- 1", "the file must be a mapping"),
         ("camera: {width: ", "expected YAML"),
@@ -89,8 +90,8 @@ def test_what_is_wrong_is_named(tmp_path, text, words):
     assert words in str(caught.value)
 
 
-def test_noise_is_drawn_for_a_share_of_the_frames_and_never_stronger_than_full():
-    varied = Randomization(noise_share=0.5, noise_strength=(0.5, 1.0))
+def test_noise_is_drawn_for_a_fraction_of_the_frames_and_never_stronger_than_full():
+    varied = Randomization(noise_fraction=0.5, noise_strength=(0.5, 1.0))
     rng = np.random.default_rng(0)
     drawn = [varied.draw_noise(rng) for _ in range(400)]
     strengths = [item.color_noise / varied.noise.color_noise for item in drawn if item]

@@ -158,7 +158,7 @@ class TestWarehouse:
             assert (sample.image.read() == read_rgb(folder.image_path(record.image))).all()
             assert sample.depth is not None
             assert sample.depth.read().dtype == np.uint16
-            assert 2 <= sample.depth.read_metres().min() <= sample.depth.read_metres().max() <= 9
+            assert 2 <= sample.depth.read_meters().min() <= sample.depth.read_meters().max() <= 9
             assert sample.camera == folder.read_cameras()[record.image]
 
     def test_questions_about_one_image_are_grouped(self, warehouse: Path) -> None:
@@ -204,7 +204,7 @@ class TestWarehouse:
         sample = open_folder(config)[0]
         assert sample.camera is None
         assert sample.depth is not None
-        assert sample.depth.read_metres().min() >= 10
+        assert sample.depth.read_meters().min() >= 10
 
     def test_pictures_are_read_when_they_are_asked_for(self, warehouse: Path) -> None:
         for path in (warehouse / "train").glob("*/*.png"):
@@ -270,7 +270,7 @@ class TestOtherLayouts:
         assert sample.depth is not None
         assert sample.depth.read().tolist() == np.arange(54).reshape(6, 9).tolist()
         with pytest.raises(SpatialError, match="visualization"):
-            sample.depth.read_metres()
+            sample.depth.read_meters()
 
     def test_official_parquet_gives_the_samples_of_the_public_files(
         self, official: Path, tmp_path: Path
@@ -375,7 +375,7 @@ class TestShards:
             assert (streamed.image.read() == stored.image.read()).all()
             assert streamed.depth is not None
             assert stored.depth is not None
-            assert (streamed.depth.read_metres() == stored.depth.read_metres()).all()
+            assert (streamed.depth.read_meters() == stored.depth.read_meters()).all()
         grouped = open_dataset(DatasetConfig("shards", warehouse, group_by_image=True))
         assert len(ids(grouped)) == 6
 

@@ -41,7 +41,7 @@ camera: {{width: {WIDTH}, height: {HEIGHT}}}
 rendering: {{shadows: false, reflections: false, min_region_pixels: 4}}
 margins: {{min_visible_pixels: 4}}
 """
-OPTIONS = ["--seed", "11", "--views", "2", "--questions", "8", "--shares", "0.5,0.2,0.3"]
+OPTIONS = ["--seed", "11", "--views", "2", "--questions", "8", "--fractions", "0.5,0.2,0.3"]
 KILLS = int(os.environ.get("SMOLRGPT_KILLS", "2"))
 DEADLINE_S = 90.0
 
@@ -104,7 +104,7 @@ def records(made) -> dict[str, list[WarehouseRecord]]:
     return {folder.split: folder.read_records() for folder in find_splits(made)}
 
 
-def test_scenes_are_split_with_the_shares_and_no_scene_is_in_two_splits(records):
+def test_scenes_are_split_with_the_fractions_and_no_scene_is_in_two_splits(records):
     scenes = {split: {item.image.split("_")[0] for item in items}
               for split, items in records.items()}  # fmt: skip
     assert {split: len(names) for split, names in scenes.items()} == {
@@ -351,8 +351,8 @@ def test_a_full_disk_is_said_and_the_run_goes_on_later(settings, made, tmp_path,
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--shares", "0.5,0.5"], "three fractions"),
-        (["--shares", "0.5,0.5,0.5"], "add up to 1"),
+        (["--fractions", "0.5,0.5"], "three fractions"),
+        (["--fractions", "0.5,0.5,0.5"], "add up to 1"),
         (["--image-size", "big"], "640x480"),
         (["--image-size", "8x8"], "CameraRandomization.width"),
         (["--no-folders"], "nothing to write"),
@@ -374,7 +374,7 @@ def test_another_seed_gives_other_scenes(settings, made, tmp_path):
 
 def test_a_mixture_asks_its_families_and_keeps_their_steps(tmp_path, varied_file):
     settings = SimulationSettings(
-        4, seed=3, views=2, questions=20, shares=(1, 0, 0),
+        4, seed=3, views=2, questions=20, split_fractions=(1, 0, 0),
         randomization=read_randomization(varied_file), mixture="hispatial",
     )  # fmt: skip
     make(settings, tmp_path / "data")

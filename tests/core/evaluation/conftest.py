@@ -21,7 +21,7 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
         seed=31,
         views=2,
         questions=8,
-        shares=(0.5, 0.0, 0.5),
+        split_fractions=(0.5, 0.0, 0.5),
         randomization=Randomization(camera=camera),
     )
     run = SimulationRun(settings, root)

@@ -233,7 +233,7 @@ class Reader:
         return SpatialAnswer(Status.OK, question.category, side=Side.LEFT)
 
 
-def test_a_picture_of_depth_is_not_taken_for_millimetres(data_set: Path, tmp_path: Path) -> None:
+def test_a_picture_of_depth_is_not_taken_for_millimeters(data_set: Path, tmp_path: Path) -> None:
     shutil.copytree(data_set, tmp_path / "data")
     folder = SplitFolder(tmp_path / "data", "test")
     record = folder.read_records()[0]

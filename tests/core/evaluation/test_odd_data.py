@@ -27,7 +27,7 @@ RIGHT = {"size": [120, 160], "counts": "bS>d0T3000000000000000000000000000000000
 HOW_FAR = "How far is the pallet <mask> from the pallet <mask>?"
 SENTENCE = "The pallet [Region 0] is 3.00 meters from the pallet [Region 1]."
 
-THREE_METRES = pytest.approx(3.0, rel=0.05)
+THREE_METERS = pytest.approx(3.0, rel=0.05)
 """How exact geometry is about two flat pallets is not what is tested here."""
 
 Write = Callable[..., Path]
@@ -123,7 +123,7 @@ LAYOUTS = {
 def test_every_reader_reads_every_layout_of_a_prompt(write: Write, turns: list[Any]) -> None:
     root = write([entry(conversations=turns)])
     _, answers, figures = evaluated(root)
-    assert answers == {"q0": THREE_METRES}
+    assert answers == {"q0": THREE_METERS}
     assert figures["answerers"]["geometric"]["scores"]["Total_correct"] == 1
     assert check_dataset(root).clean
     data = open_dataset(DatasetConfig("warehouse", root, split="test"))
@@ -139,7 +139,7 @@ def test_masks_of_later_turns_are_not_those_of_the_question(write: Write) -> Non
              turn("gpt", "It is on the right side.")]  # fmt: skip
     turns = [*LAYOUTS["first"], turn("gpt", SENTENCE), *later]
     root = write([entry(conversations=turns, rle=[LEFT, RIGHT, RIGHT, LEFT])])
-    assert evaluated(root)[1] == {"q0": THREE_METRES}
+    assert evaluated(root)[1] == {"q0": THREE_METERS}
 
 
 def test_a_truth_of_another_turn_is_not_taken_for_that_of_the_question(write: Write) -> None:
@@ -176,7 +176,7 @@ BROKEN_MASKS = {
 def test_a_mask_that_is_none_refuses_its_question_only(write: Write, mask: Any) -> None:
     root = write([entry(), entry("q1", rle=[LEFT, mask])])
     result, answers, figures = evaluated(root)
-    assert answers == {"q0": THREE_METRES, "q1": ""}
+    assert answers == {"q0": THREE_METERS, "q1": ""}
     assert figures["answerers"]["geometric"]["refusals"] == {"BAD_INPUT": 1}
     assert "record 'q1', mask 1: " in figures["answerers"]["geometric"]["broken"]["q1"]
     assert "'q1'" in result.stdout
@@ -195,7 +195,7 @@ def test_a_mask_that_is_none_refuses_its_question_only(write: Write, mask: Any) 
 def test_masks_that_are_no_list_refuse_their_question_only(write: Write, masks: Any) -> None:
     root = write([entry(), entry("q1", rle=masks)])
     result, answers, _ = evaluated(root)
-    assert answers == {"q0": THREE_METRES, "q1": ""}
+    assert answers == {"q0": THREE_METERS, "q1": ""}
     assert "refused: 1 BAD_" in result.stdout
     assert check_dataset(root).counts
 
@@ -281,7 +281,7 @@ def test_baselines_learn_from_what_can_be_read(write: Write) -> None:
 def test_fields_of_another_type_cost_their_own_record_only(write: Write) -> None:
     odd = [entry("q1", category=3), entry("q2", freeform_answer=3.0), entry("q3", category=None)]
     _, answers, figures = evaluated(write([entry(), *odd]))
-    assert [id for id, answer in answers.items() if answer == THREE_METRES] == [
+    assert [id for id, answer in answers.items() if answer == THREE_METERS] == [
         "q0", "q1", "q2", "q3",
     ]  # fmt: skip
     assert list(figures["unscored"]) == ["q1", "q3"]
@@ -301,7 +301,7 @@ def test_the_public_test_split_is_clean(write: Write) -> None:
     root = write([bare])
     result = CliRunner().invoke(app, ["data", "check", str(root)])
     assert (result.exit_code, "no problems" in result.stdout) == (0, True), result.output
-    assert evaluated(root)[1] == {"q0": THREE_METRES}
+    assert evaluated(root)[1] == {"q0": THREE_METERS}
     for fields in ({"normalized_answer": 3.0}, {"category": "riddle"}):
         found = check_dataset(write([bare | fields])).counts
         assert [kind.value for kind in found] == ["category"]
@@ -329,7 +329,7 @@ def test_geometry_is_asked_about_whatever_noun_stands_before_a_mask(
     assert figures["answerers"]["geometric"]["refusals"] == {}
     assert (answers["side"], answers["near"]) == ("left", "left")
     # Of a zone the middle of what is seen of its floor counts, which hangs in the air here.
-    assert noun == "buffer" or answers["far"] == THREE_METRES
+    assert noun == "buffer" or answers["far"] == THREE_METERS
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
         seed=32,
         views=3,
         questions=16,
-        shares=(0.0, 0.0, 1.0),
+        split_fractions=(0.0, 0.0, 1.0),
         randomization=Randomization(camera=CameraRandomization(width=320, height=240)),
         mixture="hispatial",
     )

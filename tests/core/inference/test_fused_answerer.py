@@ -316,10 +316,12 @@ def test_a_calibration_or_likeness_of_other_weights_is_refused(calibrated, name)
     weights = load_file(path)
     path.unlink()
     save_file({key: value + 1e-3 for key, value in weights.items()}, path, {"format": "pt"})
-    with pytest.raises(ValueError, match=r"made for other weights.*`smolrgpt calibrate` again"):
+    with pytest.raises(ValueError, match=r"made for weights with.*`smolrgpt calibrate` again"):
         make_answerer(name, str(calibrated), settings)
     (calibrated / CALIBRATION_FILE).rename(calibrated / "kept")
-    with pytest.raises(ValueError, match=r"likeness\.json: it was made for other weights"):
+    with pytest.raises(
+        ValueError, match=r"likeness\.json: it was made for weights with the fingerprint"
+    ):
         make_answerer(name, str(calibrated), settings)
     (calibrated / "kept").rename(calibrated / CALIBRATION_FILE)
     raw = replace(settings, raw_confidence=True)
@@ -343,7 +345,7 @@ def test_a_calibration_holds_for_the_same_weights_in_several_files(calibrated, t
     assert fused(shards)
     part = max(shards.glob("*.safetensors"))
     save_file({key: value + 1 for key, value in load_file(part).items()}, part, {"format": "pt"})
-    with pytest.raises(ValueError, match="made for other weights"):
+    with pytest.raises(ValueError, match="made for weights with the fingerprint"):
         fused(shards)
     part.unlink()
     with pytest.raises(ValueError, match=part.name):

@@ -206,7 +206,7 @@ def drop(pattern):
     [
         (halve, "damaged or incomplete"),
         (drop("model.safetensors"), "model.safetensors"),
-        (drop("tokenizer*"), "has no tokenizer"),
+        (drop("tokenizer*"), "has no readable tokenizer"),
         (drop("*"), "import-checkpoint"),
     ],
 )

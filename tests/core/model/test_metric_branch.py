@@ -67,11 +67,11 @@ def masks():
 
 @pytest.fixture
 def depth(masks):
-    metres = np.full((HEIGHT, WIDTH), 9.0, dtype=np.float32)
+    meters = np.full((HEIGHT, WIDTH), 9.0, dtype=np.float32)
     for number, mask in enumerate(masks):
-        metres[mask] = 2.0 + number
-    metres[30, 40:70] = np.nan
-    return metres
+        meters[mask] = 2.0 + number
+    meters[30, 40:70] = np.nan
+    return meters
 
 
 @pytest.fixture
@@ -303,18 +303,18 @@ def test_the_token_of_a_region_depends_on_question_depth_and_other_regions(
     model, processor = make()
 
     def first_region(question="near <mask>, far <mask>", change=lambda depth: None, named=(0, 1)):
-        metres = depth.copy()
-        change(metres)
-        batch = processor(image, question, metres, [masks[i] for i in named], CAMERA)
+        meters = depth.copy()
+        change(meters)
+        batch = processor(image, question, meters, [masks[i] for i in named], CAMERA)
         with torch.no_grad():
             inputs = RegionInputs.taken_from(dict(batch))
             embeds, _ = model.model.embed_inputs(batch["input_ids"], inputs)
         place = (batch["input_ids"] == model.config.mask_depth_token_id).nonzero()[0, 1]
         return embeds[0, place]
 
-    def move(region, metres):
+    def move(region, meters):
         def change(depth):
-            depth[masks[region]] += metres
+            depth[masks[region]] += meters
 
         return change
 
@@ -335,7 +335,7 @@ def test_what_the_branch_does_not_get_is_named(make, image, depth, masks):
     ):
         with pytest.raises(ValueError, match=words):
             model(**{name: value for name, value in batch.items() if name != left_out})
-    with pytest.raises(ValueError, match="every region must stand in a question"):
+    with pytest.raises(ValueError, match="every region must belong to a question"):
         model(**{**batch, "question_ids": torch.zeros_like(batch["question_ids"])})
     with pytest.raises(ValueError, match=r"give \[2\] features"):
         model(**batch, region_indices=[torch.tensor([0, 0])])

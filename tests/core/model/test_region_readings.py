@@ -11,7 +11,7 @@ from smolrgpt_core.model.region_readings import (
     RegionAnswers,
     RegionReader,
     RegionReadings,
-    _digits_of_metres,
+    _digits_of_meters,
 )
 
 WIDTH, TEXT_WIDTH = 16, 24
@@ -22,8 +22,8 @@ def readings(**changes):
         "choice": torch.tensor([[0.7, 0.2, 0.1]]).log(),
         "counted": torch.tensor([[0.9, 0.8, 0.1]]),
         "sides": torch.tensor([[2.0, 1.0, 0.0]]),
-        "shares": torch.tensor([[[0.0, 0.5, 0.0], [0.5, 0, 0], [0, 0, 0]]]),
-        "metres": torch.full((1, 3, 3), 4.0),
+        "probabilities": torch.tensor([[[0.0, 0.5, 0.0], [0.5, 0, 0], [0, 0, 0]]]),
+        "meters": torch.full((1, 3, 3), 4.0),
     }
     return RegionReadings(**{**values, **changes})
 
@@ -50,17 +50,17 @@ def test_numbers_cost_nothing_when_right_and_more_the_more_they_are_off(category
 
 def test_the_pair_that_explains_a_distance_is_the_one_that_is_learned():
     scores = torch.zeros(1, 9, requires_grad=True)
-    metres = torch.tensor([[[0.0, 2, 4], [2, 0, 6], [4, 6, 0]]])
+    meters = torch.tensor([[[0.0, 2, 4], [2, 0, 6], [4, 6, 0]]])
     answers = RegionAnswers(torch.tensor([1]), torch.tensor([6.1]))
-    shares = scores.softmax(dim=1).view(1, 3, 3)
-    readings(shares=shares, metres=metres).losses(answers).sum().backward()
+    probabilities = scores.softmax(dim=1).view(1, 3, 3)
+    readings(probabilities=probabilities, meters=meters).losses(answers).sum().backward()
     assert scores.grad is not None
     assert (scores.grad < 0).nonzero()[:, 1].tolist() == [5, 7]
 
 
 def test_what_stands_in_a_zone_is_at_the_shortest_distance():
-    assert loss(Category.DISTANCE, 0.0, metres=torch.full((1, 3, 3), 0.01)) == pytest.approx(0)
-    assert loss(Category.DISTANCE, 0.0, metres=torch.full((1, 3, 3), 1.0)) > 1
+    assert loss(Category.DISTANCE, 0.0, meters=torch.full((1, 3, 3), 0.01)) == pytest.approx(0)
+    assert loss(Category.DISTANCE, 0.0, meters=torch.full((1, 3, 3), 1.0)) > 1
 
 
 def test_answers_of_tokens_are_those_of_their_question():
@@ -119,10 +119,10 @@ IS_APART = torch.tensor(3.0).sigmoid().item()
 
 def test_distances_are_those_of_pairs_and_from_the_camera():
     states, pairs, centers, exists = inputs(regions=2)
-    metres = reader_of([0.0] * 6)(states, pairs, centers, exists).metres / IS_APART
-    torch.testing.assert_close(metres[:, 0, 1], (centers[:, 0] - centers[:, 1]).norm(dim=-1))
-    torch.testing.assert_close(metres[:, 1, 0], metres[:, 0, 1])
-    torch.testing.assert_close(metres[:, [0, 1], [0, 1]], centers.norm(dim=-1))
+    meters = reader_of([0.0] * 6)(states, pairs, centers, exists).meters / IS_APART
+    torch.testing.assert_close(meters[:, 0, 1], (centers[:, 0] - centers[:, 1]).norm(dim=-1))
+    torch.testing.assert_close(meters[:, 1, 0], meters[:, 0, 1])
+    torch.testing.assert_close(meters[:, [0, 1], [0, 1]], centers.norm(dim=-1))
 
 
 def test_one_region_has_its_distance_from_the_camera():
@@ -133,8 +133,8 @@ def test_one_region_has_its_distance_from_the_camera():
 
 def test_an_object_lies_behind_what_is_seen_of_it():
     states, pairs, centers, exists = inputs(regions=2)
-    metres = reader_of([0, 0, 0, 0, 0, 1.0])(states, pairs, centers, exists).metres / IS_APART
-    torch.testing.assert_close(metres[:, [0, 1], [0, 1]], centers.norm(dim=-1) + 0.3)
+    meters = reader_of([0, 0, 0, 0, 0, 1.0])(states, pairs, centers, exists).meters / IS_APART
+    torch.testing.assert_close(meters[:, [0, 1], [0, 1]], centers.norm(dim=-1) + 0.3)
 
 
 def test_offsets_are_to_the_right_and_down_as_seen_along_the_ray():
@@ -147,23 +147,23 @@ def test_offsets_are_to_the_right_and_down_as_seen_along_the_ray():
         read = reader_of([0.0, 0, 0, *offset])(states, pairs, centers, exists)
         first, second = torch.tensor(moved)
         apart = (first - second).norm().item()
-        assert read.metres[0, 0, 1].item() / IS_APART == pytest.approx(apart, abs=1e-4)
+        assert read.meters[0, 0, 1].item() / IS_APART == pytest.approx(apart, abs=1e-4)
 
 
 def test_the_distance_is_that_of_the_likeliest_pair_and_no_mean_of_several():
-    shares = torch.tensor([[[0.1, 0.2, 0.0], [0.2, 0.1, 0.35], [0.0, 0.0, 0.05]]])
-    metres = torch.tensor([[[7.0, 2, 4], [2, 8, 6], [4, 6, 9]]])
-    assert readings(shares=shares, metres=metres).distance.item() == 2
+    probabilities = torch.tensor([[[0.1, 0.2, 0.0], [0.2, 0.1, 0.35], [0.0, 0.0, 0.05]]])
+    meters = torch.tensor([[[7.0, 2, 4], [2, 8, 6], [4, 6, 9]]])
+    assert readings(probabilities=probabilities, meters=meters).distance.item() == 2
 
 
 def test_readings_are_learned_and_told():
     torch.manual_seed(0)
     reader = RegionReader(WIDTH, TEXT_WIDTH)
     given = inputs(questions=8)
-    metres = torch.cdist(given[2], given[2])
+    meters = torch.cdist(given[2], given[2])
     answers = RegionAnswers(
         torch.tensor([1, 1, 2, 2, 3, 3, 4, 4]),
-        torch.tensor([metres[0, 1, 3], metres[1, 0, 2], 1, 3, 0, 1, 2, 4]),
+        torch.tensor([meters[0, 1, 3], meters[1, 0, 2], 1, 3, 0, 1, 2, 4]),
     )
     before = reader.tell(reader(*given), torch.float32)
     optimizer = torch.optim.Adam(reader.parameters(), 0.01)
@@ -178,5 +178,5 @@ def test_readings_are_learned_and_told():
 
 
 def test_a_distance_is_told_digit_by_digit():
-    digits = _digits_of_metres(torch.tensor([13.969, 0.0, 3.999])).view(3, 4, 10).argmax(dim=-1)
+    digits = _digits_of_meters(torch.tensor([13.969, 0.0, 3.999])).view(3, 4, 10).argmax(dim=-1)
     assert digits.tolist() == [[1, 3, 9, 7], [0, 0, 0, 0], [0, 4, 0, 0]]

@@ -121,7 +121,7 @@ def test_a_server_that_takes_too_long_is_a_timeout(server, picture) -> None:
 def test_a_server_that_is_not_there_is_named(picture, chat_server_module) -> None:
     gone = chat_server_module.ChatServer()
     gone.server_close()
-    with pytest.raises(SpatialError, match=f"the server {gone.url} gave no answer, is it running"):
+    with pytest.raises(SpatialError, match=f"the server {gone.url} did not answer; is it running"):
         load_image_text_model(ServerSettings(gone.url, retries=0))
 
 

@@ -20,7 +20,7 @@ from smolrgpt_core.perception.mask_selection import MaskRules
 from smolrgpt_core.perception.segmentation import QuerySegmenter, load_segmenter
 
 EVERYTHING = MaskRules(min_score=0.0, min_pixels=1)
-LENIENT = PhotographFilter(max_invalid_share=1.0)
+LENIENT = PhotographFilter(max_invalid_fraction=1.0)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from pyarrow import parquet
 
 from smolrgpt_core.public_benchmarks import row_places
 from smolrgpt_core.public_benchmarks.benchmark import score
-from smolrgpt_core.public_benchmarks.models import Said
+from smolrgpt_core.public_benchmarks.models import BenchmarkAnswer
 from smolrgpt_core.public_benchmarks.published_files import find_files
 from smolrgpt_core.public_benchmarks.questions import BenchmarkQuestion
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
@@ -59,13 +59,13 @@ class Looker:
     def __init__(self) -> None:
         self.most_in_arrow = 0
 
-    def answer(self, question: BenchmarkQuestion) -> Said:
+    def answer(self, question: BenchmarkQuestion) -> BenchmarkAnswer:
         """Decode the image and the depth; the masks are decoded already."""
         for image in (question.image, question.depth):
             if image is not None:
                 image.plane()
         self.most_in_arrow = max(self.most_in_arrow, pyarrow.total_allocated_bytes())
-        return Said("yes")
+        return BenchmarkAnswer("yes")
 
 
 def test_every_benchmark_is_measured() -> None:

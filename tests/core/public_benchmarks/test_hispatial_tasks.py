@@ -118,9 +118,9 @@ def test_tolerances_and_kinds(tasks) -> None:
     far, near = {}, {}
     for record in records:
         if record.category == CAMERA:
-            metres = length_by_rules(str(record.truth))
-            assert metres is not None
-            far[record.id], near[record.id] = f"{1.26 * metres} m", f"{1.24 * metres} m"
+            meters = length_by_rules(str(record.truth))
+            assert meters is not None
+            far[record.id], near[record.id] = f"{1.26 * meters} m", f"{1.24 * meters} m"
         if record.category == DIRECTION:
             way = vector_by_rules(str(record.truth))
             assert way is not None

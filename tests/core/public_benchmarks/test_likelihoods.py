@@ -98,7 +98,7 @@ def test_what_gives_no_likelihoods_is_refused(chat_server, folder, tmp_path) -> 
     for model in (chat_server.url, "geometric"):
         done = run(folder, "cv-bench", "cv_bench", model, tmp_path / "x", "--answers", "likelihood")
         assert done.exit_code == 2
-        assert "let it answer in words" in " ".join(done.output.split())
+        assert "use --answers words" in " ".join(done.output.split())
 
 
 def test_workers_give_the_bytes_of_one_process(vlm, folder, tmp_path) -> None:

@@ -30,7 +30,7 @@ LETTER = Asked(AnswerKind.LETTER, ("a crate", "a barrel"))
 
 
 @pytest.mark.parametrize(
-    ("text", "metres"),
+    ("text", "meters"),
     [
         ("one and a half meters", [1.5]),
         ("a meter and a half", [1.5]),
@@ -52,10 +52,10 @@ LETTER = Asked(AnswerKind.LETTER, ("a crate", "a barrel"))
         ("-1.3 m", None),
     ],
 )
-def test_lengths_in_words(text: str, metres: list[float] | None) -> None:
+def test_lengths_in_words(text: str, meters: list[float] | None) -> None:
     found = lengths_in(text)
-    assert (None if found is None else [length.metres for length in found]) == (
-        None if metres is None else pytest.approx(metres)
+    assert (None if found is None else [length.meters for length in found]) == (
+        None if meters is None else pytest.approx(meters)
     )
 
 
@@ -177,7 +177,7 @@ def test_a_reader_that_fails_ends_the_command_and_its_replies_are_kept(
     done = q_spatial(folder, tmp_path, "--reader", chat_server.url)
     assert done.exit_code == 1
     words = " ".join(done.output.split())
-    assert f"the server {chat_server.url} gave no answer" in words
+    assert f"the server {chat_server.url} did not answer" in words
     assert "the same command resumes" in words
     again = q_spatial(folder, tmp_path, "--reader", chat_server.url)
     assert again.exit_code == 0, again.output
@@ -206,7 +206,7 @@ def test_a_judge_has_a_scorer_of_its_own(chat_server, folder, tmp_path) -> None:
     other = CliRunner().invoke(app, ["benchmark", "q-spatial", "--data", str(folder / "q_spatial"),
                                      *call[4:]])  # fmt: skip
     assert other.exit_code == 2
-    assert "leave --judge out" in other.output
+    assert "omit --judge" in other.output
 
 
 def test_a_real_model_on_a_real_server_reads(small_model, tmp_path) -> None:

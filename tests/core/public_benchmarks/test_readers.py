@@ -89,7 +89,7 @@ def test_yes_and_no(answer: str, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "metres"),
+    ("answer", "meters"),
     [
         ("40 cm", 0.4),
         ("about 1.5 meters wide.", 1.5),
@@ -126,8 +126,8 @@ def test_yes_and_no(answer: str, words: list[str]) -> None:
         ("1 m" * 1000, None),
     ],
 )
-def test_lengths_by_rules(answer: str, metres: float | None) -> None:
-    assert length_by_rules(answer) == (None if metres is None else pytest.approx(metres, rel=1e-6))
+def test_lengths_by_rules(answer: str, meters: float | None) -> None:
+    assert length_by_rules(answer) == (None if meters is None else pytest.approx(meters, rel=1e-6))
 
 
 @pytest.mark.parametrize(

@@ -41,13 +41,13 @@ def spatialrgpt(folder: Path, *added: tuple[str, Any]) -> Outcome:
     return scorer.score(Answered(records, {}, JudgedRecords(replies)))
 
 
-def metres(answer: float, response: float) -> dict[str, float]:
+def meters(answer: float, response: float) -> dict[str, float]:
     return {"answer_in_meters": answer, "response_in_meters": response}
 
 
 EDGES = {
-    "truth_is_zero": [("vertical_distance_data", metres(0, 0))],
-    "response_negative": [("width_data", metres(1, -1))],
+    "truth_is_zero": [("vertical_distance_data", meters(0, 0))],
+    "response_negative": [("width_data", meters(1, -1))],
 }
 
 
@@ -105,7 +105,7 @@ def test_a_failed_judge_after_a_quantity_stops_the_script_only(folder: Path, exp
 
 def test_replies_that_hold_no_number_are_unreadable(folder: Path) -> None:
     odd: tuple[Any, ...] = ("far", None, [1], {}, 10**400, "inf", "nan")
-    replies: list[tuple[str, dict[str, Any]]] = [("height_data", metres(2, value)) for value in odd]
+    replies: list[tuple[str, dict[str, Any]]] = [("height_data", meters(2, value)) for value in odd]
     replies.append(("left_predicate", {"your_mark": "agrees"}))
     outcome = spatialrgpt(folder, *replies)
     assert [verdict.read for verdict in outcome.verdicts[-len(replies) :]] == [""] * len(replies)
@@ -113,7 +113,7 @@ def test_replies_that_hold_no_number_are_unreadable(folder: Path) -> None:
 
 
 def test_a_quarter_off_is_right_at_both_ends(folder: Path) -> None:
-    ends = [("height_data", metres(2, response)) for response in (1.5, 2.5, 1.4999, 2.5001)]
+    ends = [("height_data", meters(2, response)) for response in (1.5, 2.5, 1.4999, 2.5001)]
     outcome = spatialrgpt(folder, *ends)
     assert [verdict.hit for verdict in outcome.verdicts[-4:]] == [1, 1, 0, 0]
 

@@ -98,11 +98,11 @@ class Wall:
         """A message."""
         return self.types.types[type_name](**fields)
 
-    def frame(self, stamp_ns: int, metres: float, gray: int = 90) -> dict[str, Any]:
+    def frame(self, stamp_ns: int, meters: float, gray: int = 90) -> dict[str, Any]:
         """The messages of a moment, by topic, in the order in which they are received."""
         headers = (header_message(self.make, stamp_ns, "eye") for _ in range(4))
         rgb = np.full((48, 64, 3), gray, np.uint8)
-        depth = np.full((48, 64), int(1000 * metres), np.uint16)
+        depth = np.full((48, 64), int(1000 * meters), np.uint16)
         return {
             "/rgb": image_message(self.make, rgb, "rgb8", next(headers)),
             "/depth": image_message(self.make, depth, "16UC1", next(headers)),
@@ -110,11 +110,11 @@ class Wall:
             "/regions": region_array_message(self.make, self.REGIONS, next(headers)),
         }
 
-    def frames(self, *metres: float, start_ns: int = START_NS) -> list[tuple[str, Any]]:
+    def frames(self, *meters: float, start_ns: int = START_NS) -> list[tuple[str, Any]]:
         """Frames one period apart."""
         return [
             item
-            for index, value in enumerate(metres)
+            for index, value in enumerate(meters)
             for item in self.frame(start_ns + index * self.PERIOD_NS, value).items()
         ]
 
@@ -147,7 +147,7 @@ class Wall:
         return self.values(self.replay(bag))
 
     def values(self, found: Replay) -> list[float]:
-        """What was answered, to the metre: which frame it is about."""
+        """What was answered, to the meter: which frame it is about."""
         values = [item.answer.value for item in found.answers if item.answer.ok]
         return [float(round(value)) for value in values if value is not None]
 

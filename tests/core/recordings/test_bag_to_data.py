@@ -181,13 +181,13 @@ def test_images_without_a_stamp_are_left_out(
 def test_wrong_depth_unit_is_left_out(
     changed: Change, every_frame: RecordingOptions, tmp_path: Path
 ) -> None:
-    def in_micrometres(topic: str, message: Any, number: int) -> Any:
+    def in_micrometers(topic: str, message: Any, number: int) -> Any:
         if topic == "/depth" and number < 3:
             pixels = message.data.view(np.uint16) // 1000
             message = replace(message, data=pixels.view(np.uint8))
         return message
 
-    report = convert_recording(changed(in_micrometres), tmp_path / "data", every_frame)
+    report = convert_recording(changed(in_micrometers), tmp_path / "data", every_frame)
     assert report.skipped[dataset.WRONG_UNIT] == 3
     assert "depth scale" in report.examples[dataset.WRONG_UNIT]
     assert report.frames > 0

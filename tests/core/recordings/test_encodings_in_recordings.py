@@ -90,11 +90,11 @@ def bgr(message: Any) -> NDArray[np.uint8]:
     return rgb_pixels(message)[:, :, ::-1]
 
 
-def millimetres(message: Any) -> NDArray[np.uint16]:
+def millimeters(message: Any) -> NDArray[np.uint16]:
     return np.nan_to_num(depth_from_image(message) * 1000).round().astype(np.uint16)
 
 
-def metres(message: Any) -> NDArray[np.float32]:
+def meters(message: Any) -> NDArray[np.float32]:
     return depth_from_image(message)
 
 
@@ -108,7 +108,7 @@ def with_header(body: bytes, a: float = 0.0, b: float = 0.0) -> bytes:
 
 def inverse_depth(message: Any) -> bytes:
     with np.errstate(invalid="ignore"):
-        units = np.nan_to_num(10100 / metres(message) + 1 - 1010).clip(0)
+        units = np.nan_to_num(10100 / meters(message) + 1 - 1010).clip(0)
     return with_header(file(".png", units.astype(np.uint16)), 10100, 1 - 1010)
 
 
@@ -116,14 +116,14 @@ EXACT = {
     "8UC3": {"/rgb": image("/rgb", "8UC3", bgr)},
     "BGR8": {"/rgb": image("/rgb", "BGR8", bgr)},
     "rgb16": {"/rgb": image("/rgb", "rgb16", lambda m: rgb_pixels(m).astype("<u2") * 257)},
-    "16SC1": {"/depth": image("/depth", "16SC1", millimetres)},
-    "Z16": {"/depth": image("/depth", "Z16", millimetres)},
-    "64FC1": {"/depth": image("/depth", "64FC1", lambda m: metres(m).astype("<f8"))},
+    "16SC1": {"/depth": image("/depth", "16SC1", millimeters)},
+    "Z16": {"/depth": image("/depth", "Z16", millimeters)},
+    "64FC1": {"/depth": image("/depth", "64FC1", lambda m: meters(m).astype("<f8"))},
     "png": {"/rgb": compressed("/rgb/compressed", "png", lambda m: file(".png", bgr(m)))},
     "compressedDepth": {
         "/depth": compressed(
             "/depth/compressedDepth", "16UC1; compressedDepth png",
-            lambda m: with_header(file(".png", millimetres(m))),
+            lambda m: with_header(file(".png", millimeters(m))),
         )
     },
 }  # fmt: skip
@@ -136,7 +136,7 @@ def test_the_same_frame(recording: Path, case: str, tmp_path: Path) -> None:
     found, _ = first_frame(copy(recording, tmp_path / "bag", 2, EXACT[case]), TopicChoice())
     np.testing.assert_array_equal(found.frame.rgb, expected.frame.rgb)
     np.testing.assert_allclose(found.frame.depth, expected.frame.depth, rtol=1e-6)
-    assert found.metres_per_unit == expected.metres_per_unit
+    assert found.meters_per_unit == expected.meters_per_unit
     assert found.frame.stamp_ns == expected.frame.stamp_ns
     assert found.frame.frame_id == expected.frame.frame_id
     assert found.frame.intrinsics == expected.frame.intrinsics
@@ -189,7 +189,7 @@ def test_raw_images_go_first_and_others_can_be_named(recording: Path, tmp_path: 
 
 def test_what_is_no_depth_is_not_found(recording: Path, tmp_path: Path) -> None:
     def jpeg(message: Any) -> bytes:
-        return file(".jpg", (millimetres(message) // 40).astype(np.uint8))
+        return file(".jpg", (millimeters(message) // 40).astype(np.uint8))
 
     change = {"/depth": compressed("/depth/compressed", "16UC1; jpeg compressed ", jpeg)}
     bag = copy(recording, tmp_path / "bag", 1, change)

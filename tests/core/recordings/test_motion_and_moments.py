@@ -44,7 +44,7 @@ def frame(gray: int = 100, depth_m: float = 4.0, share: float = 0.0) -> RGBDFram
         ({"depth_m": float("nan"), "share": 1.0}, False),
     ],
 )
-def test_share_of_the_picture_that_changed(change: dict[str, Any], chosen: bool) -> None:
+def test_fraction_of_the_image_that_changed(change: dict[str, Any], chosen: bool) -> None:
     motion = MotionFilter(MotionConfig(min_change=0.2))
     assert motion.choose(frame())
     assert not motion.choose(frame())

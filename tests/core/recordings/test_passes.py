@@ -101,7 +101,7 @@ def test_late_regions(wall: Any, tmp_path: Path, by: int) -> None:
 
 
 def test_three_passes_of_different_length(wall: Any, tmp_path: Path) -> None:
-    parts = [wall.frames(*[metres] * n) for metres, n in ((2.0, 9), (3.0, 4), (4.0, 14))]
+    parts = [wall.frames(*[meters] * n) for meters, n in ((2.0, 9), (3.0, 4), (4.0, 14))]
     messages = without([item for part in parts for item in part], ("/depth", 9), ("/rgb", 15))
     found = wall.replay(wall.write(tmp_path / "bag", messages))
     # The depth of the first image of the second pass is lost, and an image of the third.

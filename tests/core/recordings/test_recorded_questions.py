@@ -115,7 +115,7 @@ def test_the_records_are_what_training_reads(
     assert talk.normalized_answer == records[DISTANCE].normalized_answer == "2.00"
     assert len(sample.masks(talk)) == len(recorded.region_ids)
     assert sample.depth is not None
-    assert np.isfinite(sample.depth.read_metres()).any()
+    assert np.isfinite(sample.depth.read_meters()).any()
     assert check_dataset(tmp_path / "data").clean
 
 

@@ -1,4 +1,4 @@
-"""Mixtures by name: their shares, their formats, and what is kept out of training data."""
+"""Mixtures by name: their weights, their formats, and what stays out of training data."""
 
 import re
 from collections import Counter
@@ -56,16 +56,16 @@ def test_a_model_is_asked_in_the_words_of_its_training(true_scene):
     assert len(forms) > 0.8 * len(wanted)
 
 
-def test_families_have_their_shares(asked):
+def test_families_are_drawn_by_their_weights(asked):
     families = MIXTURES["hispatial"].families
     number, whole = (
         Counter(family for _, family, _ in asked),
-        sum(f.share for f in families.values()),
+        sum(f.weight for f in families.values()),
     )
     for name, family in families.items():
-        share = family.share / whole
-        tolerance = 4 * np.sqrt(share * (1 - share) / len(asked)) + 0.03
-        assert number[name] / len(asked) == pytest.approx(share, abs=tolerance), name
+        fraction = family.weight / whole
+        tolerance = 4 * np.sqrt(fraction * (1 - fraction) / len(asked)) + 0.03
+        assert number[name] / len(asked) == pytest.approx(fraction, abs=tolerance), name
 
 
 def test_options_have_one_right_letter_and_statements_are_true_or_false(asked, brute_force):
@@ -139,14 +139,14 @@ def _format(item) -> Format:
 
 
 @pytest.mark.parametrize(
-    ("form", "shares"),
+    ("form", "fractions"),
     [
         ("clearance", (0.3, 0.4, 0.3)),
         ("clock_direction", (3 / 7, 4 / 7, 0)),
         ("position", (1, 0, 0)),
     ],
 )
-def test_formats_have_their_shares_among_those_that_a_question_has(true_scene, form, shares):
+def test_formats_have_their_fractions_among_those_that_a_question_has(true_scene, form, fractions):
     mixture = replace(MIXTURES["hispatial"], families={"one": Family(1.0, (form,))})
     found: Counter[Format] = Counter()
     for seed in range(6):
@@ -157,9 +157,9 @@ def test_formats_have_their_shares_among_those_that_a_question_has(true_scene, f
         found.update(_format(item) for _, item in items)
     number = found.total()
     assert number > 200
-    for kind, share in zip(Format, shares, strict=True):
-        error = np.sqrt(share * (1 - share) / number)
-        assert found[kind] / number == pytest.approx(share, abs=4 * error), kind
+    for kind, fraction in zip(Format, fractions, strict=True):
+        error = np.sqrt(fraction * (1 - fraction) / number)
+        assert found[kind] / number == pytest.approx(fraction, abs=4 * error), kind
 
 
 def test_steps_name_true_places_and_end_with_the_answer(true_scene):

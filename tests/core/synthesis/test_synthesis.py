@@ -133,7 +133,7 @@ def test_margins_leave_out_what_is_too_close(made, brute_force):
         program = asked.program
         for id in asked.region_ids:
             least = 0.2 if truth[id].label == "buffer" else 0.35
-            assert truth[id].visible_share >= least
+            assert truth[id].visible_fraction >= least
         if program.type is Type.QUANTITY and program.operator is questions.Measure:
             named = [p.arguments[0] for p in program.walk() if p.operator is selections.Region]
             assert all(whole_in_image(item.regions, id) for id in named)
@@ -183,7 +183,7 @@ def check_extreme(part, plain) -> list[str]:
 
 
 def edge_distance(plain, id: int, zone: int) -> float:
-    """Metres of the middle of a footprint from the edge of an upright square zone."""
+    """Meters of the middle of a footprint from the edge of an upright square zone."""
     dx, dy = (abs(a - b) for a, b in zip(plain.at(id)[:2], plain.at(zone)[:2], strict=True))
     half = plain.size(zone)[0] / 2
     beyond = np.hypot(max(dx - half, 0), max(dy - half, 0))
@@ -209,7 +209,7 @@ def test_simulated_frames_offer_most_forms():
 
 
 def test_wider_margins_ask_fewer_questions(true_scene):
-    wide = AmbiguityMargins(min_visible_share=1.0, min_buffer_visible_share=1.0)
+    wide = AmbiguityMargins(min_visible_fraction=1.0, min_buffer_visible_fraction=1.0)
     assert not generate_questions(true_scene(0), np.random.default_rng(0), wide)
 
     def number(**changed: Any) -> int:
@@ -226,7 +226,7 @@ def test_wider_margins_ask_fewer_questions(true_scene):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("min_visible_share", 1.5), ("center_std_m", -0.1), ("ratio_std", np.nan)],
+    [("min_visible_fraction", 1.5), ("center_std_m", -0.1), ("ratio_std", np.nan)],
 )
 def test_margins_are_checked(name, value):
     with pytest.raises(ValueError, match=name):
@@ -250,7 +250,9 @@ def test_a_side_is_not_clear_when_masks_and_centers_disagree(random_scene):
     asked = questions.Side(first, second, "left_right")
 
     def answer(objects) -> str | None:
-        known = {item.id: replace(item, visible_share=1.0) for item in (*truth.objects, *objects)}
+        known = {
+            item.id: replace(item, visible_fraction=1.0) for item in (*truth.objects, *objects)
+        }
         scene = TrueScene(replace(truth, objects=tuple(known.values())), regions)
         return SceneView(scene, AmbiguityMargins(), np.random.default_rng(0)).truth(asked)
 

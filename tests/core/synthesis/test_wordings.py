@@ -16,7 +16,9 @@ from smolrgpt_core.synthesis.wordings import WORDINGS, _read
 
 IN_FIXED_WORDS = {"composed"}
 DRAFTS = 14
-LEAST = AmbiguityMargins(min_visible_pixels=1, min_visible_share=0, min_buffer_visible_share=0)
+LEAST = AmbiguityMargins(
+    min_visible_pixels=1, min_visible_fraction=0, min_buffer_visible_fraction=0
+)
 
 
 @pytest.fixture(scope="module")

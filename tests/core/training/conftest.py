@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from smolrgpt_core.adapter_settings import AdapterSettings
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, Turn, WarehouseRecord
 from smolrgpt_core.files import write_image
 from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.model.modeling_smolrgpt import SmolRGPTForConditionalGeneration
 from smolrgpt_core.regions import encode_rle
 from smolrgpt_core.training.config import (
     CheckpointConfig,
@@ -77,12 +79,12 @@ def _records(image: str, prefix: str, left_is_near: bool) -> list[WarehouseRecor
         return encode_rle(mask)
 
     left, right = box(4), box(30)
-    nearest, metres = ("0", "1.50") if left_is_near else ("1", "4.25")
+    nearest, meters = ("0", "1.50") if left_is_near else ("1", "4.25")
     questions = (
         ("left_right", "Is <mask> left or right of <mask>?", "left", (left, right),
          "[Region 0] is on the left of [Region 1]."),
-        ("distance", "How far is <mask> from <mask>?", metres, (right, left),
-         f"[Region 0] is {metres} meters from [Region 1]."),
+        ("distance", "How far is <mask> from <mask>?", meters, (right, left),
+         f"[Region 0] is {meters} meters from [Region 1]."),
         ("count", "How many boxes are in <mask>?", nearest, (right,),
          f"There are {nearest} boxes in [Region 0]."),
         ("mcq", "Which of <mask> <mask> is nearest to me?", nearest, (left, right),
@@ -134,6 +136,27 @@ def warehouse(tmp_path_factory, write_split) -> Path:
     write_split(root, "train", 12)
     write_split(root, "val", 2)
     return root
+
+
+@pytest.fixture(scope="session")
+def logged_losses() -> Callable[[TrainConfig], list[dict[str, Any]]]:
+    """The loss log of a run, empty before its first step."""
+
+    def read(config: TrainConfig) -> list[dict[str, Any]]:
+        path = Path(config.output) / "losses.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def saved_weights() -> Callable[[str | Path], dict[str, torch.Tensor]]:
+    """The weights of a SmolRGPT checkpoint by name."""
+
+    def load(folder: str | Path) -> dict[str, torch.Tensor]:
+        return SmolRGPTForConditionalGeneration.from_pretrained(folder).state_dict()
+
+    return load
 
 
 @pytest.fixture

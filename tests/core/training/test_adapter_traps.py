@@ -382,13 +382,13 @@ def test_runs_that_cannot_work_are_refused(adapter_run, tmp_path):
             "of a checkpoint",
         ),
         ({"start": replace(config.start, overrides={"answers": []})}, "without start.overrides"),
-        ({"fsdp": True}, "fsdp is not tested"),
-        ({"trainable": {"metric_branch": 1e-3}}, "gives no learning rate"),
+        ({"fsdp": True}, "fsdp is not supported"),
+        ({"trainable": {"metric_branch": 1e-3}}, "has no learning rate"),
     ):
         with pytest.raises(SpatialError, match=message):
             replace(config, **changes)
     prompt = adapter_run("prompt", {})
-    geometry = tuple(replace(item, pictures="geometry") for item in prompt.data.sources)
+    geometry = tuple(replace(item, inputs="geometry") for item in prompt.data.sources)
     with pytest.raises(SpatialError, match="before those of the image"):
         replace(prompt, data=replace(prompt.data, sources=geometry))
     wrong = AdapterSettings("lora", {"language_model": "query"})

@@ -177,12 +177,9 @@ RUN = (
 )
 
 
-def losses(config) -> list[dict]:
-    path = Path(config.output) / "losses.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def test_a_run_saves_the_adapter_alone_and_publishes_the_merged_model(adapter_run, base):
+def test_a_run_saves_the_adapter_alone_and_publishes_the_merged_model(
+    adapter_run, base, logged_losses
+):
     config = adapter_run("lora", {"language_model": "q_proj"}, ("rgb_refiner",), dropout=0.1)
     folder = train(config)
     output = Path(config.output)
@@ -201,17 +198,17 @@ def test_a_run_saves_the_adapter_alone_and_publishes_the_merged_model(adapter_ru
     }
     assert any("language_model" in name and "q_proj" in name for name in changed)
     assert not any("vision_model" in name for name in changed)
-    assert len(losses(config)) == 6
+    assert len(logged_losses(config)) == 6
 
 
-def test_a_resumed_adapter_has_the_losses_of_one_that_was_not_stopped(adapter_run):
+def test_a_resumed_adapter_has_the_losses_of_one_that_was_not_stopped(adapter_run, logged_losses):
     optimizer = OptimizerConfig(name="muon", batch_rows=4, micro_rows=2, steps=6)
     config = replace(
         adapter_run("dora", TARGETS["dora"], ("rgb_connector",), rank=16, dropout=0.1),
         optimizer=optimizer,
     )
     train(config)
-    whole, path = losses(config), Path(config.output, "adapter", ADAPTER_WEIGHTS_FILE)
+    whole, path = logged_losses(config), Path(config.output, "adapter", ADAPTER_WEIGHTS_FILE)
     weights = load_file(path)
     shutil.rmtree(newest_folder(config))
     card = newest_folder(config) / CARD_FILE
@@ -222,21 +219,21 @@ def test_a_resumed_adapter_has_the_losses_of_one_that_was_not_stopped(adapter_ru
         train(config)
     card.write_text(text)
     train(config)
-    assert losses(config) == whole
+    assert logged_losses(config) == whole
     again = load_file(path)
     assert all(torch.equal(weights[name], again[name]) for name in weights)
 
 
-def test_activations_that_are_computed_again_give_the_same_losses(adapter_run):
+def test_activations_that_are_computed_again_give_the_same_losses(adapter_run, logged_losses):
     config = adapter_run("lora", TARGETS["lora"])
     saving = replace(config, output=f"{config.output}-saving", gradient_checkpointing=True)
     train(config)
     train(saving)
-    for one, two in zip(losses(config), losses(saving), strict=True):
+    for one, two in zip(logged_losses(config), logged_losses(saving), strict=True):
         assert two["loss"] == pytest.approx(one["loss"], abs=1e-6)
 
 
-def test_two_processes_give_the_losses_of_one(adapter_run, tmp_path):
+def test_two_processes_give_the_losses_of_one(adapter_run, tmp_path, logged_losses):
     config = adapter_run("rslora", TARGETS["rslora"], ("metric_branch",))
     train(config)
     pair = replace(config, output=f"{config.output}-pair")
@@ -245,7 +242,7 @@ def test_two_processes_give_the_losses_of_one(adapter_run, tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     words = [*command, str(tmp_path / "run.py"), str(tmp_path / "pair.yaml")]
     subprocess.run(words, check=True, timeout=DEADLINE_S)
-    assert len(losses(pair)) == 6
-    for alone, together in zip(losses(config), losses(pair), strict=True):
+    assert len(logged_losses(pair)) == 6
+    for alone, together in zip(logged_losses(config), logged_losses(pair), strict=True):
         assert together["loss"] == pytest.approx(alone["loss"], abs=1e-5)
         assert together["gradient_norm"] == pytest.approx(alone["gradient_norm"], rel=1e-4)

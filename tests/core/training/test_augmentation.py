@@ -72,7 +72,7 @@ def answers(row: Row) -> list[SpatialAnswer]:
         image = sample.image.read()
         frame = RGBDFrame(
             image,
-            depth_of(row).read_metres(),
+            depth_of(row).read_meters(),
             camera_of(row),
             RegionSet(image.shape[:2], tuple(regions)),
         )
@@ -128,7 +128,7 @@ def test_points_of_regions_are_mirrored_exactly(rows):
 
 def points(row: Row, index: int) -> np.ndarray:
     """Back-projected pixels (H, W, 3) of a mask, NaN elsewhere."""
-    camera, depth = camera_of(row), depth_of(row).read_metres().astype(np.float64)
+    camera, depth = camera_of(row), depth_of(row).read_meters().astype(np.float64)
     grid = np.indices(depth.shape)
     across, down = (grid[1] - camera.cx) / camera.fx, (grid[0] - camera.cy) / camera.fy
     rays = np.stack([across, down, np.ones(depth.shape)], axis=-1)
@@ -258,7 +258,7 @@ def test_settings_that_cannot_be_are_refused(settings, message):
 
 def test_a_row_without_regions_is_not_augmented(rows):
     caption = Conversation("c", (Turn(HUMAN, "Describe the image."), Turn(MODEL, "A hall.")))
-    row = replace(rows[0], conversations=(caption,), pictures="rgb")
+    row = replace(rows[0], conversations=(caption,), inputs="rgb")
     assert Augmentation(AugmentationConfig(crop=1.0, scale=1.0)).row(row) is row
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +13,6 @@ import torch
 from safetensors.torch import load_file
 
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.model import SmolRGPTForConditionalGeneration
 from smolrgpt_core.training.auxiliary_depth import depth_losses, order_losses, patch_depths
 from smolrgpt_core.training.checkpoints import CheckpointStore
 from smolrgpt_core.training.config import (
@@ -27,15 +25,6 @@ from smolrgpt_core.training.config import (
 )
 from smolrgpt_core.training.learned import patch_grid_of
 from smolrgpt_core.training.run import train
-
-
-def losses(config: TrainConfig) -> list[dict]:
-    lines = Path(config.output, "losses.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
-
-
-def weights(folder: str | Path) -> dict[str, torch.Tensor]:
-    return SmolRGPTForConditionalGeneration.from_pretrained(folder).state_dict()
 
 
 @pytest.fixture
@@ -56,12 +45,14 @@ def depth_run(base, run_config) -> Callable[..., TrainConfig]:
 
 
 @pytest.mark.parametrize("target", DEPTH_TARGETS)
-def test_the_vision_encoder_learns_depth_and_the_head_is_dropped(base, depth_run, target):
+def test_the_vision_encoder_learns_depth_and_the_head_is_dropped(
+    base, depth_run, target, logged_losses, saved_weights
+):
     config = depth_run(target, steps=30)
     model = train(config)
-    found = [line["terms"]["depth"] for line in losses(config)]
+    found = [line["terms"]["depth"] for line in logged_losses(config)]
     assert np.mean(found[-3:]) < 0.7 * np.mean(found[:3])
-    before, after = weights(base), weights(model)
+    before, after = saved_weights(base), saved_weights(model)
     assert {name for name in before if not torch.equal(before[name], after[name])} <= {
         name for name in before if name.startswith("model.vision_model.")
     }
@@ -71,17 +62,17 @@ def test_the_vision_encoder_learns_depth_and_the_head_is_dropped(base, depth_run
     assert not list(model.glob("heads*"))
 
 
-def test_going_on_gives_the_same_losses_with_a_head(depth_run):
+def test_going_on_gives_the_same_losses_with_a_head(depth_run, logged_losses):
     config = depth_run()
     train(config)
-    whole = losses(config)
+    whole = logged_losses(config)
     newest = CheckpointStore(Path(config.output), 2).newest()
     assert newest is not None
     for path in newest.folder.iterdir():
         path.unlink()
     newest.folder.rmdir()
     train(config)
-    assert losses(config) == whole
+    assert logged_losses(config) == whole
     earlier = CheckpointStore(Path(config.output), 2).all()[0]
     (earlier.folder / "heads.safetensors").unlink()
     (CheckpointStore(Path(config.output), 2).all()[1].folder).rename(Path(config.output) / "away")
@@ -90,11 +81,11 @@ def test_going_on_gives_the_same_losses_with_a_head(depth_run):
 
 
 def test_depth_of_patches_is_the_mean_logarithm_of_their_readings():
-    metres = np.full((64, 96), 2.0, dtype=np.float32)
-    metres[:, 48:] = 8.0
-    metres[:16, :24] = np.nan
-    metres[16:24, :24] = np.nan
-    found = patch_depths(metres, 4)
+    meters = np.full((64, 96), 2.0, dtype=np.float32)
+    meters[:, 48:] = 8.0
+    meters[:16, :24] = np.nan
+    meters[16:24, :24] = np.nan
+    found = patch_depths(meters, 4)
     assert found.shape == (4, 4)
     assert math.isnan(found[0, 0])
     assert found[1, 0] == pytest.approx(math.log(2))
@@ -119,7 +110,7 @@ def test_runs_in_which_nothing_could_be_learned_are_refused(depth_run, make_proc
     with pytest.raises(SpatialError, match=r"vision encoder, which is frozen.*trainable"):
         replace(config, trainable={"language_model": 1e-3})
     (source,) = config.data.sources
-    blind = replace(config.data, sources=(replace(source, pictures="geometry"),))
+    blind = replace(config.data, sources=(replace(source, inputs="geometry"),))
     with pytest.raises(SpatialError, match="needs rows with an image and its depth"):
         replace(config, data=blind)
     with pytest.raises(SpatialError, match=r"one square.*smolvlm"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,6 @@ from smolrgpt_core.training.config import (
     ContrastConfig,
     OptimizerConfig,
     StartConfig,
-    TrainConfig,
 )
 from smolrgpt_core.training.contrast import margin_losses, paired
 from smolrgpt_core.training.learned import learned_of
@@ -31,11 +29,6 @@ from smolrgpt_core.training.rows import Row
 from smolrgpt_core.training.run import train
 from smolrgpt_core.training.start import make_start
 from smolrgpt_core.training.stream import open_source
-
-
-def losses(config: TrainConfig) -> list[dict]:
-    lines = Path(config.output, "losses.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
 
 
 def talk(question: str, answer: str, category: str) -> Conversation:
@@ -109,7 +102,7 @@ def test_the_loss_is_what_the_right_answer_lacks():
     assert margin_losses(token_losses, torch.zeros(6).long(), 2.0).tolist() == []
 
 
-def test_going_on_gives_the_same_losses_with_pairs_and_other_views(run_config):
+def test_going_on_gives_the_same_losses_with_pairs_and_other_views(run_config, logged_losses):
     config = run_config(
         "metric",
         contrast=ContrastConfig(weight=1.0, margin=2.0),
@@ -118,13 +111,13 @@ def test_going_on_gives_the_same_losses_with_pairs_and_other_views(run_config):
         checkpoints=CheckpointConfig(every_steps=3, keep=2),
     )
     train(config)
-    found = losses(config)
+    found = logged_losses(config)
     assert all(0 < line["terms"]["contrast"] < 10 for line in found)
     newest = CheckpointStore(Path(config.output), 2).newest()
     assert newest is not None
     shutil.rmtree(newest.folder)
     train(config)
-    assert losses(config) == found
+    assert logged_losses(config) == found
 
 
 def test_settings_that_cannot_be_are_refused():

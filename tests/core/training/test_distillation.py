@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.model import SmolRGPTForConditionalGeneration
 from smolrgpt_core.training.checkpoints import CheckpointStore
 from smolrgpt_core.training.config import (
     CheckpointConfig,
@@ -44,15 +43,6 @@ SMALLER = {
 }  # fmt: skip
 
 
-def losses(config: TrainConfig) -> list[dict]:
-    lines = Path(config.output, "losses.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
-
-
-def weights(folder: str | Path) -> dict[str, torch.Tensor]:
-    return SmolRGPTForConditionalGeneration.from_pretrained(folder).state_dict()
-
-
 @pytest.fixture
 def student(base, run_config) -> Callable[..., TrainConfig]:
     """student(**distillation): a smaller model than `base`, with its tokenizer."""
@@ -70,46 +60,46 @@ def student(base, run_config) -> Callable[..., TrainConfig]:
     return make
 
 
-def test_a_smaller_student_comes_nearer_to_its_teacher(base, student):
-    before = weights(base)
+def test_a_smaller_student_comes_nearer_to_its_teacher(base, student, logged_losses, saved_weights):
+    before = saved_weights(base)
     config = student(30, teacher=str(base), hard_weight=0.0, hidden_weight=0.5)
     model = train(config)
-    terms = [line["terms"] for line in losses(config)]
+    terms = [line["terms"] for line in logged_losses(config)]
     assert set(terms[0]) == {"soft", "hidden"}
     assert terms[-1]["soft"] < 0.5 * terms[0]["soft"]
     assert terms[-1]["hidden"] < 0.8 * terms[0]["hidden"]
-    assert all(torch.equal(before[name], after) for name, after in weights(base).items())
+    assert all(torch.equal(before[name], after) for name, after in saved_weights(base).items())
     assert f"smolrgpt-nano; teacher: {base}" in model_card("student", [(config, {})], [])
     # The projection is kept to resume from, and is nothing that the model has.
     assert sorted(path.name for path in model.iterdir() if "heads" in path.name) == []
     newest = CheckpointStore(Path(config.output), 1).newest()
     assert newest is not None
     assert set(load_file(newest.folder / "heads.safetensors")) == {"hidden.weight"}
-    assert weights(model)["model.language_model.embed_tokens.weight"].shape[1] == 24
+    assert saved_weights(model)["model.language_model.embed_tokens.weight"].shape[1] == 24
 
 
-def test_going_on_gives_the_same_losses_with_a_teacher(base, student):
+def test_going_on_gives_the_same_losses_with_a_teacher(base, student, logged_losses, saved_weights):
     config = student(teacher=str(base), hidden_weight=0.5)
     train(config)
-    whole, model = losses(config), weights(Path(config.output, "model"))
+    whole, model = logged_losses(config), saved_weights(Path(config.output, "model"))
     newest = CheckpointStore(Path(config.output), 2).newest()
     assert newest is not None
     for path in sorted(newest.folder.iterdir()):
         path.unlink()
     newest.folder.rmdir()
     train(config)
-    assert losses(config) == whole
-    again = weights(Path(config.output, "model"))
+    assert logged_losses(config) == whole
+    again = saved_weights(Path(config.output, "model"))
     assert all(torch.equal(model[name], again[name]) for name in model)
 
 
-def test_an_adapter_learns_from_a_teacher_too(base, adapter_run):
+def test_an_adapter_learns_from_a_teacher_too(base, adapter_run, logged_losses):
     config = adapter_run("lora", {"language_model": "q_proj|v_proj"})
     settings = DistillationConfig(teacher=str(base), hidden_weight=0.1)
     config = replace(config, distillation=settings, contrast=ContrastConfig())
     train(config)
     # The adapter changes nothing yet, so its base is the teacher that it has.
-    assert losses(config)[0]["terms"]["soft"] == pytest.approx(0.0, abs=1e-6)
+    assert logged_losses(config)[0]["terms"]["soft"] == pytest.approx(0.0, abs=1e-6)
     names = {path.name for path in Path(config.output, "adapter").iterdir()}
     assert "adapter.safetensors" in names
     assert "heads.safetensors" not in names
@@ -123,7 +113,7 @@ def distill(config: TrainConfig, teacher: Path, out: Path, *options: str):
 
 
 def test_stored_logits_of_all_tokens_teach_as_the_teacher_itself(
-    base, student, tmp_path, write_split
+    base, student, tmp_path, write_split, logged_losses
 ):
     out = tmp_path / "logits"
     root = tmp_path / "one"
@@ -140,7 +130,7 @@ def test_stored_logits_of_all_tokens_teach_as_the_teacher_itself(
     )
     train(online)
     train(offline)
-    for one, two in zip(losses(online), losses(offline), strict=True):
+    for one, two in zip(logged_losses(online), logged_losses(offline), strict=True):
         assert two["terms"]["soft"] == pytest.approx(one["terms"]["soft"], abs=1e-5)
         assert two["loss"] == pytest.approx(one["loss"], abs=1e-5)
     # Stopped after the first of its files, it writes the same again.
@@ -154,7 +144,9 @@ def test_stored_logits_of_all_tokens_teach_as_the_teacher_itself(
     assert "top: 100000 there, 4 now" in other.output
 
 
-def test_answers_of_a_teacher_take_the_place_of_those_of_the_data(student, warehouse, tmp_path):
+def test_answers_of_a_teacher_take_the_place_of_those_of_the_data(
+    student, warehouse, tmp_path, logged_losses
+):
     records = json.loads((warehouse / "train.json").read_text())
     path = tmp_path / "answers.jsonl"
     lines = [
@@ -171,8 +163,8 @@ def test_answers_of_a_teacher_take_the_place_of_those_of_the_data(student, wareh
     )
     train(config)
     # One sentence for all questions is soon known by heart; the answers of the data are not.
-    assert losses(config)[-1]["loss"] < 0.1
-    assert "terms" not in losses(config)[-1]
+    assert logged_losses(config)[-1]["loss"] < 0.1
+    assert "terms" not in logged_losses(config)[-1]
     path.write_text('{"id": "a", "question": "b"}\n')
     with pytest.raises(SpatialError, match=r"answers\.jsonl: line 1: expected"):
         answers_of(path)
@@ -184,7 +176,7 @@ def test_another_tokenizer_is_refused(base, run_config, student, tmp_path):
         distillation=DistillationConfig(teacher=str(base)),
         start=replace(run_config("metric").start, vocabulary_size=320),
     )
-    with pytest.raises(SpatialError, match=r"another tokenizer.*start\.tokenizer"):
+    with pytest.raises(SpatialError, match=r"different tokenizers.*start\.tokenizer"):
         train(config)
     nowhere = DistillationConfig(teacher=str(tmp_path / "nowhere"))
     with pytest.raises(SpatialError, match=r"the teacher cannot be used.*nowhere"):
@@ -197,7 +189,7 @@ def test_another_tokenizer_is_refused(base, run_config, student, tmp_path):
     # The styles of this run were not asked for.
     unasked = student(logits=str(out))
     unasked = replace(
-        unasked, data=replace(unasked.data, questions_per_row=1, broken_share=1.0),
+        unasked, data=replace(unasked.data, questions_per_row=1, broken_fraction=1.0),
         output=f"{config.output}-3",
     )  # fmt: skip
     train(unasked)
@@ -210,8 +202,11 @@ def test_another_tokenizer_is_refused(base, run_config, student, tmp_path):
     ("settings", "message"),
     [
         ({}, "must name a teacher, logits or answers"),
-        ({"teacher": "a", "logits": "b"}, "exclude each other"),
-        ({"logits": "a", "hidden_weight": 1.0}, r"distillation\.hidden_weight needs the teacher"),
+        ({"teacher": "a", "logits": "b"}, "cannot be combined"),
+        (
+            {"logits": "a", "hidden_weight": 1.0},
+            r"distillation\.hidden_weight needs distillation\.teacher",
+        ),
         ({"teacher": "a", "temperature": 0.0}, r"distillation\.temperature"),
         ({"teacher": "a", "soft_weight": 0.0}, "would change nothing"),
     ],

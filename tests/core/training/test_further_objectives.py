@@ -13,7 +13,7 @@ from smolrgpt_core.training.config_file import read_config
 CONFIGS = Path(__file__).parents[3] / "config" / "train"
 NAMES = (
     "distill/online", "distill/offline", "distill/answers", "nano_auxiliary_depth",
-    "nano_few_pictures",
+    "nano_few_images",
 )  # fmt: skip
 
 

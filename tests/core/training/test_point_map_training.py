@@ -75,7 +75,7 @@ def box(left: int) -> dict:
     return encode_rle(mask)
 
 
-def spatial(image: str, prefix: str, metres: str) -> list[WarehouseRecord]:
+def spatial(image: str, prefix: str, meters: str) -> list[WarehouseRecord]:
     """A question of every family."""
     return [
         WarehouseRecord(
@@ -83,18 +83,18 @@ def spatial(image: str, prefix: str, metres: str) -> list[WarehouseRecord]:
             image,
             (
                 Turn("human", f"<image>\n{family}: how far is the pallet <mask> from <mask>?"),
-                Turn("gpt", f"It is {metres} meters away."),
+                Turn("gpt", f"It is {meters} meters away."),
             ),
             (box(4), box(30)),
             family,
-            metres,
+            meters,
             reasoning=PLAN,
         )
         for family in FAMILIES
     ]
 
 
-def general(image: str, prefix: str, metres: str) -> list[WarehouseRecord]:
+def general(image: str, prefix: str, meters: str) -> list[WarehouseRecord]:
     """Two questions about an image without regions, in one conversation."""
     turns = ("Is it day?", "Yes.", "What is it?", "A hall.")
     speakers = ("human", "gpt") * 2
@@ -146,7 +146,7 @@ def config(data, vlm, tmp_path) -> Callable[..., TrainConfig]:
     def make(family: str = "paligemma", overrides=None, **changes) -> TrainConfig:
         sources = (
             SourceConfig("warehouse", str(data[0]), mixture="hispatial", weight=7),
-            SourceConfig("warehouse", str(data[1]), pictures="rgb", weight=1),
+            SourceConfig("warehouse", str(data[1]), inputs="rgb", weight=1),
         )
         start = StartConfig(vlm=str(vlm(family)), overrides=overrides or {})
         made = TrainConfig(
@@ -166,11 +166,6 @@ def config(data, vlm, tmp_path) -> Callable[..., TrainConfig]:
 
 def command(*words: object):
     return CliRunner().invoke(app, ["train", *map(str, words)])
-
-
-def losses(config: TrainConfig) -> list[dict]:
-    path = Path(config.output) / "losses.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def frame() -> RGBDFrame:
@@ -263,7 +258,7 @@ def test_an_adapter_is_trained_alone_and_published_merged(config, tmp_path, fami
         assert answer.probabilities == pytest.approx(answers[0].probabilities, abs=1e-5)
 
 
-def test_two_depths_are_learned_by_heart(data, config):
+def test_two_depths_are_learned_by_heart(data, config, logged_losses):
     """Both images are noise: only points, or how dark it is, tell 1.50 from 4.25."""
     run = config(
         data=DataConfig(
@@ -272,7 +267,7 @@ def test_two_depths_are_learned_by_heart(data, config):
             workers=0,
         ),
         trainable=dict.fromkeys((*TRAINED, "vision_encoder"), 1e-2),
-        optimizer=OptimizerConfig(batch_rows=8, micro_rows=8, steps=120, warmup_share=0.1),
+        optimizer=OptimizerConfig(batch_rows=8, micro_rows=8, steps=120, warmup_fraction=0.1),
         checkpoints=CheckpointConfig(every_steps=200),
         validation=ValidationConfig(
             SourceConfig("warehouse", str(data[0]), categories=("size",)),
@@ -280,7 +275,7 @@ def test_two_depths_are_learned_by_heart(data, config):
         ),
     )  # fmt: skip
     train(run)
-    assert losses(run)[-1]["loss"] < 0.05 < losses(run)[0]["loss"]
+    assert logged_losses(run)[-1]["loss"] < 0.05 < logged_losses(run)[0]["loss"]
     lines = Path(run.output, "examples.jsonl").read_text().splitlines()
     examples = [json.loads(line) for line in lines]
     assert {item["expected"] for item in examples} == {"1.50", "4.25"}
@@ -299,7 +294,7 @@ def test_an_exported_model_answers_and_its_card_says_what_it_is(config, tmp_path
     assert "point_encoder, projector, language_model" in card
 
 
-def test_killed_and_resumed_gives_the_same_losses(config, tmp_path):
+def test_killed_and_resumed_gives_the_same_losses(config, tmp_path, logged_losses):
     run = config("smolvlm")
     train(run)
     killed = replace(run, output=f"{run.output}-killed")
@@ -307,27 +302,27 @@ def test_killed_and_resumed_gives_the_same_losses(config, tmp_path):
     words = [sys.executable, "-m", "smolrgpt_core.cli", "train", str(tmp_path / "killed.yaml")]
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + DEADLINE_S
-    while len(losses(killed)) < STEPS // 2:
+    while len(logged_losses(killed)) < STEPS // 2:
         assert time.monotonic() < deadline, "the run did not get so far"
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert len(losses(killed)) < STEPS
+    assert len(logged_losses(killed)) < STEPS
     assert command(tmp_path / "killed.yaml").exit_code == 0
-    assert losses(killed) == losses(run)
+    assert logged_losses(killed) == logged_losses(run)
 
 
 @pytest.mark.parametrize("changes", [{"precision": "bfloat16"}, {"gradient_checkpointing": True}])
-def test_what_saves_memory_gives_the_same_losses(config, changes):
+def test_what_saves_memory_gives_the_same_losses(config, changes, logged_losses):
     plain = config(optimizer=OptimizerConfig(batch_rows=4, micro_rows=4, steps=3))
     saving = replace(plain, output=f"{plain.output}-saving", **changes)
     train(plain)
     train(saving)
-    for one, two in zip(losses(plain), losses(saving), strict=True):
+    for one, two in zip(logged_losses(plain), logged_losses(saving), strict=True):
         assert two["loss"] == pytest.approx(one["loss"], abs=0.05)
 
 
-def test_a_nano_model_is_made_from_nothing_and_goes_on(config, tmp_path):
+def test_a_nano_model_is_made_from_nothing_and_goes_on(config, tmp_path, logged_losses):
     recipe = read_config(RECIPES / "nano.yaml", ["start.vocabulary_size=400"])
     run = config(start=recipe.start, trainable=recipe.trainable)
     train(run)
@@ -338,7 +333,7 @@ def test_a_nano_model_is_made_from_nothing_and_goes_on(config, tmp_path):
         start=StartConfig(checkpoint=str(Path(run.output, "model"))), output=str(tmp_path / "next")
     )
     train(stage)
-    assert losses(stage)[0]["loss"] < losses(run)[0]["loss"]
+    assert logged_losses(stage)[0]["loss"] < logged_losses(run)[0]["loss"]
 
 
 def test_the_recipe_of_the_paper_is_that_of_the_paper():
@@ -347,7 +342,7 @@ def test_the_recipe_of_the_paper_is_that_of_the_paper():
     assert set(recipe.trainable.values()) == {2e-5}
     optimizer = recipe.optimizer
     assert (optimizer.batch_rows, optimizer.weight_decay, optimizer.gradient_norm) == (256, 0.1, 1)
-    assert (optimizer.warmup_share, optimizer.final_rate_share) == (0, 1)
+    assert (optimizer.warmup_fraction, optimizer.final_rate_fraction) == (0, 1)
     assert [source.weight for source in recipe.data.sources] == [7, 1]
     assert recipe.start.point_code == "hispatial"
 
@@ -361,10 +356,10 @@ def drawn(config: TrainConfig, groups: int) -> list[str]:
     return [row.conversations[0].category for row in rows]
 
 
-def test_tasks_have_the_shares_of_the_paper_and_general_an_eighth(config):
+def test_tasks_have_the_weights_of_the_paper_and_general_an_eighth(config):
     rows = drawn(config(), 1500)
-    found, whole = Counter(rows), sum(family.share for family in FAMILIES.values())
-    expected = {name: 7 / 8 * family.share / whole for name, family in FAMILIES.items()}
+    found, whole = Counter(rows), sum(family.weight for family in FAMILIES.values())
+    expected = {name: 7 / 8 * family.weight / whole for name, family in FAMILIES.items()}
     for name, share in (expected | {"": 1 / 8}).items():
         error = math.sqrt(share * (1 - share) / len(rows))
         assert found[name] / len(rows) == pytest.approx(share, abs=4 * error), name
@@ -380,7 +375,7 @@ def test_what_is_left_out_is_replaced_and_nothing_else_changes(config):
 
 
 def test_validation_takes_questions_as_they_come(config):
-    with pytest.raises(SpatialError, match="leave its mixture out, got 'hispatial'"):
+    with pytest.raises(SpatialError, match="must have no mixture, got 'hispatial'"):
         ValidationConfig(config().data.sources[0])
 
 
@@ -397,7 +392,7 @@ def test_a_data_set_without_a_family_is_an_error_where_it_is_drawn(config, data,
     copy.write_records(lacking)
     source = SourceConfig("warehouse", str(copy.root), mixture="hispatial")
     run = config(data=DataConfig(sources=(source,), workers=0))
-    with pytest.raises(SpatialError, match=r"no sample that can be used.*relative_direction"):
+    with pytest.raises(SpatialError, match=r"no usable sample.*relative_direction"):
         drawn(run, 30)
 
 
@@ -489,7 +484,7 @@ def test_regions_are_written_as_the_engine_writes_them(config):
     assert f"{written}\n{record.freeform_answer or record.dialogue[1].text}" in text
 
 
-def test_steps_are_asked_for_and_answered_at_their_share(config):
+def test_steps_are_asked_for_and_answered_at_their_fraction(config):
     run = only_spatial(config())
     run = replace(run, data=replace(run.data, styles={"sentence": 0.75, "steps": 0.25}))
     _, processor = make_start(run.start, 0, list)
@@ -519,7 +514,7 @@ def test_what_does_not_fit_is_said(config, changes, words):
 
 def test_masks_without_images_are_refused(config):
     with pytest.raises(SpatialError, match="needs images"):
-        train(only_spatial(config(), pictures="geometry"))
+        train(only_spatial(config(), inputs="geometry"))
 
 
 def test_an_override_of_another_kind_of_model_is_refused(config):
@@ -589,7 +584,7 @@ def test_an_answer_is_a_run_of_labels_in_one_row():
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_the_loss_of_a_step_is_that_of_its_rows_together(config, loss):
+def test_the_loss_of_a_step_is_that_of_its_rows_together(config, loss, logged_losses):
     """However a step is cut into batches, and whatever their lengths are."""
     styles = {"sentence": 0.5, "short": 0.5}
     run = config(
@@ -602,8 +597,8 @@ def test_the_loss_of_a_step_is_that_of_its_rows_together(config, loss):
     batch.pop("facts")
     expected, _, weights = answer_losses(model, batch, None, mean=loss)
     train(run)
-    assert losses(run)[0]["loss"] == pytest.approx(float(expected), abs=1e-4)
-    assert losses(run)[0]["answer_tokens"] == len(weights)
+    assert logged_losses(run)[0]["loss"] == pytest.approx(float(expected), abs=1e-4)
+    assert logged_losses(run)[0]["answer_tokens"] == len(weights)
     full = model(**{k: v for k, v in batch.items() if k != "answer_categories"}).logits
     is_answer = batch["labels"][:, 1:] != -100
     rows = [

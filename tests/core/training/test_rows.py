@@ -30,11 +30,11 @@ def sample(warehouse):
 
 @pytest.fixture
 def cutter(processor, run_config):
-    """cutter(pictures, categories, matching, **fields of DataConfig)."""
+    """cutter(inputs, categories, matching, **fields of DataConfig)."""
 
-    def make(pictures="rgbd", categories=(), matching="", **changes):
+    def make(inputs="rgbd", categories=(), matching="", **changes):
         data = replace(run_config().data, **changes)
-        chosen = {"pictures": pictures, "categories": categories, "matching": matching}
+        chosen = {"inputs": inputs, "categories": categories, "matching": matching}
         source = replace(data.sources[0], **chosen)
         return RowCutter(SmolRGPTRows(processor, data), data, source, 3)
 
@@ -118,7 +118,7 @@ def test_an_answer_that_cannot_be_read_is_a_broken_sample(cutter, sample, stored
             cutter().rows(other, 0)
 
 
-def test_styles_are_drawn_by_their_shares(cutter, sample):
+def test_styles_are_drawn_by_their_fractions(cutter, sample):
     cut = cutter(styles={"short": 0.25, "sentence": 0.75})
     answers = [
         item.turns[-1].text.startswith(("[", "There"))
@@ -169,12 +169,12 @@ def test_a_row_brings_what_its_questions_name_and_nothing_else(cutter, sample):
 
 def test_sources_without_pictures_or_without_regions(cutter, sample):
     row = cutter("geometry", questions_per_row=1).rows(sample, 0)[0]
-    geometry = replace(row, pictures="geometry").pack()
+    geometry = replace(row, inputs="geometry").pack()
     assert geometry.image is None
     assert geometry.depth is not None
     assert geometry.intrinsics == sample.camera.intrinsics
-    with pytest.raises(SpatialError, match="pictures: rgb"):
-        replace(row, pictures="rgb").pack()
+    with pytest.raises(SpatialError, match="inputs: rgb"):
+        replace(row, inputs="rgb").pack()
 
 
 def test_a_source_may_have_some_categories_only(cutter, sample):

@@ -14,7 +14,10 @@ from transformers import LlamaConfig, LlamaForCausalLM, SiglipVisionConfig, Sigl
 from typer.testing import CliRunner
 
 from smolrgpt_core.cli.application import app
+from smolrgpt_core.data.readers.iteration import Order, SampleIterator
 from smolrgpt_core.files import write_image
+from smolrgpt_core.training.config import DataConfig, SourceConfig
+from smolrgpt_core.training.stream import open_source
 from smolrgpt_core.training.tokenizer import train_tokenizer
 
 STAGES = Path(__file__).parents[3] / "config" / "train"
@@ -66,6 +69,20 @@ def captions(tmp_path):
         entries.append({"id": str(number), "image": f"{number}.png", "conversations": talk})
     (tmp_path / "captions" / "chat.json").write_text(json.dumps(entries))
     return tmp_path / "captions"
+
+
+def test_a_source_names_its_files_and_a_folder_for_their_index(captions, tmp_path):
+    (captions / "chat.json").rename(captions / "captions.json")
+    (captions / "images").rename(captions / "photographs")
+    index = tmp_path / "index"
+    source = SourceConfig(
+        "llava", str(captions), inputs="rgb", annotations="captions.json", images="photographs",
+        index_folder=str(index),
+    )  # fmt: skip
+    data_set = open_source(source, DataConfig((source,)))
+    sample = next(SampleIterator(data_set, Order()))
+    assert sample.image.read().shape == (32, 32, 3)
+    assert list(index.iterdir())
 
 
 def run(stage, *changes):

@@ -119,7 +119,7 @@ def test_a_source_without_a_question_of_its_categories_is_an_error(run_config, p
     config = run_config()
     source = replace(config.data.sources[0], categories=("height",))
     nothing = replace(config, data=replace(config.data, sources=(source,)))
-    with pytest.raises(SpatialError, match="no sample that can be used"):
+    with pytest.raises(SpatialError, match="no usable sample"):
         _read(TrainingStream(nothing, processor), 1)
 
 
@@ -187,13 +187,13 @@ def test_broken_records_are_passed_over(damaged, processor):
     assert not any(id.startswith("train-1-") for group in groups for id in group.ids)
 
 
-def test_a_share_of_broken_samples_stops_the_run_after_enough_samples(damaged, processor):
+def test_a_fraction_of_broken_samples_stops_the_run_after_enough_samples(damaged, processor):
     facts = _read(TrainingStream(damaged([]), processor), 1)[0]
     one_broken = replace(facts, samples=10, broken=("picture 7 is damaged",))
     count = BrokenSamples(0.05)
     for _ in range(4):
         count.add(one_broken)
-    with pytest.raises(SpatialError, match=r"5 of 50 samples.*broken_share = 0.05.*picture 7"):
+    with pytest.raises(SpatialError, match=r"5 of 50 samples.*broken_fraction = 0.05.*picture 7"):
         count.add(one_broken)
     tolerant = BrokenSamples(0.1, count.state)
     tolerant.add(one_broken)

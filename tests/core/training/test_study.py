@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from smolrgpt_core.study.config import StudyConfig, chosen, jobs_of, read_study
 from smolrgpt_core.study.jobs import Job
 from smolrgpt_core.study.on_ray import OnRay
 from smolrgpt_core.study.page import Part, write_page
+from smolrgpt_core.study.plots import write_plots
 from smolrgpt_core.study.processes import LOG_FILE, InProcesses, Outcome, attempt
 from smolrgpt_core.study.table import Measured, as_csv, as_markdown, rows_of, shown
 from smolrgpt_core.training.config_file import write_config
@@ -37,7 +39,7 @@ DEADLINE_S = 120
 
 @pytest.fixture
 def study_file(adapter_run, warehouse, tmp_path) -> Path:
-    """LoRA and full fine-tuning, with four and eight pictures, two seeds each."""
+    """LoRA and full fine-tuning, with four and eight images, two seeds each."""
     write_config(adapter_run("lora", {"language_model": "q_proj"}), tmp_path / "train.yaml")
     study = {
         "title": "A study of two methods",
@@ -48,9 +50,7 @@ def study_file(adapter_run, warehouse, tmp_path) -> Path:
                 "lora": ["optimizer.steps=1"],
                 "full": ["peft=null", "optimizer.steps=1", "trainable={language_model: 1e-3}"],
             },
-            "pictures": {
-                number: [f"data.sources.0.first_images={number}"] for number in ("4", "8")
-            },
+            "images": {number: [f"data.sources.0.first_images={number}"] for number in ("4", "8")},
             "seed": {"1": ["seed=1"], "2": ["seed=2"]},
         },
         "repeats": "seed",
@@ -75,10 +75,10 @@ def done(study: StudyConfig) -> list[Job]:
 
 
 def test_every_combination_is_trained_measured_and_asked(study_file, base):
-    study = chosen(read_study(study_file), ["pictures=4"])
+    study = chosen(read_study(study_file), ["images=4"])
     before, *runs = jobs = done(study)
     assert [dict(job.values) for job in runs] == [
-        {"method": method, "pictures": "4", "seed": seed}
+        {"method": method, "images": "4", "seed": seed}
         for method in ("lora", "full")
         for seed in ("1", "2")
     ]
@@ -114,7 +114,7 @@ def test_every_combination_is_trained_measured_and_asked(study_file, base):
 
 
 def test_what_is_finished_is_not_done_again(study_file):
-    study = chosen(read_study(study_file), ["pictures=4", "method=lora", "seed=1"])
+    study = chosen(read_study(study_file), ["images=4", "method=lora", "seed=1"])
     _, job = done(study)
     trained = job.folder / "trained.json"
     facts = json.loads(trained.read_text())
@@ -124,6 +124,11 @@ def test_what_is_finished_is_not_done_again(study_file):
     done(study)
     assert job.missing() == []
     assert job.result()["trained"]["seconds"] == 12345.0
+    earlier = json.loads(json.dumps(facts["settings"]))
+    earlier["optimizer"]["warmup_share"] = earlier["optimizer"].pop("warmup_fraction")
+    del earlier["augmentation"]
+    trained.write_text(json.dumps({**facts, "settings": earlier}))
+    assert job.missing() == [], "settings of an earlier version are the same ones"
     trained.write_text(json.dumps({**facts, "settings": {**facts["settings"], "seed": 9}}))
     with pytest.raises(SpatialError, match="other settings, seed: 9 before, 1 now"):
         job.missing()
@@ -135,7 +140,7 @@ def test_changes_of_all_runs_win(study_file):
 
 
 def test_a_run_that_dies_is_named_and_the_others_are_shown(study_file, monkeypatch, tmp_path):
-    only = ["pictures=4", "method=lora"]
+    only = ["images=4", "method=lora"]
     *finished, last = jobs_of(chosen(read_study(study_file), only))
     assert [attempt(job) for job in finished] == ["", ""]
     (tmp_path / "sitecustomize.py").write_text(
@@ -157,13 +162,13 @@ def test_the_reason_of_a_failed_run_is_reported(study_file):
     study_file.write_text(
         study_file.read_text().replace("- seed=1", "- data.sources.0.root=nowhere")
     )
-    _, job = jobs_of(chosen(read_study(study_file), ["pictures=4", "method=lora", "seed=1"]))
+    _, job = jobs_of(chosen(read_study(study_file), ["images=4", "method=lora", "seed=1"]))
     assert "nowhere" in attempt(job)
 
 
 def test_ray_does_the_same(study_file):
     pytest.importorskip("ray")
-    finished, job = done(chosen(read_study(study_file), ["pictures=4", "method=lora", "seed=1"]))
+    finished, job = done(chosen(read_study(study_file), ["images=4", "method=lora", "seed=1"]))
     (finished.folder / "evaluation-own.json").unlink()
     (job.folder / "trained.json").write_text(json.dumps({"settings": {}}))
     outcomes = {item.name: problem for item, problem in OnRay(LOCAL, 1)([finished, job])}
@@ -173,10 +178,10 @@ def test_ray_does_the_same(study_file):
 
 
 def test_a_killed_study_takes_its_run_along_and_goes_on(study_file):
-    study = chosen(read_study(study_file), ["pictures=4", "method=lora", "seed=1"])
+    study = chosen(read_study(study_file), ["images=4", "method=lora", "seed=1"])
     before, job = jobs_of(study)
     assert attempt(before) == ""
-    only = ["--only=pictures=4", "--only=method=lora", "--only=seed=1"]
+    only = ["--only=images=4", "--only=method=lora", "--only=seed=1"]
     command = [sys.executable, "-m", "smolrgpt_core.cli", "study", str(study_file), *only]
     process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + DEADLINE_S
@@ -202,9 +207,21 @@ def test_mean_and_spread():
     assert math.isnan(Measured((1.0,)).spread)
 
 
+def test_a_cost_of_0_is_drawn_on_a_linear_axis(study_file, tmp_path):
+    study = chosen(read_study(study_file), ["images=4", "method=lora", "seed=1"])
+    results = [job.result() for job in done(study)]
+    for result in results:
+        if result["trained"]:
+            result["trained"]["memory_bytes"] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_plots(study, rows_of(study, results), tmp_path / "plots.png")
+    assert (tmp_path / "plots.png").is_file()
+
+
 def test_the_page_says_which_part_was_done(study_file, tmp_path):
     whole = read_study(study_file)
-    study = chosen(whole, ["pictures=4", "method=lora", "seed=1"])
+    study = chosen(whole, ["images=4", "method=lora", "seed=1"])
     rows = rows_of(study, [job.result() for job in done(study)])
     page = tmp_path / "docs" / "studies.md"
     page.parent.mkdir()
@@ -214,22 +231,22 @@ def test_the_page_says_which_part_was_done(study_file, tmp_path):
     text = page.read_text()
     assert text.startswith("# Studies\n\nWords.\n\n## Other\n\nkept\n\n## A study of two methods\n")
     assert text.count("## A study of two methods") == 1
-    assert "seed=5 --only=method=lora --only=pictures=4 --only=seed=1` on a machine" in text
+    assert "seed=5 --only=method=lora --only=images=4 --only=seed=1` on a machine" in text
     assert (
-        "**This is a part of the study**: seed=5 in all runs; method full not done; pictures 8 not "
+        "**This is a part of the study**: seed=5 in all runs; method full not done; images 8 not "
         "done; seed 2 not done." in text
     )
     assert as_markdown(study, rows) in text
     assert (page.parent / "images" / "study_study.png").is_file()
-    assert as_csv(study, rows).startswith("method,pictures,runs,")
+    assert as_csv(study, rows).startswith("method,images,runs,")
 
 
 @pytest.mark.parametrize(
     ("only", "words"),
     [
-        ("picture=4", "one of the axes method, pictures, seed"),
-        ("pictures=4,5", "pictures has no value 5; it has 4, 8"),
-        ("pictures", "AXIS=NAME"),
+        ("image=4", "one of the axes method, images, seed"),
+        ("images=4,5", "images has no value 5; it has 4, 8"),
+        ("images", "AXIS=NAME"),
     ],
 )
 def test_a_part_that_there_is_not_is_refused(study_file, only, words):
@@ -241,7 +258,7 @@ def test_a_part_that_there_is_not_is_refused(study_file, only, words):
     ("before", "after", "words"),
     [
         ("repeats: seed", "repeats: run", "repeats must be one of the axes"),
-        ("- seed=2", "- sead=2", r"method=lora,pictures=4,seed=2: .*unknown key `sead`"),
+        ("- seed=2", "- sead=2", r"method=lora,images=4,seed=2: .*unknown key `sead`"),
         ("split: val", "split: exam", "split must be one of"),
         ("  own:", "  a/b:", "names of folders"),
     ],

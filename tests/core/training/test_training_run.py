@@ -22,7 +22,6 @@ from safetensors.torch import load_file, save_file
 from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.data.warehouse_format import SplitFolder
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.model import SmolRGPTForConditionalGeneration
 from smolrgpt_core.training.checkpoints import CheckpointStore
 from smolrgpt_core.training.config import (
     OPTIMIZERS,
@@ -50,17 +49,10 @@ KILLS = int(os.environ.get("SMOLRGPT_KILLS", "2"))
 DEADLINE_S = 90.0
 
 
-def _losses(config: TrainConfig) -> list[dict]:
-    path = Path(config.output) / "losses.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def _weights(folder: Path) -> dict[str, torch.Tensor]:
-    return SmolRGPTForConditionalGeneration.from_pretrained(folder).state_dict()
-
-
 @pytest.mark.parametrize("branch", ["image", "metric"])
-def test_eight_samples_are_learned_by_heart(run_config, tmp_path, write_split, branch):
+def test_eight_samples_are_learned_by_heart(
+    run_config, tmp_path, write_split, branch, logged_losses
+):
     root = tmp_path / "eight"
     write_split(root, "train", 2)
     source = SourceConfig("warehouse", str(root))
@@ -74,12 +66,12 @@ def test_eight_samples_are_learned_by_heart(run_config, tmp_path, write_split, b
             styles={"short": 0.5, "sentence": 0.5},
         ),
         trainable=dict.fromkeys(config.trainable, 2e-2),
-        optimizer=OptimizerConfig(batch_rows=8, micro_rows=8, steps=200, warmup_share=0.1),
+        optimizer=OptimizerConfig(batch_rows=8, micro_rows=8, steps=200, warmup_fraction=0.1),
         validation=ValidationConfig(source, every_steps=200, rows=8, examples=8),
         checkpoints=CheckpointConfig(every_steps=200),
     )
     model = train(config)
-    losses = _losses(config)
+    losses = logged_losses(config)
     assert len(losses) == 200
     assert losses[0]["loss"] > 3
     assert max(line["loss"] for line in losses[-10:]) < 0.01
@@ -91,7 +83,7 @@ def test_eight_samples_are_learned_by_heart(run_config, tmp_path, write_split, b
     make_answerer("model", str(model))
 
 
-def test_a_stage_trains_the_parts_it_names_and_nothing_else(run_config):
+def test_a_stage_trains_the_parts_it_names_and_nothing_else(run_config, saved_weights):
     config = run_config(optimizer=OptimizerConfig(batch_rows=4, micro_rows=2, steps=2))
     start = train(config)
     stage = replace(
@@ -100,7 +92,7 @@ def test_a_stage_trains_the_parts_it_names_and_nothing_else(run_config):
         start=StartConfig(checkpoint=str(start)),
         trainable={"depth_connector": 1e-2, "rgb_refiner": 1e-2},
     )
-    before, after = _weights(start), _weights(train(stage))
+    before, after = saved_weights(start), saved_weights(train(stage))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     trained = ("model.connectors.depth.", "model.refiners.rgb.")
     assert changed == {name for name in before if name.startswith(trained)}
@@ -123,7 +115,9 @@ def _wait_for(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("workers", [2])
-def test_killed_at_any_moment_a_run_gives_the_losses_of_one_that_was_not(run_config, workers):
+def test_killed_at_any_moment_a_run_gives_the_losses_of_one_that_was_not(
+    run_config, workers, logged_losses, saved_weights
+):
     moments = random.Random(KILLS)
     config = run_config(optimizer=OptimizerConfig(batch_rows=4, micro_rows=2, steps=30))
     config = replace(config, checkpoints=CheckpointConfig(every_steps=3, keep=1))
@@ -136,47 +130,47 @@ def test_killed_at_any_moment_a_run_gives_the_losses_of_one_that_was_not(run_con
         process = _start(killed)
 
         def has_so_many(steps: int = at_least) -> bool:
-            return len(_losses(killed)) >= steps
+            return len(logged_losses(killed)) >= steps
 
         _wait_for(has_so_many)
         time.sleep(moments.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL
-    assert len(_losses(killed)) < 30
+    assert len(logged_losses(killed)) < 30
     train(killed)
-    assert _losses(killed) == _losses(config)
-    before, after = (_weights(Path(item.output, "model")) for item in (config, killed))
+    assert logged_losses(killed) == logged_losses(config)
+    before, after = (saved_weights(Path(item.output, "model")) for item in (config, killed))
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_going_on_is_exact_with_either_optimizer(run_config, name):
+def test_going_on_is_exact_with_either_optimizer(run_config, name, logged_losses, saved_weights):
     optimizer = OptimizerConfig(name=name, batch_rows=4, micro_rows=2, steps=6)
     config = run_config(
         "metric", optimizer=optimizer, checkpoints=CheckpointConfig(every_steps=3, keep=2)
     )
     train(config)
-    whole, model = _losses(config), _weights(Path(config.output, "model"))
+    whole, model = logged_losses(config), saved_weights(Path(config.output, "model"))
     newest = CheckpointStore(Path(config.output), keep=2).newest()
     assert newest is not None
     shutil.rmtree(newest.folder)
     train(config)
-    assert _losses(config) == whole
-    again = _weights(Path(config.output, "model"))
+    assert logged_losses(config) == whole
+    again = saved_weights(Path(config.output, "model"))
     assert all(torch.equal(model[name], again[name]) for name in model)
 
 
-def test_a_longer_run_goes_on_where_the_shorter_one_ended(run_config):
+def test_a_longer_run_goes_on_where_the_shorter_one_ended(run_config, logged_losses):
     config = run_config(optimizer=OptimizerConfig(batch_rows=4, micro_rows=2, steps=3))
     train(config)
-    first = _losses(config)
+    first = logged_losses(config)
     model = Path(config.output, "model")
     assert train(config) == model
-    assert _losses(config) == first
+    assert logged_losses(config) == first
     train(replace(config, optimizer=replace(config.optimizer, steps=5)))
-    assert _losses(config)[:3] == first
-    assert [line["step"] for line in _losses(config)] == [1, 2, 3, 4, 5]
+    assert logged_losses(config)[:3] == first
+    assert [line["step"] for line in logged_losses(config)] == [1, 2, 3, 4, 5]
     shorter = replace(config, optimizer=replace(config.optimizer, steps=2))
     with pytest.raises(SpatialError, match=r"optimizer\.steps: 5 before, 2 now"):
         train(shorter)
@@ -184,7 +178,7 @@ def test_a_longer_run_goes_on_where_the_shorter_one_ended(run_config):
         train(replace(config, seed=4))
 
 
-def test_two_processes_give_the_losses_of_one(run_config, tmp_path):
+def test_two_processes_give_the_losses_of_one(run_config, tmp_path, logged_losses):
     config = run_config(
         "metric",
         optimizer=OptimizerConfig(batch_rows=4, micro_rows=2, steps=20),
@@ -200,7 +194,7 @@ def test_two_processes_give_the_losses_of_one(run_config, tmp_path):
     script.write_text(RUN)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run([*command, str(script), str(path)], check=True, timeout=DEADLINE_S)
-    alone, together = _losses(config), _losses(pair)
+    alone, together = logged_losses(config), logged_losses(pair)
     assert len(together) == 20
     for one, two in zip(alone, together, strict=True):
         assert two["answer_tokens"] == one["answer_tokens"]
@@ -210,14 +204,14 @@ def test_two_processes_give_the_losses_of_one(run_config, tmp_path):
         assert two["terms"] == pytest.approx(one["terms"], abs=1e-4)
 
 
-def test_epochs_are_passes_over_all_rows(run_config):
+def test_epochs_are_passes_over_all_rows(run_config, logged_losses):
     config = run_config(
         optimizer=OptimizerConfig(batch_rows=8, micro_rows=2, epochs=0.5),
         checkpoints=CheckpointConfig(every_steps=1000),
     )
     train(config)
     # 12 images with 4 questions each make 24 rows of at most 3.
-    assert len(_losses(config)) == math.ceil(0.5 * 24 / 8)
+    assert len(logged_losses(config)) == math.ceil(0.5 * 24 / 8)
 
 
 @pytest.mark.parametrize("branch", ["image", "metric"])
@@ -261,21 +255,20 @@ def test_the_newest_and_the_best_checkpoints_are_kept(tmp_path):
     ]
 
 
-def test_validation_changes_nothing_of_the_training(run_config, warehouse):
+def test_validation_changes_nothing_of_the_training(run_config, warehouse, logged_losses):
     config = run_config(optimizer=OptimizerConfig(batch_rows=4, micro_rows=2, steps=4))
     source = SourceConfig("warehouse", str(warehouse), split="val")
     validation = ValidationConfig(source, every_steps=1, rows=2, examples=1)
     train(config)
     measured = replace(config, output=f"{config.output}-measured", validation=validation)
     train(measured)
-    assert _losses(measured) == _losses(config)
+    assert logged_losses(measured) == logged_losses(config)
 
 
 def test_sources_with_and_without_pictures_are_trained_together(run_config, warehouse):
     config = run_config("metric", optimizer=OptimizerConfig(batch_rows=8, micro_rows=2, steps=4))
     sources = tuple(
-        SourceConfig("warehouse", str(warehouse), pictures=pictures)
-        for pictures in ("geometry", "rgbd")
+        SourceConfig("warehouse", str(warehouse), inputs=inputs) for inputs in ("geometry", "rgbd")
     )
     train(replace(config, data=replace(config.data, sources=sources)))
     newest = CheckpointStore(Path(config.output), 1).newest()
@@ -288,18 +281,18 @@ def test_sources_with_and_without_pictures_are_trained_together(run_config, ware
     ("changes", "tolerance"),
     [({"gradient_checkpointing": True}, 1e-6), ({"precision": "bfloat16"}, 0.05)],
 )
-def test_what_saves_memory_gives_the_same_losses(run_config, changes, tolerance):
+def test_what_saves_memory_gives_the_same_losses(run_config, changes, tolerance, logged_losses):
     plain = run_config(optimizer=OptimizerConfig(batch_rows=4, micro_rows=2, steps=4))
     saving = replace(plain, output=f"{plain.output}-saving", **changes)
     train(plain)
     train(saving)
-    for one, two in zip(_losses(plain), _losses(saving), strict=True):
+    for one, two in zip(logged_losses(plain), logged_losses(saving), strict=True):
         assert two["loss"] == pytest.approx(one["loss"], abs=tolerance)
     weights = load_file(Path(saving.output, "model", "model.safetensors"))
     assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
 
 
-def test_numbers_that_are_none_stop_the_run_and_name_the_batch(run_config):
+def test_numbers_that_are_none_stop_the_run_and_name_the_batch(run_config, logged_losses):
     config = run_config(optimizer=OptimizerConfig(batch_rows=4, micro_rows=2, steps=6))
     config = replace(config, checkpoints=CheckpointConfig(every_steps=2))
     train(replace(config, optimizer=replace(config.optimizer, steps=2)))
@@ -316,18 +309,18 @@ def test_numbers_that_are_none_stop_the_run_and_name_the_batch(run_config):
     batches = json.loads(report.read_text())["batches"]
     assert len(batches) == 2
     assert all(id.startswith("train-") for batch in batches for id in batch["ids"])
-    assert [line["step"] for line in _losses(config)] == [1, 2]
+    assert [line["step"] for line in logged_losses(config)] == [1, 2]
 
 
-def test_too_many_broken_samples_stop_the_run(run_config, tmp_path, write_split):
+def test_too_many_broken_samples_stop_the_run(run_config, tmp_path, write_split, logged_losses):
     folder: SplitFolder = write_split(tmp_path / "damaged", "train", 10)
     folder.image_path("000003_00.png").write_bytes(b"no picture")
     config = run_config()
     source = SourceConfig("warehouse", str(folder.root))
-    config = replace(config, data=replace(config.data, sources=(source,), broken_share=0.05))
-    with pytest.raises(RunStoppedError, match=r"data\.broken_share = 0\.05.*000003_00\.png"):
+    config = replace(config, data=replace(config.data, sources=(source,), broken_fraction=0.05))
+    with pytest.raises(RunStoppedError, match=r"data\.broken_fraction = 0\.05.*000003_00\.png"):
         train(replace(config, optimizer=replace(config.optimizer, steps=60)))
-    assert len(_losses(config)) > 10
+    assert len(logged_losses(config)) > 10
 
 
 def test_a_full_disk_is_said_and_the_last_checkpoint_stays(run_config):

@@ -46,7 +46,7 @@ def test_a_new_model_is_the_plain_one_bit_for_bit(family, make_vlm, make_process
     assert torch.equal(model(**batch).logits, logits)
     assert torch.equal(model(**without).logits, logits)
     assert not torch.equal(trained(make_vlm(family))(**batch).logits, logits)
-    with pytest.raises(ValueError, match="sees points already"):
+    with pytest.raises(ValueError, match="already takes points"):
         PointMapForConditionalGeneration.from_vlm(plain)
 
 
