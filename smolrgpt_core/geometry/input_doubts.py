@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.box_fitting import OrientedBox
+from smolrgpt_core.geometry.edge_shift import edge_shift
 from smolrgpt_core.geometry.masks import cut_out, grown_window
 from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.geometry.object_pixels import is_box
@@ -50,6 +51,11 @@ OFF_EDGE_PX, MIN_AT_EDGE = 2, 0.38
 """Share of such steps that must lie so close to the edge; else the masks are too large or small. In
 simulation good masks have 0.40 and more with three times the usual noise, 0.62 with that, 0.66
 without any; masks that are grown or shrunk by 4 pixels have 0.27 at most."""
+
+USUAL_OFF_PX = 1.8
+"""Masks are shifted or grown where steps in depth say by more than this, and may be off by as much
+more. In simulation those of 3 % of good frames say more, by up to 2.2: the far edge of a deck seen
+at a slant is hardly a step."""
 
 MIN_KNOWN = 0.75
 """Share of readings around an edge pixel from which on depth without a jump counts."""
@@ -120,10 +126,13 @@ class MaskDoubt:
         text: the reason; empty where they do.
         border_px: how far their borders may be off though they lie where their objects are,
             standard deviation in pixels; 0 where it is not known whether they do.
+        off_px: how far all masks are shifted, too large or too small, pixels; 0 where that is no
+            more than usual, or not known.
     """
 
     text: str = ""
     border_px: float = 0.0
+    off_px: float = 0.0
 
 
 def mask_doubt(frame: RGBDFrame) -> MaskDoubt:
@@ -134,6 +143,18 @@ def mask_doubt(frame: RGBDFrame) -> MaskDoubt:
     their borders are doubted.
     """
     edges = _Edges(frame)
+    return replace(_mask_doubt(edges), off_px=_off_px(edges))
+
+
+def _off_px(edges: _Edges) -> float:
+    offsets, outward = edges.steps
+    if len(offsets) < MIN_EDGE_PX:
+        return 0.0
+    off = float(np.linalg.norm(edge_shift(offsets, outward)))
+    return math.hypot(off, USUAL_OFF_PX) if off > USUAL_OFF_PX else 0.0
+
+
+def _mask_doubt(edges: _Edges) -> MaskDoubt:
     fit, count = edge_fit(edges)
     if count < MIN_EDGE_PX:
         return MaskDoubt()
@@ -146,7 +167,7 @@ def mask_doubt(frame: RGBDFrame) -> MaskDoubt:
             f"shifted by {shift} pixels to the right; is depth registered to RGB, and of the same "
             "moment?"
         )
-    offsets = _edge_offsets(edges)
+    offsets, _ = edges.steps
     enough = len(offsets) >= MIN_EDGE_PX
     if enough and np.mean(np.abs(offsets) <= OFF_EDGE_PX) < MIN_AT_EDGE:
         return MaskDoubt(_off_edge(float(np.median(offsets))))
@@ -210,6 +231,26 @@ class _Edges:
         return _jumps(self.depth)
 
     @cached_property
+    def steps(self) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
+        """How far outside of the edges depth steps back, and the way out of the mask there.
+
+        (S,) pixels and (S, 2) unit vectors, rows and columns, for each profile in which it does
+        and that no other object is near.
+        """
+        around = self.numbers.ravel()[self.profiles]
+        depth = self.depth.ravel()[self.profiles]
+        kept = ((around == 0) | (around == self.owners[:, None])).all(axis=1)
+        kept &= np.count_nonzero(np.isfinite(depth), axis=1) > MIN_KNOWN * depth.shape[1]
+        depth = _without_gaps(depth[kept])
+        steps = (depth[:, 2:] - depth[:, :-2]) / depth[:, 1:-1]
+        largest = np.argmax(steps, axis=1)
+        clear = steps[np.arange(len(steps)), largest] > PROFILE_STEP
+        ends = self.profiles[kept][clear][:, [0, -1]]
+        across = np.diff(np.stack(np.unravel_index(ends, self.depth.shape), axis=-1), axis=1)[:, 0]
+        outward = across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1)
+        return largest[clear] - PROFILE_PX + 1, outward
+
+    @cached_property
     def judged(self) -> NDArray[np.bool_]:
         """Pixels (H, W) at which it can be told whether depth jumps."""
         return np.asarray(self.jumps | (_known_share(self.depth) > MIN_KNOWN))
@@ -266,18 +307,7 @@ def edge_offsets(frame: RGBDFrame) -> NDArray[np.int_]:
 
     One (N,) for each edge pixel around which it does, and no other object is near.
     """
-    return _edge_offsets(_Edges(frame))
-
-
-def _edge_offsets(edges: _Edges) -> NDArray[np.int_]:
-    around = edges.numbers.ravel()[edges.profiles]
-    depth = edges.depth.ravel()[edges.profiles]
-    kept = ((around == 0) | (around == edges.owners[:, None])).all(axis=1)
-    kept &= np.count_nonzero(np.isfinite(depth), axis=1) > MIN_KNOWN * depth.shape[1]
-    depth = _without_gaps(depth[kept])
-    steps = (depth[:, 2:] - depth[:, :-2]) / depth[:, 1:-1]
-    largest = np.argmax(steps, axis=1)
-    return largest[steps[np.arange(len(steps)), largest] > PROFILE_STEP] - PROFILE_PX + 1
+    return _Edges(frame).steps[0]
 
 
 def _outward(
