@@ -444,12 +444,15 @@ def _is_too_small(sides: Sides, prior: SizePrior, config: BoxFitConfig) -> bool:
 
 
 def _may_go_on_below(sides: Sides, top: float, prior: SizePrior, config: BoxFitConfig) -> bool:
-    """Whether low parts may reach farther than what is seen of an object that is not flat."""
-    extent = sides.bounds[:, 1] - sides.bounds[:, 0]
-    axis = int(np.argmax(extent))
-    std = float(np.hypot(np.linalg.norm(sides.std[axis]), prior.tolerance))
+    """Whether low parts may reach farther than what is seen of an object that is not flat.
+
+    They may where it is shorter than any real object of its longest standard size. How well its
+    sides are known does not matter: one that is hardly known, as of a mast seen at a slant, does
+    not say that the forks end there.
+    """
+    extent = float(np.max(sides.bounds[:, 1] - sides.bounds[:, 0]))
     longest = max(max(pair) for pair in prior.footprints)
-    return bool(top > prior.flat_m and extent[axis] + config.free_size_std * std < longest)
+    return top > prior.flat_m and extent + config.free_size_std * prior.tolerance < longest
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,6 +54,10 @@ that they move."""
 NEAR_FLOOR_M = np.array([0.06, 0.12])
 """Heights between the floor and the lowest parts of things that stand on it."""
 
+SEEN_THROUGH, BETWEEN_FORKS = 0.3, 0.6
+"""Share of a line along a side that the camera must look through to say that an object ends before
+it, and the same near the floor: forks are narrow, and the floor is seen between them."""
+
 
 @dataclass(frozen=True)
 class SideConfig:
@@ -214,7 +218,10 @@ def doubt_sides(
     """
     hidden = np.array(
         [
-            [_hidden(axis, end, sides, NEAR_FLOOR_M, view, plane, frame, config) for end in (0, 1)]
+            [
+                _hidden(axis, end, sides, NEAR_FLOOR_M, view, plane, frame, config, BETWEEN_FORKS)
+                for end in (0, 1)
+            ]
             for axis in (0, 1)
         ]
     )
@@ -454,10 +461,11 @@ def _hidden(
     plane: GroundPlane,
     frame: RGBDFrame,
     config: SideConfig,
+    share: float = SEEN_THROUGH,
 ) -> float:
     """How far beyond its bound a side may lie before the camera looks through the object, metres.
 
-    It does so where it looks through a good part of a line along the side at one of the levels,
+    It does so where it looks through a share of a line along the side at one of the levels,
     or through the end of the line that is nearer to the camera.
     """
     steps = np.arange(config.step_m, config.max_hidden_m, config.step_m)
@@ -471,7 +479,7 @@ def _hidden(
     points = plane.from_floor(turn_level(grid.reshape(-1, 3), -view.yaw))
     through = is_seen_through(points, frame, config.through_m + 2 * view.depth_std)
     through = through.reshape(grid.shape[:3])
-    looks = through.mean(axis=2) >= 0.3
+    looks = through.mean(axis=2) >= share
     if low > 0 or high < 0:
         looks |= through[:, :, :2].all(axis=2)
     stops = np.flatnonzero(looks.any(axis=1))

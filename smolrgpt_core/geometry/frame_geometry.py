@@ -422,8 +422,9 @@ class FrameGeometry:
 
     def _locate_zone(self, region: Region, plane: GroundPlane) -> Located:
         zone, side_std = fit_zone(
-            self.frame, region, plane, self._free_floor(plane), self._config.zone
-        )
+            self.frame, region, plane, self._free_floor(plane), self._config.zone,
+            self.mask_doubt.off_px,
+        )  # fmt: skip
         from_box = is_box(region, self._config.pixels.min_box_px)
         if from_box:  # its true sides may lie anywhere in it
             side_std = side_std + ZONE_BOX_DOUBT * float(zone.size.max())

@@ -108,6 +108,7 @@ def fit_zone(
     plane: GroundPlane,
     free: NDArray[np.bool_],
     config: ZoneFitConfig | None = None,
+    mask_off_px: float = 0.0,
 ) -> tuple[FloorRectangle, NDArray[np.float64]]:
     """The rectangle of a painted zone, and the standard deviation of each of its sides in metres.
 
@@ -120,6 +121,7 @@ def fit_zone(
         plane: the floor.
         free: bool (H, W), from `free_floor`.
         config: how to fit.
+        mask_off_px: how far masks of the frame are off their objects, pixels.
 
     Raises:
         SpatialError: CANNOT_TELL when the mask does not meet the floor.
@@ -136,7 +138,9 @@ def fit_zone(
     # One pixel covers more floor the farther away it is, so far pixels place a side less exactly.
     yaw = best_yaw(sides, 1 / np.sum(sides**2, axis=1), points)
     seen, bounds = _side_bounds(turn(points, yaw), turn(sides, yaw), config)
-    blur = _blur(turn(points, yaw), turn(inner, yaw), plane)
+    edge_std_px = float(np.hypot(EDGE_STD_PX, mask_off_px))
+    blur = _blur(turn(points, yaw), turn(inner, yaw), plane, edge_std_px)
+    blur = np.hypot(blur, np.abs(turn(_moved_if_offset(points, plane), yaw)))
     bare = free.copy()
     bare[region.box.slices] &= ~region.mask
     hidden = np.where(seen, 0.0, _hidden_lengths(bounds, yaw, plane, frame, bare, config))
@@ -192,8 +196,21 @@ def _holes(frame: RGBDFrame, zone: Region, window: Box) -> NDArray[np.bool_]:
     return np.asarray(np.isnan(frame.depth[window.slices]) & ~taken)
 
 
+def _moved_if_offset(points: NDArray[np.float64], plane: GroundPlane) -> NDArray[np.float64]:
+    """How far points (M, 2) on the floor lie elsewhere (M, 2) if all depth is off by one length."""
+    other = plane.if_offset
+    if other is None:
+        return np.zeros_like(points)
+    rays = plane.from_floor(np.pad(points, ((0, 0), (0, 1))))
+    moved = other.intersect(rays)
+    return np.where(np.isfinite(moved), moved - points, points)
+
+
 def _blur(
-    points: NDArray[np.float64], inner: NDArray[np.float64], plane: GroundPlane
+    points: NDArray[np.float64],
+    inner: NDArray[np.float64],
+    plane: GroundPlane,
+    edge_std_px: float,
 ) -> NDArray[np.float64]:
     """Standard deviation (M, 2) of outline points on the floor by their pixel and the floor's fit.
 
@@ -201,11 +218,13 @@ def _blur(
         points: (M, 2), metres.
         inner: (M, 2), the same half a pixel further inside.
         plane: the floor.
+        edge_std_px: standard deviation of the edge of the mask, pixels.
     """
-    by_pixel = 2 * EDGE_STD_PX * np.abs(points - inner)
+    by_pixel = 2 * edge_std_px * np.abs(points - inner)
     away = np.linalg.norm(points, axis=1, keepdims=True)
-    by_plane = plane.noise / np.sqrt(FLOOR_READINGS) * away * np.abs(points)
-    return np.hypot(by_pixel, by_plane)
+    by_noise = plane.noise / np.sqrt(FLOOR_READINGS) * away
+    by_level = np.hypot(plane.height_std, plane.tilt_std * away) / plane.camera_height
+    return np.hypot(by_pixel, np.hypot(by_noise, by_level) * np.abs(points))
 
 
 def _misfit(sides: NDArray[np.float64], bounds: NDArray[np.float64]) -> float:

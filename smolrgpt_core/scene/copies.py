@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.geometry.box_fitting import TAIL
+from smolrgpt_core.geometry.object_pixels import is_box
 from smolrgpt_core.object_classes import (
     CARGO,
     CARRIER,
@@ -35,6 +36,10 @@ PIXEL_STREAM = 3
 
 CHOICE_STREAM = 4
 """The same of the sizes that regions have."""
+
+BOX_COLUMN_STD = 0.1
+"""Standard deviation of the middle of a mask from that of its box, relative to the width of the
+box: 0.07 of pallets and shelves to 0.10 of zones and trucks in 36 simulated halls."""
 
 COPIES = 128
 """Enough for a confidence that is good to a few percent."""
@@ -179,7 +184,7 @@ class SceneCopies:
         for index in np.flatnonzero(needed & ~self._seen):
             noise = self._draws(int(index), stream=1, width=1)[:, 0]
             column = self._nominal_column(int(index))
-            self.column[:, index] = column + self.scene.column_std * noise
+            self.column[:, index] = column + self._column_std(int(index)) * noise
             self._seen[index] = True
 
     def name(self, index: int) -> str:
@@ -255,6 +260,10 @@ class SceneCopies:
         outward = choices.outward[size]
         outward[0] = 0.0
         return outward, choices.shift_std, choices.face_std
+
+    def _column_std(self, index: int) -> float:
+        region, own = self.regions.regions[index], self.scene.column_std
+        return float(np.hypot(own, BOX_COLUMN_STD * region.box.width)) if is_box(region) else own
 
     def _nominal_column(self, index: int) -> float:
         return mask_column(self.regions.regions[index])
