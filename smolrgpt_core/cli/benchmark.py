@@ -39,6 +39,9 @@ from smolrgpt_core.public_benchmarks.predictions import (
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 from smolrgpt_core.public_benchmarks.scoring import PERCENT, Figure, Needs, Outcome
 
+LONG_FIGURE = 1e6
+"""From here on a figure is written with an exponent: an answer such as 10^20 makes such errors."""
+
 WRONG_CALL = 2
 """Exit status when a file cannot be used or a name is unknown."""
 
@@ -156,6 +159,15 @@ ReaderModel = Annotated[
         help="Name of the reader's and judge's model; not needed if its server has only one."
     ),
 ]
+Classifiers = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of two trained classifiers: the reader is also asked as by SmolRGPT's "
+        "authors, of all answers to ai-city.",
+        exists=True,
+        file_okay=False,
+    ),
+]
 WorkerCount = Annotated[
     int,
     typer.Option(
@@ -192,6 +204,7 @@ def benchmark_command(
     reader: Reader = "",
     judge: Judge = "",
     reader_model: ReaderModel = "",
+    classifiers: Classifiers = None,
     workers: WorkerCount = 1,
     seed: Seed = 0,
     json_file: JsonFile = None,
@@ -216,7 +229,7 @@ def benchmark_command(
             "--data and one of --model and --predictions are needed, or --list"
         )
     _check_rules(benchmark, scorer or ())
-    asked = LanguageModels(reader, judge, reader_model, timeout)
+    asked = LanguageModels(reader, judge, reader_model, timeout, classifiers)
     with _told():
         asked.check(benchmark)
         if predictions is not None:
@@ -384,6 +397,8 @@ def _cell(figure: Figure | None) -> str:
     if figure is None:
         return ""
     unit = "" if figure.unit == PERCENT else f" {figure.unit}".rstrip()
+    if abs(figure.value) >= LONG_FIGURE:
+        return f"{figure.value:.2g}{unit} ({figure.of})"
     digits = 0 if figure.unit == "answers" else 3 if figure.unit == "" else 2
     return f"{figure.value:.{digits}f}{unit} ({figure.of})"
 
