@@ -30,6 +30,7 @@ from smolrgpt_core.cli.progress import resumable
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark, Report, score
+from smolrgpt_core.public_benchmarks.hub_data import DATA_FOLDER, published_data
 from smolrgpt_core.public_benchmarks.model_readers.of_run import LanguageModels
 from smolrgpt_core.public_benchmarks.predictions import (
     ANSWER_FIELDS,
@@ -50,8 +51,12 @@ Names = Annotated[
     typer.Argument(help=f"{', '.join(BENCHMARKS)}; with --table, results.", metavar="NAME"),
 ]
 Data = Annotated[
-    Path | None,
-    typer.Option(help="Published file of the benchmark, or a folder with it.", exists=True),
+    str,
+    typer.Option(
+        help="Published file of the benchmark, a folder with it, or the data set's hub id, which "
+        f"is downloaded into {DATA_FOLDER}.",
+        metavar="DIR_OR_HUB_ID",
+    ),
 ]
 PredictionsFile = Annotated[
     Path | None,
@@ -186,7 +191,7 @@ List = Annotated[bool, typer.Option("--list", help="List benchmarks and their sc
 
 def benchmark_command(
     names: Names = None,
-    data: Data = None,
+    data: Data = "",
     predictions: PredictionsFile = None,
     scorer: Scorers = None,
     judgements: Judgements = None,
@@ -224,7 +229,7 @@ def benchmark_command(
         print_published(list(map(Path, names or ())), scorer or ())
         return
     benchmark = _known(" ".join(names or ()))
-    if data is None or (predictions is None) is (not model):
+    if not data or (predictions is None) is (not model):
         raise typer.BadParameter(
             "--data and one of --model and --predictions are needed, or --list"
         )
@@ -232,14 +237,15 @@ def benchmark_command(
     asked = LanguageModels(reader, judge, reader_model, timeout, classifiers)
     with _told():
         asked.check(benchmark)
+        place = published_data(data, benchmark.hub)
         if predictions is not None:
-            files = AnswerFiles(data, predictions, judgements, answer_field, output)
+            files = AnswerFiles(place, predictions, judgements, answer_field, output)
             reports = {"answers": _score(benchmark, files, scorer or [], asked)}
         else:
             limit_s = timeout if _is_of_model(model or (), asked) else None
             options = model_keywords(answers, regions, depth_model, device, server_model, limit_s)
             plan = RunPlan(
-                benchmark, data, tuple(model or ()), options, output, beside or (), scorer or (),
+                benchmark, place, tuple(model or ()), options, output, beside or (), scorer or (),
                 limit, seed, judgements, asked, workers,
             )  # fmt: skip
             reports = run_plan(plan)
