@@ -37,8 +37,14 @@ FORGET_PEAK = "5"
 DISTINCT = 50
 """So many images, in turn: what matters is that each row has one."""
 
-FORMS = {"parquet": "pope", "tsv": "mmbench", "json": "embspatial", "masks": "spatialrgpt"}
-"""Benchmarks whose files have these forms; the last has its images in files, and masks."""
+FORMS = {
+    "parquet": "pope", "tsv": "mmbench", "json": "embspatial", "masks": "spatialrgpt",
+    "others": "hispatial-tasks", "warehouse": "ai-city",
+}  # fmt: skip
+"""Benchmarks whose files have these forms; the last three have images in files, and masks."""
+
+PER_IMAGE = 10
+"""Questions about an image in the form "warehouse", each of which is given the masks of all."""
 
 
 class Looker:
@@ -163,6 +169,53 @@ def write_json(folder: Path, rows: int) -> Path:
 
 def write_masks(folder: Path, rows: int) -> Path:
     """In the layout of SpatialRGPT-Bench: two masks for each question, images in files."""
+    masks = _images_and_masks(folder)
+    path = folder / "SpatialRGPT-Bench_v1.json"
+    path.write_text(json.dumps([_region_question(row, masks) for row in range(rows)]))
+    return path
+
+
+def write_others(folder: Path, rows: int) -> Path:
+    """In the layout of HiSpatial's tasks: besides, ten masks of what is not asked about."""
+    masks = _images_and_masks(folder)
+    others = {"class": ["crate"] * 10, "rle": masks[:10]}
+    entries = []
+    for row in range(rows):
+        entry = _region_question(row, masks)
+        asked = {**entry["qa_info"], "category": "problem solving", "type": "yes or no"}
+        entries.append({**entry, "qa_info": asked, "others": others})
+    path = folder / "HiSpatial-tasks.json"
+    path.write_text(json.dumps(entries))
+    return path
+
+
+def write_warehouse(folder: Path, rows: int) -> Path:
+    """In the layout of the warehouse set: `PER_IMAGE` questions about each image."""
+    (folder / "val" / "images").mkdir(parents=True)
+    masks = _images_and_masks(folder / "val" / "images")
+    for number in range(-(-rows // PER_IMAGE)):
+        place = folder / "val" / "images" / f"image{number}.jpg"
+        place.hardlink_to(place.with_name(f"{number % DISTINCT}.jpg"))
+    entries = [
+        {
+            "id": f"{row}", "image": f"image{row // PER_IMAGE}.jpg", "category": "left_right",
+            "normalized_answer": "left", "freeform_answer": "It is on the left.",
+            "rle": [masks[row % DISTINCT], masks[(row + 1) % DISTINCT]],
+            "conversations": [
+                {"from": "human", "value": "<image>\nIs the pallet <mask> left or right of the "
+                                           "shelf <mask>?"},
+                {"from": "gpt", "value": "Left."},
+            ],
+        }
+        for row in range(rows)
+    ]  # fmt: skip
+    path = folder / "val.json"
+    path.write_text(json.dumps(entries))
+    return path
+
+
+def _images_and_masks(folder: Path) -> list[dict[str, Any]]:
+    """So many run-length encodings as there are images; the images are written into a folder."""
     from pycocotools import mask as coco
 
     for number, picture in zip(range(DISTINCT), images(), strict=False):
@@ -173,10 +226,7 @@ def write_masks(folder: Path, rows: int) -> Path:
         noise = cv2.blur(rng.random((HEIGHT, WIDTH)), (41, 41)) > 0.5
         encoded = coco.encode(np.asfortranarray(noise.astype(np.uint8)))
         masks.append({"size": [HEIGHT, WIDTH], "counts": encoded["counts"].decode()})
-    entries = [_region_question(row, masks) for row in range(rows)]
-    path = folder / "SpatialRGPT-Bench_v1.json"
-    path.write_text(json.dumps(entries))
-    return path
+    return masks
 
 
 def _region_question(row: int, masks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -195,6 +245,7 @@ def _region_question(row: int, masks: list[dict[str, Any]]) -> dict[str, Any]:
 
 _WRITERS: Mapping[str, Callable[[Path, int], Path]] = {
     "parquet": write_parquet, "tsv": write_tsv, "json": write_json, "masks": write_masks,
+    "others": write_others, "warehouse": write_warehouse,
 }  # fmt: skip
 
 

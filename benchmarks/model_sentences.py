@@ -37,7 +37,7 @@ MANNERS = (
     "in a sentence that ends with the answer", "in few words", "in a sentence with an example",
 )  # fmt: skip
 
-MOST_DRAWN = 2000
+MOST_DRAWN = 3000
 """So many sentences of a kind are written at most, however few of them state the truth."""
 
 _CLASSES = (

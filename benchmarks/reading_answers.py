@@ -4,26 +4,34 @@ The sentences are those of `answer_sentences.py`, or, with `--written FILE`, tho
 phrases from known truths, see `model_sentences.py`: it writes what the file lacks. For each kind of
 answer: how many are read right, refused, and read wrong by the rules; by a benchmark's official
 rule where there is one that reads words; of what the rules refuse, by a language model that is
-believed, as SmolRGPT's authors do; by the rules with a language model that must quote; and, with
-`--classifiers`, by the classifiers and the model of those authors.
+believed, as SmolRGPT's authors do; by the rules with a language model that must quote; with
+`--likelihood`, by the likelihood of each option, whatever its confidence and if that is high; and,
+with `--classifiers`, by the classifiers and the model of those authors. `--differing FILE` writes a
+table of the sentences that two of them read differently.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import re
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from io import StringIO
+from itertools import islice
 from pathlib import Path
+from statistics import fmean
 
 from answer_sentences import Sentence, sentences
+from likelihood_reading import LikelihoodReader
 from model_sentences import KINDS, read_written, write
 from small_language_model import running
 
 from smolrgpt_core.chat_server import ChatServer, ServerSettings
+from smolrgpt_core.files import write_file
 from smolrgpt_core.json_model import JsonModel
 from smolrgpt_core.public_benchmarks.letter_readers import first_character
 from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, length_text
@@ -32,14 +40,12 @@ from smolrgpt_core.public_benchmarks.model_readers.language_model import (
     accepted,
     believed,
 )
+from smolrgpt_core.public_benchmarks.model_readers.type_classifiers import KINDS as CATEGORY_KINDS
 from smolrgpt_core.public_benchmarks.model_readers.type_classifiers import (
-    ANSWERS,
-    QUESTIONS,
     REGION_MARK,
     ClassifiedReader,
-    TypeClassifier,
 )
-from smolrgpt_core.public_benchmarks.model_readers.type_classifiers import KINDS as CATEGORY_KINDS
+from smolrgpt_core.public_benchmarks.models import BenchmarkAnswer
 from smolrgpt_core.public_benchmarks.quantity_readers import first_number
 from smolrgpt_core.public_benchmarks.yes_no_readers import starts_with
 
@@ -49,13 +55,25 @@ SHOWN = 40
 RELATIVE = 0.01
 """A length is read right within this."""
 
-RULES, OFFICIAL, ALONE, BOTH, CLASSIFIED = (
+SURE = 0.9
+"""Smallest confidence of a likelihood that is high."""
+
+RULES, OFFICIAL, ALONE, BOTH, LIKELY, SURELY, CLASSIFIED = (
     "rules",
     "official",
     "model believed, of the refused",
     "rules, then model",
+    "likelihood",
+    f"likelihood from {SURE}",
     "classifiers, then model",
 )
+READERS = (RULES, OFFICIAL, ALONE, BOTH, LIKELY, SURELY, CLASSIFIED)
+BY_HAND, STATED, NOT_STATED = (
+    "written by a person",
+    "written by a model, and state the truth",
+    "written by a model, and do not state it or name a rival too; the rules alone",
+)
+
 WRITTEN_EACH = 200
 """Sentences of a kind that a model writes and that state their truth."""
 
@@ -66,11 +84,28 @@ class Readers:
 
     Attributes:
         model: the language model; None: only rules read.
+        likely: compares the options by their likelihood; None: nothing does.
         classified: the way of SmolRGPT's authors; None without classifiers.
     """
 
     model: LanguageModelReader | None = None
+    likely: LikelihoodReader | None = None
     classified: ClassifiedReader | None = None
+
+
+@dataclass(frozen=True)
+class ReadSentence:
+    """What the readers make of a sentence.
+
+    Attributes:
+        sentence: that was read.
+        readings: by reader, of those that were asked; empty where one refuses.
+        confidence: of the likelihood.
+    """
+
+    sentence: Sentence
+    readings: Mapping[str, str]
+    confidence: float | None = None
 
 
 def main() -> None:
@@ -85,6 +120,8 @@ def main() -> None:
     parser.add_argument("--rules-only", action="store_true", help="ask no model")
     parser.add_argument("--written", type=Path, help="file of sentences that the model writes")
     parser.add_argument("--classifiers", type=Path, help="folder of two trained classifiers")
+    parser.add_argument("--likelihood", help="language model of transformers, folder or hub id")
+    parser.add_argument("--differing", type=Path, help="file for a table of differing readings")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         kept = arguments.kept or Path(folder) / "replies.jsonl"
@@ -94,25 +131,37 @@ def main() -> None:
             if not arguments.rules_only:
                 settings = ServerSettings(url, arguments.model, timeout_s=300)
                 server = ChatServer.connect(settings)
-                readers = readers_of(JsonModel(server, kept), arguments.classifiers)
+                model = JsonModel(server, kept)
+                readers = readers_of(model, arguments.likelihood, arguments.classifiers)
                 if arguments.written:
                     write(server, wanted(arguments.kinds), WRITTEN_EACH, arguments.written)
-            for title, found in sources(arguments.written).items():
-                counted = count(chosen(found, arguments.kinds, arguments.each), readers)
-                print(f"\n{title}")
-                print_table(counted)
+            compare(arguments, readers)
 
 
-def readers_of(model: JsonModel, classifiers: Path | None) -> Readers:
+def compare(arguments: argparse.Namespace, readers: Readers) -> None:
+    """Print the tables of all sources, and write the sentences that are read differently."""
+    differing: list[ReadSentence] = []
+    for title, found in sources(arguments.written).items():
+        asked = chosen(found, arguments.kinds, arguments.each)
+        used = Readers() if title == NOT_STATED else readers
+        read = [read_by_all(sentence, used) for sentence in asked]
+        print(f"\n{title}")
+        print_wrong(read)
+        print_table(count(read))
+        print_confidences(read)
+        differing += [item for item in read if len(set(item.readings.values())) > 1]
+    if arguments.differing is not None:
+        write_file(arguments.differing, differing_table(differing).encode())
+
+
+def readers_of(model: JsonModel, likelihood: str | None, classifiers: Path | None) -> Readers:
     """The readers with a language model."""
     print(dict(model.described))
     reader = LanguageModelReader(model)
+    likely = None if likelihood is None else LikelihoodReader.from_pretrained(likelihood)
     if classifiers is None:
-        return Readers(reader)
-    of_questions, of_answers = (
-        TypeClassifier.from_pretrained(classifiers / name) for name in (QUESTIONS, ANSWERS)
-    )
-    return Readers(reader, ClassifiedReader(of_questions, of_answers, reader))
+        return Readers(reader, likely)
+    return Readers(reader, likely, ClassifiedReader.from_pretrained(classifiers, reader))
 
 
 def wanted(kinds: list[str]) -> list[AnswerKind]:
@@ -123,13 +172,11 @@ def wanted(kinds: list[str]) -> list[AnswerKind]:
 def sources(written: Path | None) -> dict[str, list[Sentence]]:
     """Sentences by where they come from."""
     if written is None:
-        return {"written by a person": sentences()}
+        return {BY_HAND: sentences()}
     found = read_written(written)
     return {
-        "written by a model, and say the truth": [item for item, holds in found if holds],
-        "written by a model, and do not say it or a rival too": [
-            item for item, holds in found if not holds
-        ],
+        STATED: [item for item, holds in found if holds],
+        NOT_STATED: [item for item, holds in found if not holds],
     }
 
 
@@ -141,21 +188,29 @@ def chosen(found: list[Sentence], kinds: list[str], each: int | None) -> list[Se
     return [item for kind in kinds for item in of_kind[AnswerKind[kind.upper()]][:each]]
 
 
-def count(asked: list[Sentence], readers: Readers) -> Mapping[tuple[str, AnswerKind], Counter[str]]:
-    """Numbers of right, refused and wrong readings, by reader and kind; shows what goes wrong."""
+def count(read: Iterable[ReadSentence]) -> dict[tuple[str, AnswerKind], Counter[str]]:
+    """How many sentences of each kind each reader reads right, refuses, or reads wrong."""
     counted: defaultdict[tuple[str, AnswerKind], Counter[str]] = defaultdict(Counter)
-    wrong: list[str] = []
-    for sentence in asked:
-        for name, read in readings(sentence, readers).items():
-            result = verdict(read, sentence)
-            counted[name, sentence.asked.kind][result] += 1
-            if result == "wrong" and name in (RULES, BOTH) and len(wrong) < SHOWN:
-                wrong.append(sentence.text)
-                print(f"{name}: {sentence.text!r} read as {read!r}, means {sentence.meaning!r}")
+    for item in read:
+        for name, reading in item.readings.items():
+            counted[name, item.sentence.asked.kind][verdict(reading, item.sentence)] += 1
     return counted
 
 
-def readings(sentence: Sentence, readers: Readers) -> dict[str, str]:
+def print_wrong(read: Iterable[ReadSentence]) -> None:
+    """The first sentences that the rules, or the rules and the model, read wrong."""
+    wrong = {
+        item.sentence.text: (name, item)
+        for item in read
+        for name in (BOTH, RULES)
+        if name in item.readings and verdict(item.readings[name], item.sentence) == "wrong"
+    }
+    for text, (name, item) in islice(wrong.items(), SHOWN):
+        meaning = item.sentence.meaning
+        print(f"{name}: {text!r} read as {item.readings[name]!r}, means {meaning!r}")
+
+
+def read_by_all(sentence: Sentence, readers: Readers) -> ReadSentence:
     """What each reader makes of a sentence."""
     asked, text, reader = sentence.asked, sentence.text, readers.model
     found = {RULES: asked.by_rules(text)}
@@ -167,10 +222,15 @@ def readings(sentence: Sentence, readers: Readers) -> dict[str, str]:
         reply = reader.claimed(asked, sentence.question, text)
         found[ALONE] = "" if reply is None else believed(asked, reply)
         found[BOTH] = "" if reply is None else accepted(asked, reply, text)
+    said = BenchmarkAnswer("")
+    if readers.likely is not None and asked.options:
+        said = readers.likely.read(asked, sentence.question, text)
+        found[LIKELY] = said.text
+        found[SURELY] = said.text if (said.confidence or 0) >= SURE else ""
     if readers.classified is not None and asked.kind in _CLASSIFIED:
         question = re.sub(r"\[Region [0-9]\]|Region \[[0-9]\]", REGION_MARK, sentence.question)
         found[CLASSIFIED] = readers.classified.read(question, text)
-    return found
+    return ReadSentence(sentence, found, said.confidence)
 
 
 def verdict(read: str, sentence: Sentence) -> str:
@@ -185,12 +245,39 @@ def verdict(read: str, sentence: Sentence) -> str:
 
 def print_table(counted: Mapping[tuple[str, AnswerKind], Counter[str]]) -> None:
     """A row for each kind, right / refused / wrong for each reader."""
-    every = (RULES, OFFICIAL, ALONE, BOTH, CLASSIFIED)
-    names = [name for name in every if any(n == name for n, _ in counted)]
+    names = [name for name in READERS if any(n == name for n, _ in counted)]
     print(f"| kind | sentences | {' | '.join(names)} |\n| --- | ---: |{' ---: |' * len(names)}")
     for kind in dict.fromkeys(kind for _, kind in counted):
         cells = [_cell(counted.get((name, kind))) for name in names]
         print(f"| {kind.value} | {counted[RULES, kind].total()} | {' | '.join(cells)} |")
+
+
+def print_confidences(read: Iterable[ReadSentence]) -> None:
+    """Mean confidence of the likelihood beside the fraction that it reads right, by kind."""
+    found: defaultdict[AnswerKind, list[tuple[float, bool]]] = defaultdict(list)
+    for item in read:
+        if item.confidence is not None:
+            right = verdict(item.readings[LIKELY], item.sentence) == "right"
+            found[item.sentence.asked.kind].append((item.confidence, right))
+    for kind, pairs in found.items():
+        confidence, rate = fmean(pair[0] for pair in pairs), fmean(pair[1] for pair in pairs)
+        print(f"{kind.value}: {LIKELY} has a mean confidence of {confidence:.2f}, right {rate:.2f}")
+
+
+def differing_table(read: Iterable[ReadSentence]) -> str:
+    """Tab-separated: a row for each sentence, a column for each reader; "-" where one refuses."""
+    text = StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(["kind", "question", "sentence", "means", *READERS, "confidence"])
+    for item in read:
+        sentence, confidence = item.sentence, item.confidence
+        readings = [item.readings.get(name) for name in READERS]
+        cells = ["" if reading is None else reading or "-" for reading in readings]
+        writer.writerow([
+            sentence.asked.kind.value, sentence.question, sentence.text, sentence.meaning or "-",
+            *cells, "" if confidence is None else f"{confidence:.2f}",
+        ])  # fmt: skip
+    return text.getvalue()
 
 
 def _cell(found: Counter[str] | None) -> str:

@@ -2,8 +2,8 @@
 transformers.
 
 `python benchmarks/small_language_model.py` prints the URL of the server, and ends with its input;
-with `--to DIR` it writes a language backbone for `smolrgpt train` instead. Needs what
-`make setup-tests` installs.
+with `--to DIR` it writes a language backbone for `smolrgpt train` instead; with `--layers N` its
+first layers alone, a small base for classifiers. Needs what `make setup-tests` installs.
 """
 
 from __future__ import annotations
@@ -53,11 +53,12 @@ def running() -> Iterator[str]:
             process.kill()
 
 
-def write_backbone(folder: Path) -> None:
+def write_backbone(folder: Path, layers: int | None = None) -> None:
     """The weights, as far as their four bits tell them, and the tokenizer for transformers.
 
     Args:
         folder: for a float32 checkpoint, which `start.language_backbone` may name.
+        layers: so many of the first; None: all.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -66,8 +67,11 @@ def write_backbone(folder: Path) -> None:
     # The model that was read is marked as quantized, and transformers refuses to train it.
     config = read.config
     config.__dict__.pop("quantization_config", None)
+    if layers is not None:
+        config.num_hidden_layers = layers
     plain = AutoModelForCausalLM.from_config(config)
-    plain.load_state_dict(read.state_dict())
+    weights = read.state_dict()
+    plain.load_state_dict({name: weights[name] for name in plain.state_dict()})
     plain.save_pretrained(folder)
     AutoTokenizer.from_pretrained(place, gguf_file=file).save_pretrained(folder)
 
@@ -91,11 +95,12 @@ def main() -> None:
     """Serve, or convert."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--to", type=Path, help="folder for a checkpoint of transformers")
-    folder = parser.parse_args().to
-    if folder is None:
+    parser.add_argument("--layers", type=int, help="write so many layers only")
+    arguments = parser.parse_args()
+    if arguments.to is None:
         serve()
     else:
-        write_backbone(folder)
+        write_backbone(arguments.to, arguments.layers)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from smolrgpt_core.cli.progress import resumable
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark, Report, score
+from smolrgpt_core.public_benchmarks.hub_data import DATA_FOLDER, published_data
 from smolrgpt_core.public_benchmarks.model_readers.of_run import LanguageModels
 from smolrgpt_core.public_benchmarks.predictions import (
     ANSWER_FIELDS,
@@ -40,6 +41,9 @@ from smolrgpt_core.public_benchmarks.predictions import (
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 from smolrgpt_core.public_benchmarks.scoring import PERCENT, Figure, Needs, Outcome
 
+LONG_FIGURE = 1e6
+"""From here on a figure is written with an exponent: an answer such as 10^20 makes such errors."""
+
 WRONG_CALL = 2
 """Exit status when a file cannot be used or a name is unknown."""
 
@@ -48,8 +52,12 @@ Names = Annotated[
     typer.Argument(help=f"{', '.join(BENCHMARKS)}; with --table, results.", metavar="NAME"),
 ]
 Data = Annotated[
-    Path | None,
-    typer.Option(help="Published file of the benchmark, or its folder.", exists=True),
+    str,
+    typer.Option(
+        help="Published file of the benchmark, a folder with it, or the data set's hub id, which "
+        f"is downloaded into {DATA_FOLDER}.",
+        metavar="DIR_OR_HUB_ID",
+    ),
 ]
 PredictionsFile = Annotated[
     Path | None,
@@ -157,6 +165,15 @@ ReaderModel = Annotated[
         help="Name of the reader's and judge's model; not needed if its server has only one."
     ),
 ]
+Classifiers = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of two trained classifiers: the reader is also asked as by SmolRGPT's "
+        "authors, of all answers to ai-city.",
+        exists=True,
+        file_okay=False,
+    ),
+]
 WorkerCount = Annotated[
     int,
     typer.Option(
@@ -192,10 +209,13 @@ class ReaderOptions:
     reader: Reader = ""
     judge: Judge = ""
     reader_model: ReaderModel = ""
+    classifiers: Classifiers = None
 
     def language_models(self) -> LanguageModels:
         """The models."""
-        return LanguageModels(self.reader, self.judge, self.reader_model, self.timeout)
+        return LanguageModels(
+            self.reader, self.judge, self.reader_model, self.timeout, self.classifiers
+        )
 
     def model_timeout(self, models: Sequence[str]) -> float | None:
         """The timeout, unless it is meant for the readers of the answers alone."""
@@ -239,7 +259,7 @@ class PresentationOptions:
 def benchmark_command(
     *,
     names: Names = None,
-    data: Data = None,
+    data: Data = "",
     scorer: Scorers = None,
     files: AnswerFiles,
     model: ModelNames = None,
@@ -269,7 +289,7 @@ def benchmark_command(
         print_published(list(map(Path, names or ())), scorer or ())
         return
     benchmark = _known(" ".join(names or ()))
-    if data is None or (files.predictions is None) is (not model):
+    if not data or (files.predictions is None) is (not model):
         raise typer.BadParameter(
             "--data and one of --model and --predictions are needed, or --list"
         )
@@ -277,12 +297,13 @@ def benchmark_command(
     asked = readers.language_models()
     with _exit_on_error():
         asked.check(benchmark)
+        place = published_data(data, benchmark.hub)
         if files.predictions is not None:
-            reports = {"answers": _score(benchmark, data, files, scorer or [], asked, output)}
+            reports = {"answers": _score(benchmark, place, files, scorer or [], asked, output)}
         else:
             options = presentation.keywords(readers.model_timeout(model or ()))
             plan = RunPlan(
-                benchmark, data, tuple(model or ()), options, output, beside or (), scorer or (),
+                benchmark, place, tuple(model or ()), options, output, beside or (), scorer or (),
                 limit, seed, files.judgements, asked, workers,
             )  # fmt: skip
             reports = run_plan(plan)
@@ -407,6 +428,8 @@ def _cell(figure: Figure | None) -> str:
     if figure is None:
         return ""
     unit = "" if figure.unit == PERCENT else f" {figure.unit}".rstrip()
+    if abs(figure.value) >= LONG_FIGURE:
+        return f"{figure.value:.2g}{unit} ({figure.of})"
     digits = 0 if figure.unit == "answers" else 3 if figure.unit == "" else 2
     return f"{figure.value:.{digits}f}{unit} ({figure.of})"
 

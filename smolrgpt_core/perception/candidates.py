@@ -31,15 +31,26 @@ def log_likelihoods(
     Raises:
         ValueError: the model has no token that ends an answer.
     """
-    ends = _end_tokens(model, tokenizer)
+    ends = end_tokens(model, tokenizer)
     found = []
     for answer in answers:
         ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
-        logits = model(**_continued(inputs, ids)).logits[0, -len(ids) - 1 :].double()
-        logs = logits.log_softmax(dim=-1)
-        log_likelihood = sum(float(logs[place, token]) for place, token in enumerate(ids))
-        found.append(log_likelihood + float(logs[-1, ends].logsumexp(dim=0)))
+        logits = model(**_continued(inputs, ids)).logits[0, -len(ids) - 1 :]
+        found.append(log_likelihood(logits, ids, ends))
     return found
+
+
+def log_likelihood(logits: torch.Tensor, ids: Sequence[int], ends: Sequence[int]) -> float:
+    """Natural logarithm of the probability of tokens and then an end.
+
+    Args:
+        logits: (len(ids) + 1, V), before each token and before the end.
+        ids: the tokens.
+        ends: tokens that end an answer.
+    """
+    logs = logits.double().log_softmax(dim=-1)
+    of_tokens = sum(float(logs[place, token]) for place, token in enumerate(ids))
+    return of_tokens + float(logs[-1, list(ends)].logsumexp(dim=0))
 
 
 def _continued(inputs: Mapping[str, torch.Tensor], ids: Sequence[int]) -> dict[str, torch.Tensor]:
@@ -54,7 +65,7 @@ def _continued(inputs: Mapping[str, torch.Tensor], ids: Sequence[int]) -> dict[s
     return {**inputs, **extended}
 
 
-def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
+def end_tokens(model: Any, tokenizer: Any) -> list[int]:
     """The tokens that end an answer when the model generates."""
     ends = model.generation_config.eos_token_id
     if ends is None:

@@ -88,6 +88,7 @@ class Needs(Enum):
     JUDGEMENTS = "a file with the replies of a judge: give --judgements"
     JUDGE = "a judge that is asked here: give --judge"
     READER = "a language model that reads what the rules refuse: give --reader"
+    CLASSIFIERS = "classifiers of questions and answers, and a model: give --classifiers, --reader"
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,10 +99,13 @@ class ByModels:
         judged: replies of the judge, in the form of the official one; None: it was not asked.
         readings: by id of the question, answers that the rules refuse, in a form that they read;
             None: none was asked for.
+        classified: by id of the question, what classifiers and a language model read of the answer,
+            in a form that rules read; None: they were not asked.
     """
 
     judged: Mapping[str, Any] | None = None
     readings: Mapping[str, str] | None = None
+    classified: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +132,7 @@ class Answered:
             Needs.JUDGEMENTS: bool(self.judged.replies),
             Needs.JUDGE: self.by_models.judged is not None,
             Needs.READER: self.by_models.readings is not None,
+            Needs.CLASSIFIERS: self.by_models.classified is not None,
         }
         return {need for need, is_met in met.items() if is_met}
 
@@ -140,6 +145,10 @@ class Answered:
         refuse.
         """
         return replace(self, answers={**self.answers, **(self.by_models.readings or {})})
+
+    def as_classified(self) -> Answered:
+        """The same with what classifiers and a language model have read in the place of all."""
+        return replace(self, answers=self.by_models.classified or {})
 
     def verdicts(
         self, decide: Callable[[BenchmarkRecord, str], tuple[float, str]]

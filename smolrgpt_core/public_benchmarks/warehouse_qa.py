@@ -53,6 +53,7 @@ from smolrgpt_core.public_benchmarks.scoring import (
     PERCENT,
     Answered,
     Figure,
+    Needs,
     Outcome,
     Scorer,
     Verdict,
@@ -143,6 +144,12 @@ class WarehouseQA(Benchmark):
                 "the same arithmetic; what the script does not read, such as a sentence or a "
                 "unit, is read by this project's rules, as in smolrgpt evaluate",
                 lambda answered: _outcome(answered, read_prediction),
+            ),
+            "classifiers+model": Scorer(
+                "the same arithmetic; read as by SmolRGPT's authors: two classifiers must agree "
+                "on the category, then a language model is believed",
+                lambda answered: _outcome(answered.as_classified(), read_prediction),
+                Needs.CLASSIFIERS,
             ),
         },
     )

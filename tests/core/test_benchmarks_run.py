@@ -23,7 +23,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 NANO = "--preset smolrgpt-nano --scale 1"
 SMALLEST = {
     "annotation": "--scenes 1 --views 1 --size 320 240 --timed 1 --workers",
-    "benchmark_memory": "--rows 3 --forms masks",
+    "benchmark_memory": "--rows 3 --forms masks others warehouse",
     "further_objectives": "--few-scenes 1 --steps 1 1 1 --rows 2 --seeds 1 --kinds few:views",
     "geometric_accuracy": "--scenes 1 --views 1 --noise off",
     "gpu_memory": "",
@@ -37,7 +37,7 @@ SMALLEST = {
     "point_encoding": "--sizes 28 --width 4 --repeats 1",
     "point_map_ablations": "--scenes 8 --steps 2 --questions 4 --rows points",
     "question_reading": "--repeats 1",
-    "reading_answers": "--each 2 --kinds side --rules-only",
+    "reading_answers": "--each 9 --kinds side letter --rules-only --differing differing.tsv",
     "scale": "--regions 4 --questions 1 --sizes 160x120 --frames 1",
     "simulate_dataset": "--scenes 1 --views 1 --questions 2 --workers 1",
     "sparse_refinement": "--coverage 0.2 --masks 2 --channels 8 --repeats 1",
@@ -63,6 +63,7 @@ LONG = {"pretrained_language", "reworded_questions"}
 PARTS = {
     "answer_sentences",
     "disturbances",
+    "likelihood_reading",
     "load_client",
     "model_sentences",
     "nano_path_worker",

@@ -1,4 +1,4 @@
-"""Answers that a rule refuses, read by a language model."""
+"""Answers read by a language model: those that a rule refuses, or those that are classified."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from smolrgpt_core.public_benchmarks.scoring import Answered
 
 if TYPE_CHECKING:
     from smolrgpt_core.public_benchmarks.benchmark import Benchmark
+    from smolrgpt_core.public_benchmarks.model_readers.type_classifiers import ClassifiedReader
 
 Advance = Callable[[int, int], None]
 
@@ -51,4 +52,18 @@ def readings(
         if read:
             found[record.id] = read
     advance(len(wanted), len(wanted))
+    return found
+
+
+def classified(
+    data: BenchmarkData, predictions: Predictions, reader: ClassifiedReader, advance: Advance
+) -> dict[str, str]:
+    """What is read of all answers in the way of SmolRGPT's authors; see `readings`."""
+    found: dict[str, str] = {}
+    for done, record in enumerate(data.records):
+        advance(done, len(data.records))
+        read = reader.read(record.prompt, predictions.answers.get(record.id, ""))
+        if read:
+            found[record.id] = read
+    advance(len(data.records), len(data.records))
     return found

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from smolrgpt_core.chat_server import ChatServer, ServerSettings
 from smolrgpt_core.json_model import JsonModel
-from smolrgpt_core.public_benchmarks.model_readers.further import Advance, readings
+from smolrgpt_core.public_benchmarks.model_readers.further import (
+    Advance,
+    classified,
+    readings,
+)
 from smolrgpt_core.public_benchmarks.model_readers.judge import judged
 from smolrgpt_core.public_benchmarks.model_readers.language_model import LanguageModelReader
 from smolrgpt_core.public_benchmarks.predictions import Predictions
@@ -19,6 +23,7 @@ from smolrgpt_core.public_benchmarks.scoring import ByModels, Needs
 
 if TYPE_CHECKING:
     from smolrgpt_core.public_benchmarks.benchmark import Benchmark
+    from smolrgpt_core.public_benchmarks.model_readers.type_classifiers import ClassifiedReader
 
 KEPT = "replies.jsonl"
 """File of the replies of language models, in the folder of a run."""
@@ -36,22 +41,33 @@ class LanguageModels:
         judge: URL of the server whose model judges; empty: none.
         model: name on the server; empty: the only one there.
         timeout_s: seconds for a reply; None: the default of `ServerSettings`.
+        classifiers: folder of trained `type_classifiers`, after which the reader is asked as by
+            SmolRGPT's authors, too; None: none.
     """
 
     reader: str = ""
     judge: str = ""
     model: str = ""
     timeout_s: float | None = None
+    classifiers: Path | None = None
 
     def check(self, benchmark: Benchmark) -> None:
-        """Refuse a judge if the benchmark has no scorer for one.
+        """Refuse a judge or classifiers if the benchmark has no scorer for them.
 
         Raises:
-            ValueError: no scorer uses it.
+            ValueError: no scorer uses them, or classifiers have no reader.
         """
         needs = {scorer.needs for scorer in benchmark.scorers.values()}
         if self.judge and Needs.JUDGE not in needs:
             raise ValueError(f"{benchmark.title} has no scorer with a judge; omit --judge")
+        if self.classifiers is None:
+            return
+        if Needs.CLASSIFIERS not in needs:
+            raise ValueError(
+                f"{benchmark.title} has no scorer with classifiers; omit --classifiers"
+            )
+        if not self.reader:
+            raise ValueError("--classifiers needs the language model that reads then: --reader")
 
     def of_answers(
         self,
@@ -74,19 +90,24 @@ class LanguageModels:
             SpatialError: MODEL_ERROR when a server cannot be asked any more; its replies are kept.
             ImportError, ValueError: as of `ChatServer.connect`.
         """
-        made, about = ByModels(), {}
+        made, about = ByModels(), dict[str, Any]()
         if self.reader:
             model = self._model(self.reader, folder)
             with progress("reading") as advance:
                 reader = LanguageModelReader(model)
                 found = readings(benchmark, data, predictions, reader, advance)
             made, about["reader"] = ByModels(readings=found), dict(model.described)
+            if self.classifiers is not None:
+                with progress("classifying") as advance:
+                    way = _classified_reader(self.classifiers, reader)
+                    made = replace(made, classified=classified(data, predictions, way, advance))
+                about["classifiers"] = str(self.classifiers)
         if self.judge:
             model = self._model(self.judge, folder)
             with progress("judging") as advance:
                 records = [item for item in data.records if benchmark.is_judged(item)]
                 replies = judged(records, predictions.answers, benchmark.asked, model, advance)
-            made = ByModels(judged=replies, readings=made.readings)
+            made = replace(made, judged=replies)
             about["judge"] = dict(model.described)
         return made, about
 
@@ -95,3 +116,10 @@ class LanguageModels:
         if self.timeout_s is not None:
             settings = replace(settings, timeout_s=self.timeout_s)
         return JsonModel(ChatServer.connect(settings), folder / KEPT)
+
+
+def _classified_reader(folder: Path, reader: LanguageModelReader) -> ClassifiedReader:
+    # Imported here: a reader alone must not need PyTorch, which also takes seconds.
+    from smolrgpt_core.public_benchmarks.model_readers.type_classifiers import ClassifiedReader
+
+    return ClassifiedReader.from_pretrained(folder, reader)

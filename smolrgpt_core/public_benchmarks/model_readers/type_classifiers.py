@@ -49,8 +49,8 @@ KINDS = {
 CATEGORIES = tuple(KINDS)
 """Labels of both classifiers, in the authors' order."""
 
-REGION_MARK = "<mask>"
-"""Stands for a region in a question."""
+IMAGE_MARK, REGION_MARK = "<image>", "<mask>"
+"""Stand for the image and for a region in a question."""
 
 QUESTIONS, ANSWERS = "questions", "answers"
 """Folders of the two classifiers, and which turn of a record they read."""
@@ -151,6 +151,14 @@ class ClassifiedReader:
     answers: TypeClassifier
     reader: LanguageModelReader
 
+    @classmethod
+    def from_pretrained(cls, folder: Path, reader: LanguageModelReader) -> ClassifiedReader:
+        """With the two classifiers that `train` has saved in a folder; errors as of theirs."""
+        of_questions, of_answers = (
+            TypeClassifier.from_pretrained(folder / name) for name in (QUESTIONS, ANSWERS)
+        )
+        return cls(of_questions, of_answers, reader)
+
     def read(self, question: str, answer: str) -> str:
         """The answer in the form of `Asked.by_rules`; empty when it stays unread.
 
@@ -180,7 +188,7 @@ def texts_of(path: Path, which: str) -> tuple[list[str], list[int]]:
     turn = (QUESTIONS, ANSWERS).index(which)
     try:
         pairs = [
-            (record["conversations"][turn]["value"], CATEGORIES.index(record["category"]))
+            (_words(record["conversations"][turn]["value"]), CATEGORIES.index(record["category"]))
             for record in read_json(path)
         ]
     except (LookupError, TypeError, ValueError) as error:
@@ -190,6 +198,11 @@ def texts_of(path: Path, which: str) -> tuple[list[str], list[int]]:
     if not pairs:
         raise bad_input(f"{path}: expected records of the warehouse data set, it has none")
     return [text for text, _ in pairs], [label for _, label in pairs]
+
+
+def _words(turn: str) -> str:
+    """A turn without the mark of the image, which a question to a reader lacks."""
+    return turn.replace(IMAGE_MARK, "").strip()
 
 
 def train(
@@ -219,7 +232,12 @@ def train(
         base, num_labels=len(names), id2label=names,
         label2id={name: place for place, name in names.items()},
     ).to(torch_device(device))  # fmt: skip
-    made = TypeClassifier(model, AutoTokenizer.from_pretrained(base), settings.longest)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    # Decoders find the last token of a text by it, and many do not say it.
+    model.config.pad_token_id = tokenizer.pad_token_id
+    made = TypeClassifier(model, tokenizer, settings.longest)
     losses = _train(made, texts, torch.tensor(labels), settings)
     model.save_pretrained(out)
     made.tokenizer.save_pretrained(out)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,13 @@ from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError, Status, UnansweredError
 from smolrgpt_core.public_benchmarks.benchmark import score
 from smolrgpt_core.public_benchmarks.model_loading import load_benchmark_model
-from smolrgpt_core.public_benchmarks.models import ModelOptions
-from smolrgpt_core.public_benchmarks.questions import RegionForm, question_of, without_image
+from smolrgpt_core.public_benchmarks.models import BenchmarkAnswer, ModelOptions
+from smolrgpt_core.public_benchmarks.questions import (
+    BenchmarkQuestion,
+    RegionForm,
+    question_of,
+    without_image,
+)
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 from smolrgpt_core.public_benchmarks.running import BenchmarkRun, predictions_of
 from smolrgpt_core.public_benchmarks.shuffling import shuffled
@@ -75,6 +82,41 @@ def test_every_family_answers_every_benchmark(family, vlm, folder, tmp_path) -> 
         report = score(benchmark, records, predictions_of(replies), ())
         assert not report.missing
         assert all(outcome.figures for outcome in report.outcomes.values())
+
+
+class Counter:
+    """Says how many pixels it sees, so that an answer to another question would differ."""
+
+    described: Mapping[str, Any] = {"kind": "counter"}
+
+    def answer(self, question: BenchmarkQuestion) -> BenchmarkAnswer:
+        """Sum all that a model is given."""
+        if question.image is None:
+            raise UnansweredError(Status.NO_RGB, "no image")
+        pixels = [int(question.image.plane().sum()), *(region.area for region in question.regions)]
+        return BenchmarkAnswer(f"{question.prompt[:20]} {pixels}")
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_every_benchmark_resumes_to_the_same_bytes(name, folder, tmp_path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    answers(name, folder / DATA[name], Counter(), whole)
+    answers(name, folder / DATA[name], Counter(), killed, limit=4)
+    written = killed / "predictions.jsonl"
+    written.write_bytes(written.read_bytes()[:-7])
+    answers(name, folder / DATA[name], Counter(), killed)
+    assert written.read_bytes() == (whole / "predictions.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_questions_of_every_benchmark_can_go_to_another_process(name, folder, tmp_path) -> None:
+    benchmark = BENCHMARKS[name]
+    records = benchmark.read(folder / DATA[name]).records
+    sent = pickle.dumps([(record, benchmark.asked(record)) for record in records])
+    model = Counter()
+    for record, (arrived, asked) in zip(records, pickle.loads(sent), strict=True):
+        if record.image is not None:
+            assert model.answer(question_of(arrived, asked)) == model.answer(question_of(record))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import BertConfig, BertModel
+from typer.testing import CliRunner
 
 from smolrgpt_core.chat_server import ChatServer, ServerSettings
+from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.json_model import JsonModel
 from smolrgpt_core.public_benchmarks.model_readers import type_classifiers
@@ -82,6 +84,37 @@ def test_an_answer_is_read_where_question_and_answer_agree(trained, chat_server,
     assert len(chat_server.asked) == 1
     chat_server.answer = '{"quote": "2", "answer": "Region [2]"}'
     assert reader.read(*TURNS["mcq"]) == "Region [2]"
+
+
+def test_the_command_scores_what_the_classifiers_and_the_model_read(
+    trained, chat_server, folder, tmp_path
+) -> None:
+    rows = {row["id"]: row for row in json.loads((folder / "ai_city" / "val.json").read_text())}
+    counts = [id for id, row in rows.items() if row["category"] == "count"]
+    given = tmp_path / "answers.jsonl"
+    given.write_text("".join(
+        json.dumps({"id": id, "prediction": TURNS["count"][1]}) + "\n" for id in counts
+    ))  # fmt: skip
+    chat_server.answer = '{"quote": "4", "answer": "4"}'
+    call = ["benchmark", "ai-city", "--data", str(folder / "ai_city"), "--predictions", str(given),
+            "--classifiers", str(trained), "--output", str(tmp_path / "run")]  # fmt: skip
+    result = tmp_path / "result.json"
+    reader = ["--reader", chat_server.url, "--json", str(result)]
+    done = CliRunner().invoke(app, [*call, *reader])
+    assert done.exit_code == 0, done.output
+    scorer = json.loads(result.read_text())["scorers"]["classifiers+model"]
+    read = {item["id"]: item["read"] for item in scorer["verdicts"]}
+    # The classifier of questions has seen one wording, and not all are that of a count to it.
+    classifier = TypeClassifier.from_pretrained(trained / "questions", "cpu")
+    asked, _ = type_classifiers.texts_of(folder / "ai_city" / "val.json", "questions")
+    kinds = dict(zip(rows, classifier.categories(asked), strict=True))
+    assert {id for id, text in read.items() if text} == {
+        id for id in counts if kinds[id] == "count"
+    }
+    assert any(read.values())
+    without = CliRunner().invoke(app, call)
+    assert without.exit_code == 2
+    assert "--reader" in without.output
 
 
 def test_other_labels_and_other_files_are_refused(trained, tmp_path) -> None:
