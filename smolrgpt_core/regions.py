@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -286,6 +287,20 @@ class RegionSet:
     def labels(self) -> list[str]:
         """The distinct labels, in order of first appearance."""
         return list(dict.fromkeys(region.label for region in self.regions))
+
+    @cached_property
+    def _bounds(self) -> NDArray[np.intp]:
+        """(4, N): first column and row of each box, and the column and row after its last."""
+        boxes = [region.box for region in self.regions]
+        bounds = [(box.x, box.y, box.x + box.width, box.y + box.height) for box in boxes]
+        return np.array(bounds, dtype=np.intp).reshape(-1, 4).T
+
+    def overlapping(self, box: Box) -> list[Region]:
+        """The regions whose boxes have pixels in common with a box."""
+        x, y, right, bottom = self._bounds
+        found = (x < box.x + box.width) & (right > box.x)
+        found &= (y < box.y + box.height) & (bottom > box.y)
+        return [self.regions[index] for index in np.flatnonzero(found)]
 
     def with_label(self, label: str) -> list[Region]:
         """The regions of one class."""

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
-from smolrgpt_core.geometry.masks import border_pixels, cut_out, grown_window, overlap, paint
+from smolrgpt_core.geometry.masks import border_pixels, cut_out, grown_window, paint
 from smolrgpt_core.geometry.object_classes import is_cargo
 from smolrgpt_core.geometry.object_pixels import ObjectPixels
 from smolrgpt_core.geometry.order_statistics import fraction_of
@@ -316,8 +316,8 @@ def _trusted_depth(
 def _cargo_beside(frame: RGBDFrame, region: Region, window: Box) -> NDArray[np.bool_]:
     """Pixels (window.height, window.width) of the pallets other than the region."""
     cargo = np.zeros((window.height, window.width), dtype=bool)
-    for other in frame.regions:
-        if other.id != region.id and overlap(other.box, window) and is_cargo(other):
+    for other in frame.regions.overlapping(window):
+        if other.id != region.id and is_cargo(other):
             paint(cargo, other, window)
     return cargo
 

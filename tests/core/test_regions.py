@@ -258,3 +258,15 @@ def test_labels_keep_their_order_of_appearance() -> None:
     )
     assert regions.labels == ["shelf", "pallet"]
     assert [region.id for region in regions.with_label("shelf")] == [1, 3]
+
+
+def test_regions_that_overlap_a_box_share_pixels_with_it() -> None:
+    rng = np.random.default_rng(0)
+    boxes = [Box(*rng.integers(0, 20, 2), *rng.integers(1, 12, 2)) for _ in range(60)]
+    regions = RegionSet(SIZE, tuple(Region.from_box(id, "", box) for id, box in enumerate(boxes)))
+    for box in boxes:
+        pixels = np.zeros(SIZE, dtype=bool)
+        pixels[box.slices] = True
+        expected = [region.id for region in regions if pixels[region.box.slices].any()]
+        assert [region.id for region in regions.overlapping(box)] == expected
+    assert RegionSet(SIZE).overlapping(Box(0, 0, 5, 5)) == []
