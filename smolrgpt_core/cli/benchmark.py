@@ -290,9 +290,7 @@ def benchmark_command(
         return
     benchmark = _known(" ".join(names or ()))
     if not data or (files.predictions is None) is (not model):
-        raise typer.BadParameter(
-            "--data and one of --model and --predictions are needed, or --list"
-        )
+        raise typer.BadParameter("expected --data with --model or --predictions, or --list")
     _check_rules(benchmark, scorer or ())
     asked = readers.language_models()
     with _exit_on_error():

@@ -163,8 +163,7 @@ def test_replay_answers_as_the_node_does(
     wait_for(has_all_frames, "the frames", timeout=20.0)
     player.close()
     regions = [region.id for region in next(iter(DRIVE.frames())).frame.regions]
-    file, expected = tmp_path / "questions.jsonl", []
-    lines = []
+    file, expected, lines = tmp_path / "questions.jsonl", [], []
     for item in questions(regions):
         category, ids = item.get("category"), item.get("ids", [])
         stamp_ns = FIRST_STAMP_NS + round(item["frame"] * period_ns) if "frame" in item else 0

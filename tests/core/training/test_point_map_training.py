@@ -503,7 +503,7 @@ def test_steps_are_asked_for_and_answered_at_their_fraction(config):
     ("changes", "words"),
     [
         ({"questions_per_row": 2}, "questions_per_row to 1, got 2"),
-        ({"row_tokens": 64}, r"makes \d+ tokens with its image, but data.row_tokens is 64"),
+        ({"row_tokens": 64}, r"has \d+ tokens with its image, but data.row_tokens is 64"),
     ],
 )
 def test_what_does_not_fit_is_said(config, changes, words):
