@@ -136,7 +136,9 @@ def write(server: ChatServer, kinds: Sequence[AnswerKind], each: int, path: Path
 
 def read_written(path: Path) -> list[tuple[Sentence, bool]]:
     """Different sentences of `write`, and whether each states its truth."""
-    different = {(row["kind"], row["text"], row["meaning"]): row for row in _rows(path)}
+    different = {
+        (row["kind"], *row["names"], row["text"], row["meaning"]): row for row in _rows(path)
+    }
     return [
         (
             Sentence(Asked(AnswerKind(row["kind"]), tuple(row["names"])), row["question"],
