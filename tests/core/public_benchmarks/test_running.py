@@ -456,7 +456,7 @@ def test_guessing_is_readable(name, folder, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("cv-bench", "--data", "DATA"), "--model and --predictions"),
+        (("cv-bench", "--data", "DATA"), "--model or --predictions"),
         (("cv-bench", "--data", "DATA", "--model", "./nothing"), "no such folder"),
         (("cv-bench", "--data", "DATA", "--model", "geometric", "--timeout", "3"), "need its URL"),
         (("cv-bench", "--data", "DATA", "--model", "guess", "--regions", "circles"), "circles"),
