@@ -36,6 +36,9 @@ WHOLE_UNITS = ("objects", "h")
 VECTORS = (Category.POSITION, Category.DIRECTION, Category.SIZE)
 """Categories of answers that are three numbers."""
 
+NO_REGIONS = "none"
+"""A list without any region."""
+
 _NUMBERS = (Category.QUANTITY, Category.LIST, *VECTORS)
 
 _EXPECTED = {
@@ -45,7 +48,7 @@ _EXPECTED = {
     Category.LEFT_RIGHT: '"left" or "right"',
     Category.TRUTH: '"yes" or "no"',
     Category.RELATION: 'a word such as "front"',
-    Category.LIST: "indices of regions, with commas",
+    Category.LIST: "indices of regions, with commas, or none",
     Category.QUANTITY: "a number",
     **dict.fromkeys(VECTORS, "three numbers, with commas"),
 }
@@ -122,7 +125,7 @@ def normalized_answer(answer: SpatialAnswer, region_ids: Sequence[int]) -> str:
     if answer.category is Category.MCQ:
         return write_normalized(region_ids.index(value))
     if answer.category is Category.LIST:
-        return ", ".join(str(region_ids.index(id)) for id in value)
+        return ", ".join(str(region_ids.index(id)) for id in value) or NO_REGIONS
     if answer.category in VECTORS:
         return write_normalized(tuple(map(float, value)))
     if answer.category in (Category.TRUTH, Category.RELATION):
@@ -170,7 +173,7 @@ def read_value(text: str, category: Category) -> AnswerValue:
             return float(numbers[0])
         if category in VECTORS and len(numbers) == 3:
             return numbers
-    if category is Category.LIST and not word:
+    if category is Category.LIST and word == NO_REGIONS:
         return ()
     raise ValueError(f"expected {_EXPECTED[category]}, got {_shown(text)}")
 

@@ -27,10 +27,16 @@ CATEGORIES = {
 }
 
 
+MOST_BARS = 12
+"""More tasks than these cannot be told apart in one plot."""
+
+
 def plots_of(evaluation: Evaluation) -> dict[str, NDArray[np.uint8]]:
     """Images (H, W, 3) by caption; only those with data."""
     scored = evaluation.systems[0].scored
-    plots = {"Correct answers next to the baselines": _draw(_draw_bars, evaluation)}
+    plots = {}
+    if len(evaluation.systems[0].tasks) <= MOST_BARS:
+        plots["Correct answers next to the baselines"] = _draw(_draw_bars, evaluation)
     for category, (caption, draw) in _PLOTS.items():
         answers = [
             item for item in scored if item.category is category and item.predicted is not None
