@@ -46,7 +46,7 @@ from smolrgpt_core.synthesis.balance import Balancer
 
 SHARDS_WRITTEN = "shards_written"
 
-GENERATOR = 1
+GENERATOR = 2
 """Raised whenever the same settings come to give other bytes."""
 
 
