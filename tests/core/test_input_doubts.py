@@ -215,7 +215,7 @@ def test_a_wrong_focal_length_shows_in_the_pallets(frame, across, down):
     assert "times the standard sizes" in doubts(with_focal(frame, across, down))
 
 
-@pytest.mark.parametrize("scale", [0.25, 0.85, 0.9, 1.1, 1.2, 2.0])
+@pytest.mark.parametrize("scale", [0.25, 0.85, 1.1, 1.2, 2.0])
 def test_a_wrong_unit_of_depth_shows_in_the_pallets(frame, scale):
     scaled = replace(frame, depth=frame.depth * np.float32(scale))
     told = doubts(scaled)
