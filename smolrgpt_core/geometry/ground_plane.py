@@ -31,6 +31,9 @@ from smolrgpt_core.geometry.plane_error import fit_with_offset
 CLOSE, EXACT = 2.5, 1e-9
 """A pixel is close to a plane within so many standard deviations, and so much rounding, 1/m."""
 
+UPSIDE_DOWN = 1e-6
+"""Part of up along the image's columns from which on a camera hangs upside down."""
+
 PLANES_AT_ONCE = 25
 """So many hypotheses are scored together: what is computed of them stays in the cache."""
 
@@ -481,7 +484,8 @@ def _mounting_prior(
     if frame.up is not None:
         return as_high * (up @ frame.up > np.cos(np.deg2rad(max_tilt_deg)))
     level = np.abs(up[:, 0]) <= np.sin(np.deg2rad(config.max_roll_deg))
-    upright = up[:, 1] <= 0
+    # Straight down, up is across the image: no rounding may decide whether that is upside down.
+    upright = up[:, 1] <= UPSIDE_DOWN
     looks_down_deg = np.rad2deg(np.arcsin(np.clip(-up[:, 2], -1, 1)))
     not_from_below = looks_down_deg > -45
     steep = config.steep_weight if has_zone else 0.0

@@ -98,10 +98,11 @@ def test_a_painted_zone_gives_the_floor_away(ray_caster, block):
     np.testing.assert_allclose(plane.up, scene.up, atol=2e-3)
 
 
-def test_a_camera_that_looks_straight_down_needs_a_zone(ray_caster, block):
-    assert find_ground_plane(ray_caster(height=6, pitch_deg=88).render()) is None
+@pytest.mark.parametrize("pitch", [88, 90 - 1e-9, 90, 90 + 1e-9])
+def test_a_camera_that_looks_straight_down_needs_a_zone(ray_caster, block, pitch):
+    assert find_ground_plane(ray_caster(height=6, pitch_deg=pitch).render()) is None
     zone = block(1, "buffer", 0.2, 0.5, length=2, width=1, top=0.0)
-    scene = ray_caster((zone,), height=6, pitch_deg=88)
+    scene = ray_caster((zone,), height=6, pitch_deg=pitch)
     plane = floor_of(scene.render())
     np.testing.assert_allclose(plane.up, scene.up, atol=1e-3)
 
