@@ -28,7 +28,7 @@ from smolrgpt_core.training.config_file import read_config
 from smolrgpt_core.training.stream import TrainingStream
 
 PACKAGE = Path(smolrgpt_core.__file__).parent
-TRAINING = PACKAGE.parent / "config" / "train" / "nano.yaml"
+TRAINING = Path(__file__).resolve().parent.parent / "config" / "train" / "nano.yaml"
 
 Counts = tuple[set[str], set[str]]
 """Files, and names of types."""

@@ -26,10 +26,13 @@ from smolrgpt_core.annotation.frames import images_in
 from smolrgpt_core.annotation.pipeline import AnnotatedImage, Annotator
 from smolrgpt_core.annotation.settings import AnnotationSettings
 from smolrgpt_core.data.resumable import ResumableFolder
-from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
+from smolrgpt_core.data.warehouse_format import (
+    ANNOTATION_FILE,
+    CameraRecord,
+    SplitFolder,
+    WarehouseRecord,
+)
 from smolrgpt_core.files import read_json, write_file
-
-SETTINGS_FILE = "annotation.json"
 
 ANNOTATOR = 1
 """Raised whenever the same settings come to give other bytes."""
@@ -128,7 +131,7 @@ class AnnotationRun:
         self.images = images_in(settings.images)
         described = {"annotator": ANNOTATOR, **settings.to_json()}
         described["files"] = [path.name for path in self.images]
-        self._data = ResumableFolder(root, SETTINGS_FILE, described, "smolrgpt annotate")
+        self._data = ResumableFolder(root, ANNOTATION_FILE, described, "smolrgpt annotate")
         self._folder = SplitFolder(root, settings.split)
 
     def locked(self) -> AbstractContextManager[None]:

@@ -31,6 +31,9 @@ SPLITS = ("train", "val", "test")
 SIMULATION_FILE = "simulation.json"
 """In the folder of a simulated data set, the settings that it follows from."""
 
+ANNOTATION_FILE = "annotation.json"
+"""The settings of `smolrgpt annotate`, in the root of its data set."""
+
 HUMAN, MODEL = "human", "gpt"
 """Speakers of a turn."""
 

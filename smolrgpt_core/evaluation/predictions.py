@@ -19,6 +19,7 @@ from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import make_answerer
 from smolrgpt_core.data.record_frames import AskedRecord, read_image
 from smolrgpt_core.data.warehouse_format import (
+    ANNOTATION_FILE,
     SIMULATION_FILE,
     CameraRecord,
     SplitFolder,
@@ -167,14 +168,16 @@ def read_cameras(folder: SplitFolder) -> dict[str, CameraRecord]:
 
 
 def read_conventions(folder: SplitFolder) -> Conventions:
-    """What the words of a data set mean: as in the mixture that it was simulated with.
+    """What the words of a data set mean: as in the mixture that it was made with.
 
     Raises:
-        SpatialError: BAD_INPUT when `simulation.json` is there and cannot be read.
+        SpatialError: BAD_INPUT when the file with its settings is there and cannot be read.
     """
-    path = folder.root / SIMULATION_FILE
-    mixture = read_json(path).get("mixture") if path.is_file() else None
-    return MIXTURES[mixture].conventions if mixture in MIXTURES else WAREHOUSE
+    for path in (folder.root / SIMULATION_FILE, folder.root / ANNOTATION_FILE):
+        mixture = read_json(path).get("mixture") if path.is_file() else None
+        if mixture in MIXTURES:
+            return MIXTURES[mixture].conventions
+    return WAREHOUSE
 
 
 @dataclass(frozen=True)

@@ -336,19 +336,22 @@ def _carries(
         fills_zones: whether most of the painted zones lie in it.
         config: what counts as standing.
     """
-    under = touching = 0
+    under = touching = flush = 0
     for points in objects:
-        low, middle = quantiles(points @ plane.up, (0.05, 0.5)) + plane.camera_height
+        heights = points @ plane.up + plane.camera_height
+        low, middle, high = quantiles(heights, (0.05, 0.5, 0.95))
         blur = 2 * plane.noise * plane.camera_height * median(points[:, 2])
         under += middle < -config.contact_m / 3 - blur
         touching += abs(low) < config.contact_m + blur
-    if under > config.max_under * len(objects):
+        flush += high < config.contact_m / 3 + blur
+    faces = -plane.up[2] > np.sin(np.deg2rad(config.facing_deg))
+    # Objects rise from a floor that is seen from above, not from a wall or depth that stands still.
+    if under > config.max_under * len(objects) or (faces and flush > len(objects) / 2):
         return False
     if fills_zones:
         return True
     if scatter >= config.rough:
         return False
-    faces = -plane.up[2] > np.sin(np.deg2rad(config.facing_deg))
     if plane.share >= (config.facing_seen if faces else config.well_seen) or not objects:
         return True
     return touching >= len(objects) / 2 or (touching > 0 and scatter < config.flat)

@@ -42,7 +42,7 @@ class RigidTransform:
     def __post_init__(self) -> None:
         rotation_matrix(*self.rotation)
         if not np.all(np.isfinite(self.translation)):
-            raise ValueError(f"a translation must be finite metres, got {self.translation}")
+            raise ValueError(f"a translation must be finite meters, got {self.translation}")
 
     def apply(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Points (N, 3), or one (3,), in the target frame, metres; NaN stays NaN."""

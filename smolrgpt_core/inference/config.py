@@ -78,7 +78,7 @@ class EngineConfig:
     threads: int = ModelSettings.threads
     runtime: str = ModelSettings.runtime
     short: AnswerStyle = field(
-        default_factory=lambda: AnswerStyle("Answer with the value only.", max_new_tokens=16)
+        default_factory=lambda: AnswerStyle("Answer with the value only.", max_new_tokens=32)
     )
     sentence: AnswerStyle = field(default_factory=AnswerStyle)
 

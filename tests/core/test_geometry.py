@@ -107,6 +107,18 @@ def test_a_camera_that_looks_straight_down_needs_a_zone(ray_caster, block, pitch
     np.testing.assert_allclose(plane.up, scene.up, atol=1e-3)
 
 
+def test_depth_that_stands_still_is_no_floor_below_its_objects(ray_caster, block):
+    """Exactly straight down, rounding decided whether the camera hangs upside down."""
+    objects = (
+        block(1, "buffer", 0.0, 4.0, length=2, width=2, top=0.0),
+        block(2, "pallet", -1.2, 4.5),
+        block(3, "pallet", 1.2, 4.5),
+    )
+    frame = ray_caster(objects, pitch_deg=20).render()
+    for depth in (1.0, 2.5, 3.0, 7.3):
+        assert find_ground_plane(replace(frame, depth=np.full_like(frame.depth, depth))) is None
+
+
 def test_no_floor_is_found_where_none_is_seen(ray_caster):
     frame = ray_caster().render()
     assert find_ground_plane(replace(frame, depth=np.full_like(frame.depth, np.nan))) is None

@@ -399,4 +399,7 @@ def test_an_unknown_mixture_is_refused(tmp_path):
     words = ["simulate", "--scenes", "1", "--mixture", "imagenet", "--out", str(tmp_path / "data")]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 2
-    assert "mixture must be one of warehouse, hispatial, spatialrgpt, got 'imagenet'" in done.output
+    assert (
+        "mixture must be one of warehouse, language, hispatial, spatialrgpt, got 'imagenet'"
+        in done.output
+    )

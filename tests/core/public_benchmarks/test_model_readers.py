@@ -130,7 +130,7 @@ def test_a_reply_that_is_no_object_of_the_schema_stays_unread(said, chat_server,
 def test_an_answer_that_trickles_in_ends_at_the_deadline(chat_server, tmp_path) -> None:
     chat_server.trickle_s = 0.05
     model = json_model(chat_server, tmp_path, timeout_s=0.5, retries=0)
-    with pytest.raises(SpatialError, match=r"still writing its answer after 0\.5 s"):
+    with pytest.raises(SpatialError, match=r"had not finished its answer after 0\.5 s"):
         model.server.complete([{"role": "user", "content": "Go."}], 8)
 
 
