@@ -24,6 +24,11 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
         split_fractions=(0.5, 0.0, 0.5),
         randomization=Randomization(camera=camera),
     )
+    return simulated(settings, root)
+
+
+def simulated(settings: SimulationSettings, root: Path) -> Path:
+    """Make a data set, by this process alone."""
     run = SimulationRun(settings, root)
     with run.locked():
         for _ in run.make_scenes(1):

@@ -17,9 +17,10 @@ from smolrgpt_core.evaluation.predictions import AnswererChoice
 from smolrgpt_core.evaluation.task_scores import AnswerForm, is_right_answer
 from smolrgpt_core.language import Category
 from smolrgpt_core.simulated_data.randomization import CameraRandomization, Randomization
-from smolrgpt_core.simulated_data.run import SimulationRun
 from smolrgpt_core.simulated_data.scenes import SimulationSettings
 from smolrgpt_core.synthesis.mixtures import MIXTURES
+
+from .conftest import simulated
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +36,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
         randomization=Randomization(camera=CameraRandomization(width=320, height=240)),
         mixture="hispatial",
     )
-    simulation = SimulationRun(settings, root)
-    with simulation.locked():
-        for _ in simulation.make_scenes(1):
-            pass
-        simulation.finish()
-    return root
+    return simulated(settings, root)
 
 
 def test_a_mixture_is_scored_by_task(tasks: Path, tmp_path: Path) -> None:
