@@ -152,6 +152,9 @@ class _Answer:
         operator, arguments = program.operator, program.arguments
         if operator is questions.Whether and arguments[1].operator is predicates.Measures:
             return self._measured(self._writer.phrase(arguments[0]), arguments[1], negative)
+        if operator is questions.Whether and not negative and _is_joined(arguments[1]):
+            words = self._writer.predicate(arguments[1], last=True)
+            return f"{self._writer.phrase(arguments[0])} is {words}"
         if operator is questions.Compare and not is_room_for_several(program):
             number, how, limit = arguments
             if number.operator is questions.Count and limit.operator is questions.Amount:
@@ -191,6 +194,10 @@ class _Answer:
         length, width, height = (quantity(number, "m", self._unit) for number in value)
         name = self._writer.phrase(program.parts[0], last=True)
         return f"{name} is {length} long, {width} wide and {height} high."
+
+
+def _is_joined(predicate: Program) -> bool:
+    return predicate.operator in (predicates.And, predicates.Or)
 
 
 def _more_fit(number: int, zone: str) -> str:

@@ -184,7 +184,8 @@ class Writer:
             if _is_in_one_of(predicate):
                 # "Is it in buffer 1 or in buffer 2?" may ask in which.
                 return f"is it true that {self.statement(program)}?"
-            return f"is {self.phrase(region)} {self.predicate(predicate, last=True)}?"
+            same = self._is_the_chosen(predicate)
+            return f"is {self.phrase(region)} {same or self.predicate(predicate, last=True)}?"
         if program.operator is questions.Exists:
             return f"are there any {self.plural(program.parts[0], last=True)}?"
         if program.operator is questions.Every:
@@ -196,6 +197,14 @@ class Writer:
                 return f"{self._counted(program)}?"
             return "is {} {}?".format(*self._claim(program))
         return f"is it false that {self.statement(program.parts[0])}?"
+
+    def _is_the_chosen(self, predicate: Program) -> str:
+        """For "is pallet 3 the tallest pallet?"; empty for any other predicate."""
+        if predicate.operator is not predicates.Is:
+            return ""
+        chosen = predicate.arguments[0]
+        is_noun = chosen.operator is selections.Extreme and not is_list(chosen.parts[0])
+        return self.phrase(chosen, last=True) if is_noun else ""
 
     def _room_in(self, zone: Program) -> str:
         return f"room for another pallet in {self.phrase(zone, last=True)}"
@@ -230,7 +239,8 @@ class Writer:
             region, predicate = program.arguments
             if predicate.operator is predicates.HasRoom:
                 return f"there is {'no ' if negative else ''}{self._room_in(region)}"
-            return f"{self.phrase(region)} is {no}{self._operand(predicate, last=True)}"
+            said = self._is_the_chosen(predicate) or self._operand(predicate, last=True)
+            return f"{self.phrase(region)} is {no}{said}"
         if program.operator is questions.Exists:
             some = "no" if negative else "some"
             return f"there are {some} {self.plural(program.parts[0], last=True)}"
@@ -580,9 +590,12 @@ def is_union(program: Program) -> bool:
 
 def _is_closed(program: Program) -> bool:
     """Whether nothing can be attached to its words."""
-    return program.operator in (selections.Region, selections.Camera, selections.All) or (
-        program.operator is selections.Listed
-    )
+    if program.operator is selections.Extreme:
+        chosen, attribute, end, _ = program.arguments
+        has_word = (attribute.operator, end) in SUPERLATIVES
+        return has_word and chosen.operator is selections.All
+    closed = (selections.Region, selections.Camera, selections.All, selections.Listed)
+    return program.operator in closed
 
 
 def _is_bare(program: Program) -> bool:
