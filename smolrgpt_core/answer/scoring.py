@@ -113,7 +113,7 @@ def normalized_answer(answer: SpatialAnswer, region_ids: Sequence[int]) -> str:
         region_ids: of the masks, in order.
 
     Raises:
-        ValueError: for an answer without a category, or with a region that the question lacks.
+        ValueError: for an answer without a category.
     """
     if answer.option:
         return answer.option
@@ -123,14 +123,25 @@ def normalized_answer(answer: SpatialAnswer, region_ids: Sequence[int]) -> str:
     if answer.category is Category.LEFT_RIGHT:
         return answer.side.name.lower()
     if answer.category is Category.MCQ:
-        return write_normalized(region_ids.index(value))
+        return write_regions((value,), region_ids)
     if answer.category is Category.LIST:
-        return ", ".join(str(region_ids.index(id)) for id in value) or NO_REGIONS
+        return write_regions(value, region_ids)
     if answer.category in VECTORS:
         return write_normalized(tuple(map(float, value)))
     if answer.category in (Category.TRUTH, Category.RELATION):
         return write_normalized(value)
     return write_normalized(float(value), answer.unit or UNITS.get(answer.category, ""))
+
+
+def write_regions(ids: Sequence[int], region_ids: Sequence[int]) -> str:
+    """Regions as a data set writes them: their places among the masks.
+
+    Args:
+        ids: of the regions.
+        region_ids: of the masks, in order; where one of `ids` has no mask, all are written as ids.
+    """
+    known = set(ids) <= set(region_ids)
+    return ", ".join(str(region_ids.index(id) if known else id) for id in ids) or NO_REGIONS
 
 
 def answer_value(answer: SpatialAnswer) -> Any:

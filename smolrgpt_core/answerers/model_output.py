@@ -79,6 +79,10 @@ def answer_of_value(value: Any, question: SpatialQuestion, regions: RegionSet) -
     if program is not None:
         known = (word == asked if asked else word) if word else value
     unit = UNITS.get(category, program.unit if program and is_number else "")
+    relation = value if category is Category.RELATION else ""
+    option = ""
+    if program is not None and question.options:
+        option = choose(program, known, question.options, regions)
     return SpatialAnswer(
         status=Status.OK,
         category=category,
@@ -89,11 +93,9 @@ def answer_of_value(value: Any, question: SpatialQuestion, regions: RegionSet) -
         answer_ids=_ids(category, value),
         side=side,
         truth=_truth(category, known, asked),
-        relation=word if word and not asked else value if category is Category.RELATION else "",
+        relation="" if asked else word or relation,
         vector=np.asarray(value) if category in VECTORS else None,
-        option=choose(program, known, question.options, regions)
-        if program and question.options
-        else "",
+        option=option,
         understood=say(program, regions) if program else "",
         model_value=value if is_number else None,
     )

@@ -14,7 +14,7 @@ from zlib import crc32
 import numpy as np
 
 from smolrgpt_core.answer import Side
-from smolrgpt_core.answer.scoring import NO_REGIONS, write_normalized
+from smolrgpt_core.answer.scoring import write_normalized, write_regions
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language import Category, SpatialQuestion, read_question
 from smolrgpt_core.language.answer_wording import answer_sentence
@@ -340,12 +340,9 @@ def normalized(program: Program, truth: Answer, region_ids: tuple[int, ...]) -> 
     if program.type is Type.QUANTITY:
         return write_normalized(float(truth), program.unit)  # type: ignore[arg-type]
     if program.type is Type.REGION:
-        return str(region_ids.index(truth) if truth in region_ids else truth)
+        return write_regions((truth,), region_ids)  # type: ignore[arg-type]
     if program.type is Type.REGIONS:
-        ids = _chosen_ids(program, truth)
-        known = ids <= set(region_ids)
-        numbers = [region_ids.index(id) if known else id for id in truth]  # type: ignore[union-attr]
-        return ", ".join(map(str, numbers)) or NO_REGIONS
+        return write_regions(truth, region_ids)  # type: ignore[arg-type]
     return write_normalized(truth)
 
 

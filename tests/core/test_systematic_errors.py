@@ -73,7 +73,7 @@ def test_masks_that_are_shifted_make_zones_less_sure(frame, hall, rows, columns)
     assert std > 2 * zone_error_and_std(frame, hall)[1]
 
 
-def test_an_offset_of_depth_is_told_from_a_lower_floor():
+def test_an_offset_of_depth_differs_from_a_lower_floor():
     grid = np.meshgrid(np.linspace(-0.6, 0.6, 20), np.linspace(0.1, 0.6, 20))
     rays = np.stack([*grid, np.ones_like(grid[0])], axis=-1).reshape(-1, 3)
     true = np.array([0.0, 0.6, 0.02])
@@ -84,7 +84,7 @@ def test_an_offset_of_depth_is_told_from_a_lower_floor():
     np.testing.assert_allclose(fitted, true, atol=2e-3)
 
 
-def test_a_shift_of_masks_is_told_from_their_growth_in_spite_of_other_edges():
+def test_a_shift_of_masks_differs_from_their_growth_despite_other_edges():
     rng = np.random.default_rng(0)
     angles = rng.uniform(0, 2 * np.pi, 2000)
     outward = np.stack([np.sin(angles), np.cos(angles)], axis=1)

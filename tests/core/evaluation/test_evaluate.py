@@ -233,7 +233,7 @@ class Reader:
         return SpatialAnswer(Status.OK, question.category, side=Side.LEFT)
 
 
-def test_a_picture_of_depth_is_not_taken_for_millimeters(data_set: Path, tmp_path: Path) -> None:
+def test_visualized_depth_is_not_read_as_millimeters(data_set: Path, tmp_path: Path) -> None:
     shutil.copytree(data_set, tmp_path / "data")
     folder = SplitFolder(tmp_path / "data", "test")
     record = folder.read_records()[0]
@@ -270,6 +270,13 @@ def test_words_that_only_a_model_can_read_reach_a_model_only(data_set: Path) -> 
         (SpatialAnswer(Status.OK, Category.COUNT, value=2.0), "2"),
         (SpatialAnswer(Status.OK, Category.LEFT_RIGHT, side=Side.RIGHT), "right"),
         (SpatialAnswer(Status.OK, Category.MCQ, region_id=9), "1"),
+        (SpatialAnswer(Status.OK, Category.LIST, answer_ids=(11, 7)), "2, 0"),
+        (SpatialAnswer(Status.OK, Category.LIST), "none"),
+        # Without a mask for each, by id.
+        (SpatialAnswer(Status.OK, Category.LIST, answer_ids=(11, 5)), "11, 5"),
+        (SpatialAnswer(Status.OK, Category.TRUTH, truth=False), "no"),
+        (SpatialAnswer(Status.OK, Category.QUANTITY, value=3.0, unit="h"), "3"),
+        (SpatialAnswer(Status.OK, Category.QUANTITY, value=1.256, unit="m", option="B"), "B"),
     ],
 )
 def test_answers_are_written_as_the_data_set_does(answer: SpatialAnswer, expected: str) -> None:

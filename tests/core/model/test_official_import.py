@@ -1,6 +1,5 @@
 """Import of checkpoints in the authors' layout: from folders and tar files, all or nothing."""
 
-import http.server
 import io
 import json
 import os
@@ -8,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import threading
 
 import pytest
 import torch
@@ -19,6 +17,8 @@ from typer.testing import CliRunner
 from smolrgpt_core.cli.import_checkpoint import import_checkpoint as command
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.official import import_checkpoint
+
+from ..hub_server import hub_server
 
 
 @pytest.fixture
@@ -241,28 +241,13 @@ def test_links_in_a_tar_file_are_not_followed(official, tmp_path):
 def hub(official):
     """Address of a model hub with one repository, owner/smolrgpt, which holds the checkpoint."""
 
-    class Hub(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            owner, _, file = self.path.partition("/smolrgpt/resolve/main/")
-            found = owner == "/owner" and (official / file).is_file()
-            content = (official / file).read_bytes() if found else b""
-            self.send_response(200 if found else 404)
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("X-Repo-Commit", "0" * 40)
-            self.send_header("ETag", f'"{len(content)}"')
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(content)
+    def content_of(path: str) -> bytes:
+        owner, _, file = path.partition("/smolrgpt/resolve/main/")
+        found = owner == "/owner" and (official / file).is_file()
+        return (official / file).read_bytes() if found else b""
 
-        do_HEAD = do_GET  # noqa: N815
-
-        def log_message(self, *_):
-            """Keep quiet."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with hub_server(content_of) as address:
+        yield address
 
 
 def test_a_hub_id_is_fetched(hub, official, tmp_path):

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import pytest
 from typer.testing import CliRunner
 
 from smolrgpt_core.cli.application import app
 
-COMMIT = "0" * 40
+from ..hub_server import COMMIT, hub_server
 
 
 @pytest.fixture
@@ -25,39 +22,21 @@ def hub(folder) -> Iterator[str]:
     root = folder / "robospatial_home"
     names = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
 
-    class Hub(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            path = urlsplit(self.path).path
-            content = b""
-            if path.startswith("/api/datasets/owner/home/revision/"):
-                siblings = [{"rfilename": name} for name in names]
-                about = {"id": "owner/home", "sha": COMMIT, "siblings": siblings}
-                content = json.dumps(about).encode()
-            elif path.startswith("/api/datasets/owner/home/tree/"):
-                content = json.dumps([
-                    {"type": "file", "path": name, "oid": COMMIT,
-                     "size": (root / name).stat().st_size}
-                    for name in names
-                ]).encode()  # fmt: skip
-            elif path.startswith("/datasets/owner/home/resolve/"):
-                content = (root / path.split("/", 6)[6]).read_bytes()
-            self.send_response(200 if content else 404)
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("X-Repo-Commit", COMMIT)
-            self.send_header("ETag", f'"{len(content)}{abs(hash(path))}"')
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(content)
+    def content_of(path: str) -> bytes:
+        if path.startswith("/api/datasets/owner/home/revision/"):
+            siblings = [{"rfilename": name} for name in names]
+            return json.dumps({"id": "owner/home", "sha": COMMIT, "siblings": siblings}).encode()
+        if path.startswith("/api/datasets/owner/home/tree/"):
+            return json.dumps([
+                {"type": "file", "path": name, "oid": COMMIT, "size": (root / name).stat().st_size}
+                for name in names
+            ]).encode()  # fmt: skip
+        if path.startswith("/datasets/owner/home/resolve/"):
+            return (root / path.split("/", 6)[6]).read_bytes()
+        return b""
 
-        do_HEAD = do_GET  # noqa: N815
-
-        def log_message(self, *_):
-            """Keep quiet."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with hub_server(content_of) as address:
+        yield address
 
 
 def test_data_are_fetched_by_hub_id_with_their_images(hub, tmp_path) -> None:
