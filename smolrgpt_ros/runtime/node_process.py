@@ -14,6 +14,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from smolrgpt_ros.runtime.ending_signals import EndingSignals, end_without_threads, limit_the_end
+from smolrgpt_ros.runtime.responding import retry_lost_responses
 from smolrgpt_ros.runtime.spinning import executor_with_threads, spin
 
 NodeType = TypeVar("NodeType", bound=Node)
@@ -42,6 +43,7 @@ def run_node(
         get_logger(name).fatal(f"wrong parameter: {error}")
         rclpy.shutdown()
         sys.exit(1)
+    retry_lost_responses(node)
     status = serve(node, signals)
     node.destroy_node()
     rclpy.shutdown()
