@@ -8,7 +8,7 @@ decide is refused with the reason; docs/accuracy.md says how often the rest is r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +17,13 @@ from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answer.from_finding import answer_of, check_certainty, spread_note
 from smolrgpt_core.answerers.base import answer_or_error, each_deadline
 from smolrgpt_core.answerers.geometry_cache import (
-    CACHE_SIZE,
     GeometryCache,
     region_notes,
     region_places,
 )
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.frame_geometry import FROM_BOX, FrameGeometry, GeometryConfig
+from smolrgpt_core.geometry.frame_geometry import FROM_BOX, FrameGeometry
 from smolrgpt_core.geometry.input_doubts import stretch_note
 from smolrgpt_core.label_map import synonyms_note, unlabeled_note
 from smolrgpt_core.language import SpatialQuestion
@@ -47,32 +46,6 @@ DOUBTED = 0.45
 deviations do not bound the error."""
 
 
-@dataclass(frozen=True)
-class GeometricAnswererConfig:
-    """How the geometric answerer measures, when it refuses, and what it caches.
-
-    Attributes:
-        certainty: fraction of the disturbed copies of the scene that must have the same answer;
-            below it, the answer is CANNOT_TELL. Quantities are answered with their confidence
-            instead, and the message says which range they likely lie in.
-        geometry: how a frame is measured.
-        cache_size: number of frames whose geometry is kept for further questions.
-
-    Raises:
-        ValueError: when a value is outside its range, naming the field.
-    """
-
-    certainty: float = CERTAINTY
-    geometry: GeometryConfig = field(default_factory=GeometryConfig)
-    cache_size: int = CACHE_SIZE
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.certainty <= 1:
-            raise ValueError(f"certainty must be 0 to 1, got {self.certainty}")
-        if self.cache_size < 1:
-            raise ValueError(f"cache_size must be at least 1, got {self.cache_size}")
-
-
 class GeometricAnswerer:
     """Implements `Answerer` with geometry.
 
@@ -80,16 +53,21 @@ class GeometricAnswerer:
     answer, positions and sizes drawn with the standard deviations that the fits report.
 
     Args:
-        config: how to measure and when to refuse.
-        cache: geometry of frames that is shared with another answerer; None: its own. It measures
-            by its own configuration.
+        cache: geometry of frames, which says how they are measured, and may be shared with another
+            answerer; None: its own.
+        certainty: fraction of the disturbed copies of the scene that must have the same answer;
+            below it, the answer is CANNOT_TELL. Quantities are answered with their confidence
+            instead, and the message says which range they likely lie in.
+
+    Raises:
+        ValueError: the certainty is not 0 to 1.
     """
 
-    def __init__(
-        self, config: GeometricAnswererConfig | None = None, cache: GeometryCache | None = None
-    ) -> None:
-        self._config = config or GeometricAnswererConfig()
-        self._cache = cache or GeometryCache(self._config.geometry, self._config.cache_size)
+    def __init__(self, cache: GeometryCache | None = None, certainty: float = CERTAINTY) -> None:
+        if not 0 <= certainty <= 1:
+            raise ValueError(f"certainty must be 0 to 1, got {certainty}")
+        self._cache = cache or GeometryCache()
+        self._certainty = certainty
 
     @property
     def free_text(self) -> bool:
@@ -116,7 +94,7 @@ class GeometricAnswerer:
         with measured.lock:
             measured.copies.begin_question()
             finding = evaluate(question.program, measured.copies)
-            check_certainty(finding, frame.regions, self._config.certainty)
+            check_certainty(finding, frame.regions, self._certainty)
             marks = marks_of(finding, measured.copies, question.unit)
             point = _point_at_pixel(finding, measured.copies)
             regions = (*finding.ids, *finding.counted)
@@ -127,7 +105,7 @@ class GeometricAnswerer:
             answer = replace(answer, vector=point)
         centers, valid_depth = region_places(measured.geometry, answer.region_ids)
         placed = replace(answer, centers=centers, valid_depth=valid_depth, marks=marks)
-        spread = spread_note(finding, question.unit, self._config.certainty)
+        spread = spread_note(finding, question.unit, self._certainty)
         counted = _count_notes(finding, frame.regions) if answer.unit == "objects" else ()
         return _with_notes(placed, measured.geometry, used, is_measured, (spread, *counted))
 

@@ -15,27 +15,32 @@ from smolrgpt_core.answerers.likeness import LikenessTest
 from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.extras import install_command
+from smolrgpt_core.geometry.frame_geometry import GeometryConfig
+from smolrgpt_core.geometry.object_sizes import size_priors
 
 # Imported in the functions: geometry alone must not need PyTorch, which also takes seconds.
 
 
-def _load_model(checkpoint: str, settings: ModelSettings, fusion: FusionSettings) -> Answerer:
+def _load_model(
+    checkpoint: str, settings: ModelSettings, fusion: FusionSettings, cache: GeometryCache
+) -> Answerer:
     from smolrgpt_core.answerers.model import ModelAnswerer
 
-    return ModelAnswerer.from_pretrained(checkpoint, settings)
+    return ModelAnswerer.from_pretrained(checkpoint, settings, cache)
 
 
-def _load_fused(checkpoint: str, settings: ModelSettings, fusion: FusionSettings) -> Answerer:
+def _load_fused(
+    checkpoint: str, settings: ModelSettings, fusion: FusionSettings, cache: GeometryCache
+) -> Answerer:
     from smolrgpt_core.answerers.model import ModelAnswerer, fitting_calibration, load_reliability
 
-    cache = GeometryCache()
     # What is calibrated depends on what geometry says.
     raw = replace(settings, raw_confidence=True)
     model = ModelAnswerer.from_pretrained(checkpoint, raw, cache)
     calibration, likeness = load_reliability(checkpoint, settings.adapter)
     return FusedAnswerer(
         model,
-        GeometricAnswerer(cache=cache),
+        GeometricAnswerer(cache),
         LikenessTest(likeness, cache),
         fusion,
         fitting_calibration(calibration, model.style),
@@ -49,8 +54,8 @@ ANSWERERS: dict[str, Callable[..., Answerer]] = {
 }
 
 WITH_CHECKPOINT = frozenset({"model", "fused"})
-"""Those that are built from a checkpoint, `ModelSettings` and `FusionSettings`; the others take no
-argument."""
+"""Those that are built from a checkpoint, `ModelSettings` and `FusionSettings`, too; the others
+from the geometry of frames alone."""
 
 DEFAULT_ANSWERER = "fused"
 
@@ -60,6 +65,7 @@ def make_answerer(
     checkpoint: str = "",
     settings: ModelSettings | None = None,
     fusion: FusionSettings | None = None,
+    object_sizes: str = "",
 ) -> Answerer:
     """Build an answerer.
 
@@ -70,33 +76,41 @@ def make_answerer(
             the answerer has a model.
         settings: how a model computes and answers; the others have none.
         fusion: how "fused" decides between model and geometry; the others have none.
+        object_sizes: of one's own hall, such as "pallet:1.219x1.016"; see `size_priors`.
 
     Raises:
-        ValueError: for an unknown name, listing the known ones; for a checkpoint that the answerer
-            does not need or cannot load; for a device that is not there; for a checkpoint without
-            the calibration that `fusion` needs.
+        ValueError: for an unknown name, listing the known ones; for sizes that cannot be read; for
+            a checkpoint that the answerer does not need or cannot load; for a device that is not
+            there; for a checkpoint without the calibration that `fusion` needs.
     """
     settings = settings or ModelSettings()
     name = name or ("model" if checkpoint or settings.adapter else DEFAULT_ANSWERER)
     if name not in ANSWERERS:
         raise ValueError(f"answerer must be one of {sorted(ANSWERERS)}, got {name!r}")
+    cache = GeometryCache(GeometryConfig(size_priors=size_priors(object_sizes)))
     if name in WITH_CHECKPOINT:
         # From a parameter file or a launch argument no shell has expanded a path.
         settings = replace(settings, adapter=os.path.expanduser(settings.adapter))
         checkpoint = os.path.expanduser(checkpoint) or str(NANO)
-        return _load(name, checkpoint, settings, fusion or FusionSettings())
+        return _load(name, checkpoint, settings, fusion or FusionSettings(), cache)
     for kind, value in (("checkpoint", checkpoint), ("adapter", settings.adapter)):
         if value:
             raise ValueError(
                 f"answerer {name!r} takes no {kind}, got {value!r}; omit it, or choose one of "
                 f"{sorted(WITH_CHECKPOINT)}"
             )
-    return ANSWERERS[name]()
+    return ANSWERERS[name](cache)
 
 
-def _load(name: str, checkpoint: str, settings: ModelSettings, fusion: FusionSettings) -> Answerer:
+def _load(
+    name: str,
+    checkpoint: str,
+    settings: ModelSettings,
+    fusion: FusionSettings,
+    cache: GeometryCache,
+) -> Answerer:
     try:
-        return ANSWERERS[name](checkpoint, settings, fusion)
+        return ANSWERERS[name](checkpoint, settings, fusion, cache)
     except ModuleNotFoundError as error:
         raise ValueError(
             f"answerer {name!r} needs PyTorch and transformers ({error}); install them with: "

@@ -47,11 +47,14 @@ class AnswererOptions(FusionOptions):
     answerer: options.AnswererName = ""
     checkpoint: options.Checkpoint = ""
     adapter: options.Adapter = ModelSettings.adapter
+    object_sizes: options.ObjectSizes = ""
 
     def chosen_answerer(self) -> Answerer:
         """The answerer."""
         model = ModelSettings(adapter=self.adapter)
-        return options.chosen_answerer(self.answerer, self.checkpoint, self.settings(), model)
+        return options.chosen_answerer(
+            self.answerer, self.checkpoint, self.settings(), model, self.object_sizes
+        )
 
 
 @grouped

@@ -97,6 +97,7 @@ def evaluate_command(
     depth_scale: options.DepthScale = "",
     answer_style: options.AnswerStyle = ModelSettings.answer_style,
     preference: FusionOptions,
+    object_sizes: options.ObjectSizes = "",
     ablate: Ablate = None,
 ) -> None:
     """Ask an answerer every question of a split, and score its answers next to baselines.
@@ -112,7 +113,7 @@ def evaluate_command(
         with progress_bar() as progress:
             found = evaluate(
                 SplitFolder(data, split),
-                AnswererChoice(name, checkpoint, settings, fusion),
+                AnswererChoice(name, checkpoint, settings, fusion, object_sizes=object_sizes),
                 camera,
                 limit,
                 workers,

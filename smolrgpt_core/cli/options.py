@@ -22,6 +22,7 @@ from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER, make_answerer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.extras import require
+from smolrgpt_core.geometry.object_sizes import size_priors
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.label_map import described_changes
 from smolrgpt_core.language import CATEGORIES, Category
@@ -111,6 +112,15 @@ Classes = Annotated[
 Labels = Annotated[
     str,
     typer.Option(help="Labels of the ids in an instance image, such as 1-9:buffer,10-59:pallet."),
+]
+ObjectSizes = Annotated[
+    str,
+    typer.Option(
+        help="Footprints of the objects of your hall in meters, where they differ from EUR pallets "
+        "and the like: pallet:1.219x1.016, or several such as pallet:1.2x0.8,pallet:0.8x0.6; any "
+        "label can have one, such as carton:0.6x0.4.",
+        metavar="LABEL:LxW,...",
+    ),
 ]
 LabelMapText = Annotated[
     str,
@@ -268,7 +278,11 @@ def wrong_call() -> Iterator[None]:
 
 
 def chosen_answerer(
-    name: str, checkpoint: str, fusion: FusionSettings, settings: ModelSettings | None = None
+    name: str,
+    checkpoint: str,
+    fusion: FusionSettings,
+    settings: ModelSettings | None = None,
+    object_sizes: str = "",
 ) -> Answerer:
     """The answerer that the options select.
 
@@ -277,13 +291,19 @@ def chosen_answerer(
         checkpoint: folder or hub id; empty: the nano model.
         fusion: how answers are combined.
         settings: of the model; None: the defaults.
+        object_sizes: of the hall.
 
     Raises:
         typer.BadParameter: it cannot be built.
     """
+    parsed("--object-sizes", size_priors, object_sizes)
     source = "--checkpoint" if checkpoint else "--answerer"
     source = "--adapter" if settings and settings.adapter else source
-    return parsed(source, lambda text: make_answerer(text, checkpoint, settings, fusion), name)
+
+    def make(name: str) -> Answerer:
+        return make_answerer(name, checkpoint, settings, fusion, object_sizes)
+
+    return parsed(source, make, name)
 
 
 @contextmanager

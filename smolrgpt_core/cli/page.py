@@ -90,6 +90,7 @@ def page(
     recording: Recording = None,
     answerer: options.AnswererName = "",
     checkpoint: options.Checkpoint = "",
+    object_sizes: options.ObjectSizes = "",
     host: Host = LOOPBACK,
     port: Port = 8080,
     corrections: CorrectionsFolder = None,
@@ -103,7 +104,9 @@ def page(
     """
     _require_nicegui()
     _check_free(host, port)
-    chosen = options.chosen_answerer(answerer, checkpoint, FusionSettings())
+    chosen = options.chosen_answerer(
+        answerer, checkpoint, FusionSettings(), object_sizes=object_sizes
+    )
     # NiceGUI takes a second to import.
     from smolrgpt_core.page.app import Address, serve
     from smolrgpt_core.page.conversation import AnswerDesk

@@ -87,6 +87,7 @@ def replay_command(
     dtype: Dtype = ModelSettings.dtype,
     answer_style: options.AnswerStyle = ModelSettings.answer_style,
     preference: FusionOptions,
+    object_sizes: options.ObjectSizes = "",
     topics: TopicOptions,
     labeling: LabelOptions,
     reading: SensorOptions,
@@ -107,7 +108,7 @@ def replay_command(
             topics.choice(), region_labels, sensor, sync_tolerance, every_frame
         )
     settings = options.model_settings(device, dtype, answer_style)
-    chosen = options.chosen_answerer(answerer, checkpoint, fusion, settings)
+    chosen = options.chosen_answerer(answerer, checkpoint, fusion, settings, object_sizes)
     with _opened(bag) as recording:
         found, asked = _replay(recording, named, chosen, replay_options)
     options.report_label_changes(found.label_changes)

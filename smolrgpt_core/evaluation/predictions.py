@@ -48,6 +48,7 @@ class AnswererChoice:
         settings: of a model.
         fusion: of "fused".
         ablation: name in `ABLATIONS`; empty: none.
+        object_sizes: of the hall, as `size_priors` reads them.
 
     Raises:
         ValueError: for an unknown ablation.
@@ -58,6 +59,7 @@ class AnswererChoice:
     settings: ModelSettings = field(default_factory=ModelSettings)
     fusion: FusionSettings = field(default_factory=FusionSettings)
     ablation: str = ""
+    object_sizes: str = ""
 
     def __post_init__(self) -> None:
         if self.ablation and self.ablation not in ABLATIONS:
@@ -73,7 +75,9 @@ class AnswererChoice:
 
     def make(self) -> Answerer:
         """The answerer; errors as `make_answerer`."""
-        return make_answerer(self.name, self.checkpoint, self.settings, self.fusion)
+        return make_answerer(
+            self.name, self.checkpoint, self.settings, self.fusion, self.object_sizes
+        )
 
 
 @dataclass(frozen=True)

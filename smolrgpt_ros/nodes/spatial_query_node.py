@@ -377,7 +377,11 @@ def _load_answerer(values: QueryParameters, checkpoint: str) -> Answerer:
     """Everything that the first question would have to wait for."""
     load_languages()
     return make_answerer(
-        values.answerer, checkpoint, values.model_settings(), values.fusion_settings()
+        values.answerer,
+        checkpoint,
+        values.model_settings(),
+        values.fusion_settings(),
+        values.object_sizes,
     )
 
 

@@ -18,6 +18,7 @@ from smolrgpt_core.answerer_settings import (
 )
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER, WITH_CHECKPOINT
 from smolrgpt_core.depth import PLAUSIBLE_DEPTH_M, DepthLimits
+from smolrgpt_core.geometry.object_sizes import size_priors
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.label_map import LabelMap, RegionLabels
 from smolrgpt_core.messages.compressed import RAW, TRANSPORTS, Transports
@@ -115,6 +116,13 @@ class QueryParameters:
         limits=(0.0, 1.0),
         effect=Effect.AT_CONFIGURE,
         more="evaluation.md#confidence",
+    )
+    object_sizes: str = parameter(
+        "",
+        "Footprints of the objects of the hall in meters, where they differ from EUR pallets and "
+        'the like, such as "pallet:1.219x1.016" or "pallet:1.2x0.8,pallet:0.8x0.6,carton:0.6x0.4".',
+        effect=Effect.AT_CONFIGURE,
+        more="accuracy.md#sizes-of-your-own-hall",
     )
     rgb_transport: str = parameter(
         RAW,
@@ -296,6 +304,7 @@ class QueryParameters:
         for name, parse in (
             ("instance_labels", self._by_number),
             ("label_map", self._label_map),
+            ("object_sizes", lambda: size_priors(self.object_sizes)),
         ):
             try:
                 parse()

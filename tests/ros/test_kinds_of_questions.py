@@ -12,8 +12,10 @@ from builtin_interfaces.msg import Duration
 from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
 
 from smolrgpt_core.answer import Agreement, Side, SpatialAnswer
+from smolrgpt_core.answerers.registry import make_answerer
 from smolrgpt_core.errors import Status
 from smolrgpt_core.language import Category
+from smolrgpt_core.language.question import read_question
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.sim import SimulatedFrame
 from smolrgpt_core.truth import ObjectTruth
@@ -135,6 +137,17 @@ def test_quantities_have_their_unit(ask: Ask, true: Any) -> None:
     bearing = ask("What is the bearing of pallet 16?")
     assert (bearing.category, bearing.unit) == (Category.QUANTITY, "deg")
     assert bearing.value == pytest.approx(math.degrees(math.atan2(x, z)), abs=3.0)
+
+
+def test_objects_have_the_sizes_of_the_hall(
+    start_operator: Any, ask: Ask, hall: SimulatedFrame
+) -> None:
+    sizes, text = "pallet:1.2x0.6", "How far is pallet 10 from the camera?"
+    operator = start_operator("sizes", "-p", f"object_sizes:={sizes}")
+    question = read_question(text, hall.frame.regions)
+    expected = make_answerer("geometric", object_sizes=sizes).answer(hall.frame, question)
+    assert operator.ask(text).value == pytest.approx(expected.value, abs=1e-3)
+    assert ask(text).value != pytest.approx(expected.value, abs=1e-2)
 
 
 def test_the_value_is_in_si_whatever_the_sentence_is_in(ask: Ask, true: Any) -> None:

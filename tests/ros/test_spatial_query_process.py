@@ -175,7 +175,14 @@ def test_signal_during_start(start_node: Any, wait_for: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["max_age:=-1.0", "region_source:=nowhere", "timeout:=soon", "label_map:=x"]
+    "wrong",
+    [
+        "max_age:=-1.0",
+        "region_source:=nowhere",
+        "timeout:=soon",
+        "label_map:=x",
+        "object_sizes:=pallet",
+    ],
 )
 def test_wrong_parameter_ends_the_start_with_the_reason(start_node: Any, wrong: str) -> None:
     process = start_node("spatial_query_node", "-p", wrong)
