@@ -50,6 +50,7 @@ IN_ROS = {
     "region_node",
     "service_load",
     "service_overhead",
+    "several_cameras",
     "soak",
 }
 WITH_DATA = {

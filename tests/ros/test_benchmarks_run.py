@@ -16,6 +16,7 @@ SMALLEST = {
     "region_node": "--rates 2 --seconds 3 --camera-rate 5",
     "service_load": "--questions 4 --rounds 1 --clients 2 --answerer geometric --rate 5",
     "service_overhead": "--seconds 1 --questions 20 --rate 5",
+    "several_cameras": "--cameras 2 --questions 4 --seconds 1 --rate 5 --answerer geometric",
     "soak": "--minutes 0.05 --parts 2 --rate 5",
 }
 
