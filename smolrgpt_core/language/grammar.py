@@ -503,8 +503,19 @@ def _compile_node(
             raise GrammarError(f"no operator or builder {node.func.id!r}")
         function = functions[node.func.id]
         parts = [_compile_node(part, functions, bound) for part in node.args]
-        return lambda values: function(*[part(values) for part in parts])
+        return lambda values: _call(function, [part(values) for part in parts])
     raise GrammarError(f"cannot be part of an expression: {ast.unparse(node)}")
+
+
+def _call(function: Callable[..., Any], arguments: list[Any]) -> Any:
+    """What a builder makes of the results of others, with what those cost."""
+    cost = sum(part.cost for part in arguments if isinstance(part, Costly))
+    if not cost:
+        return function(*arguments)
+    built = function(*[part.value if isinstance(part, Costly) else part for part in arguments])
+    return (
+        Costly(built.value, built.cost + cost) if isinstance(built, Costly) else Costly(built, cost)
+    )
 
 
 def _refuse_circles(starting: Mapping[str, set[str]]) -> None:
