@@ -197,6 +197,26 @@ def amount(number: float, unit: tuple[str, float, str]) -> Program:
 
 
 @builder
+def limits(low: Program, high: Program) -> tuple[Program, Program]:
+    """The smallest and the largest of a range of amounts."""
+    (least, unit), (most, other_unit) = low.arguments, high.arguments
+    if unit != other_unit:
+        raise NoReadingError
+    if not least < most:
+        raise NoReadingError("a range begins with its smaller end: between 1 and 2 m")
+    return low, high
+
+
+@builder
+def in_range(attribute: Program, ends: tuple[Program, Program]) -> Program:
+    """An attribute that is not outside of a range, its ends included."""
+    low, high = ends
+    return predicates.And(
+        measured(attribute, "at_least", low), measured(attribute, "at_most", high)
+    )
+
+
+@builder
 def closed(value: Any) -> Any:
     """Words to which nothing can be attached, as those in parentheses."""
     return Edge(value, is_open=False)
