@@ -73,6 +73,8 @@ _QUESTIONS = {
     AnswerKind.YES_NO: (
         "Is the {a} wider than the {b}?", "Is the {a} in front of the {b}?",
         "Is the buffer empty?", "Is there room for another {a}?",
+        "Is there a {a} in the buffer?", "Is there a {a} behind the {b}?",
+        "Is there a {a} on the {b}?",
     ),
     AnswerKind.LETTER: (
         "Which of these is closest to the camera? {options}", "What stands on the {a}? {options}",
@@ -288,8 +290,9 @@ def _says_yes_no(drawn: Drawn, text: str) -> bool:
     stated = re.fullmatch(r"Is (the \w+|there) (.*)\?", drawn.question)
     assert stated is not None, f"cannot turn {drawn.question!r} into a statement"
     subject, rest = stated.groups()
-    verb = {"yes": "is", "no": "is not|is no|isn't"}[drawn.meaning]
-    statement = rf"{_LEAD}{subject} (?:{verb}) {rest}\.?"
+    denied = rf"(?:is not|isn't) {rest}|is no {rest.removeprefix('a ')}"
+    predicate = {"yes": f"is {rest}", "no": denied}[drawn.meaning]
+    statement = rf"{_LEAD}{subject} (?:{predicate})\.?"
     return bool(re.fullmatch(statement, text.lower())) or _says_word(drawn, text)
 
 

@@ -277,11 +277,11 @@ def benchmark_command(
 ) -> None:
     """Ask a model the questions of a public benchmark, and score its answers by published rules.
 
-    With --predictions a file of answers is scored. The exit status is 0; 1 when a run was stopped,
-    and its answers were saved; 2 when a file or a model cannot be used or a name is unknown. A
-    question
-    without a readable answer counts as wrong; questions that a rule skips are named below its
-    figures.
+    With --predictions a file of answers is scored. A question without a
+    readable answer counts as wrong; questions that a rule skips are named
+    below its figures. The exit status is 0; 1 when a run was stopped, and its
+    answers were saved; 2 when a file or a model cannot be used or a name is
+    unknown.
     """
     if list_them:
         Console().print(_list())

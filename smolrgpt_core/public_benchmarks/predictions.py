@@ -125,7 +125,8 @@ def _entries(
             id = id_of(fields)
         except (KeyError, ValueError) as error:
             raise file_error(
-                path, f"{place} names no question: no {error}; it has {sorted(fields)}"
+                path,
+                f"{place} names no question: expected {error.args[0]}, got {sorted(fields)}",
             ) from error
         if id in entries:
             raise file_error(path, f"{place}: {id!r} is there twice; give one of each")
