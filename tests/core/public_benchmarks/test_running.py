@@ -49,7 +49,10 @@ DATA = {
     "ai-city": "ai_city",
     "hispatial-tasks": "hispatial_tasks",
 }
-FAMILIES = ("paligemma", "idefics3", "smolvlm", "internvl", "qwen2_5_vl", "qwen3_vl")
+FAMILIES = (
+    "paligemma", "paligemma1", "idefics3", "smolvlm", "internvl", "qwen2_vl", "qwen2_5_vl",
+    "qwen3_vl",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
