@@ -270,9 +270,11 @@ def print_differences(read: Sequence[ReadSentence]) -> None:
     and of those each alone reads right.
     """
     names = [name for name in READERS if any(name in item.readings for item in read)]
-    print("| two readers | asked both | differ | first right | second right |")
-    print("| --- | ---: | ---: | ---: | ---: |")
-    for first, second in combinations(names, 2):
+    pairs = list(combinations(names, 2))
+    if pairs:
+        print("| two readers | asked both | differ | first right | second right |")
+        print("| --- | ---: | ---: | ---: | ---: |")
+    for first, second in pairs:
         both = [item for item in read if {first, second} <= item.readings.keys()]
         verdicts = [
             [verdict(item.readings[name], item.sentence) == "right" for name in (first, second)]

@@ -124,6 +124,9 @@ def test_yes_and_no(answer: str, words: list[str]) -> None:
         ("1" * 1900, None),
         ("2.5.3 m", None),
         ("1 m" * 1000, None),
+        ('The answer is "236"', None),
+        ('The answer is "236" cm', 2.36),
+        ('The answer is 236"', 236 * 0.0254),
     ],
 )
 def test_lengths_by_rules(answer: str, meters: float | None) -> None:
