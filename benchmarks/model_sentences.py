@@ -2,14 +2,16 @@
 
 A model is given a question, its true answer in bare form, and a manner, and writes a sentence. Not
 every sentence still states the truth: one that does not, or names a rival too, by the words looked
-for in `says`, is counted apart. That rule looks for words; it does not see most negations.
+for in `says`, is counted apart. That rule looks for words; it does not see most negations. Where
+there are two possible answers, as many sentences are written for one as for the other.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -26,6 +28,7 @@ from smolrgpt_core.public_benchmarks.model_readers.asked import (
     hour_text,
     region_text,
 )
+from smolrgpt_core.public_benchmarks.records import OPTION_LETTERS
 
 TOKENS = 40
 """Of a sentence; a longer one is cut, as a benchmark cuts a model."""
@@ -70,6 +73,12 @@ _QUESTIONS = {
     AnswerKind.YES_NO: (
         "Is the {a} wider than the {b}?", "Is the {a} in front of the {b}?",
         "Is the buffer empty?", "Is there room for another {a}?",
+        "Is there a {a} in the buffer?", "Is there a {a} behind the {b}?",
+        "Is there a {a} on the {b}?",
+    ),
+    AnswerKind.LETTER: (
+        "Which of these is closest to the camera? {options}", "What stands on the {a}? {options}",
+        "Which object is the tallest one? {options}", "What is behind the {a}? {options}",
     ),
     AnswerKind.HOUR: (
         "If you stand at the {a} and look ahead, at what hour is the {b}?",
@@ -79,8 +88,17 @@ _QUESTIONS = {
 
 PROMPT = (
     "Question: {question}\nAnswer: {answer}\nRephrase this answer {manner}. Keep the answer as it "
-    "is. Write only the sentence."
+    "is{word}. Write only the sentence."
 )
+
+TWO_WORDS = (AnswerKind.SIDE, AnswerKind.YES_NO)
+"""Kinds whose true word the prompt insists on: otherwise few sentences have it."""
+
+TWO_TRUTHS = (*TWO_WORDS, AnswerKind.REGION)
+"""Kinds with two possible answers."""
+
+CHOICES = 4
+"""Options of a multiple choice."""
 
 _LENGTH_UNITS = {"meters": "m", "m": "m", "centimeters": "cm", "cm": "cm", "feet": "ft"}
 _METERS = {"m": 1.0, "cm": 0.01, "ft": 0.3048}
@@ -107,7 +125,10 @@ class Drawn:
     @property
     def prompt(self) -> str:
         """For the model."""
-        return PROMPT.format(question=self.question, answer=self.answer, manner=self.manner)
+        word = f', with the word "{self.answer}"' if self.asked.kind in TWO_WORDS else ""
+        return PROMPT.format(
+            question=self.question, answer=self.answer, manner=self.manner, word=word
+        )
 
 
 def write(server: ChatServer, kinds: Sequence[AnswerKind], each: int, path: Path) -> None:
@@ -116,22 +137,32 @@ def write(server: ChatServer, kinds: Sequence[AnswerKind], each: int, path: Path
     Args:
         server: with the model.
         kinds: of the answers.
-        each: sentences of a kind that state their truth; after `MOST_DRAWN` it is given up.
+        each: sentences of a kind that state their truth, half of them for either where there are
+            two answers; after `MOST_DRAWN` it is given up.
         path: JSON Lines file; what is there already is not written again.
     """
     rows = _rows(path) if path.exists() else []
     with path.open("a") as file:
         for kind in kinds:
-            there = [row for row in rows if row["kind"] == kind.value]
-            stating = {row["text"] for row in there if row["says_it"]}
-            for drawn in islice(_drawn(kind), len(there), MOST_DRAWN):
-                if len(stating) >= each:
-                    break
-                row = _written(server, drawn)
+            there = iter([row for row in rows if row["kind"] == kind.value])
+            stating: dict[str, str] = {}
+            for drawn in islice(_drawn(kind), MOST_DRAWN):
+                if _enough(kind, drawn.meaning, stating, each):
+                    continue
+                row = next(there, None)
+                if row is None:
+                    row = _written(server, drawn)
+                    file.write(json.dumps(row) + "\n")
+                    file.flush()
                 if row["says_it"]:
-                    stating.add(row["text"])
-                file.write(json.dumps(row) + "\n")
-                file.flush()
+                    stating[row["text"]] = row["meaning"]
+
+
+def _enough(kind: AnswerKind, meaning: str, stating: Mapping[str, str], each: int) -> bool:
+    """Whether there are enough sentences, by their meaning, that mean the same."""
+    if kind in TWO_TRUTHS:
+        return Counter(stating.values())[meaning] >= each // 2
+    return len(stating) >= each
 
 
 def read_written(path: Path) -> list[tuple[Sentence, bool]]:
@@ -158,7 +189,7 @@ def _written(server: ChatServer, drawn: Drawn) -> dict[str, Any]:
     asked = drawn.asked
     return {
         "kind": asked.kind.value, "names": asked.names, "question": drawn.question, "text": text,
-        "meaning": drawn.meaning, "says_it": says(asked, drawn.answer, drawn.meaning, text),
+        "meaning": drawn.meaning, "says_it": says(drawn, text),
     }  # fmt: skip
 
 
@@ -167,16 +198,23 @@ def _drawn(kind: AnswerKind) -> Iterator[Drawn]:
     rng = np.random.default_rng(list(AnswerKind).index(kind))
     prompts: set[str] = set()
     while True:
-        first, second = rng.choice(_CLASSES, 2, replace=False).tolist()
+        first, second, *others = rng.choice(_CLASSES, _classes(kind), replace=False).tolist()
+        options = " ".join(f"({OPTION_LETTERS[place]}) {name}" for place, name in enumerate(others))
         texts = _QUESTIONS[kind]
-        question = texts[int(rng.integers(len(texts)))].format(a=first, b=second)
+        text = texts[int(rng.integers(len(texts)))]
+        question = text.format(a=first, b=second, options=options)
         answer, meaning = _TRUTHS[kind](rng)
-        asked = Asked(kind, (first, second) if kind is AnswerKind.REGION else ())
+        asked = Asked(kind, (first, second) if kind is AnswerKind.REGION else tuple(others))
         manner = MANNERS[len(prompts) % len(MANNERS)]
         drawn = Drawn(asked, question, answer, meaning, manner)
         if drawn.prompt not in prompts:
             prompts.add(drawn.prompt)
             yield drawn
+
+
+def _classes(kind: AnswerKind) -> int:
+    """How many classes are drawn for a question: two that it may name, and its options."""
+    return 2 + (CHOICES if kind is AnswerKind.LETTER else 0)
 
 
 def _length(rng: np.random.Generator) -> tuple[str, str]:
@@ -190,6 +228,11 @@ def _one_of(*answers: str) -> Callable[[np.random.Generator], tuple[str, str]]:
     return lambda rng: (answers[int(rng.integers(len(answers)))],) * 2
 
 
+def _letter(rng: np.random.Generator) -> tuple[str, str]:
+    letter = OPTION_LETTERS[int(rng.integers(CHOICES))]
+    return f"({letter})", letter
+
+
 def _hour(rng: np.random.Generator) -> tuple[str, str]:
     return (hour_text(int(rng.integers(12)) + 1),) * 2
 
@@ -200,38 +243,70 @@ _TRUTHS: dict[AnswerKind, Callable[[np.random.Generator], tuple[str, str]]] = {
     AnswerKind.SIDE: _one_of("left", "right"),
     AnswerKind.REGION: _one_of(region_text(0), region_text(1)),
     AnswerKind.YES_NO: _one_of("yes", "no"),
+    AnswerKind.LETTER: _letter,
     AnswerKind.HOUR: _hour,
 }
 KINDS = tuple(_TRUTHS)
 """Kinds of answers that are written."""
 
 
-def says(asked: Asked, answer: str, meaning: str, text: str) -> bool:
+def says(drawn: Drawn, text: str) -> bool:
     """Whether a sentence states the true answer and no rival of it.
 
     A length: its number, whole, before any form of its unit. A count or hour: the number in digits
-    or as a word. A side, and yes or no: the word, and not the other one. A region: its number in
-    brackets or its class, and neither of the other region's, unless the other is only what the
-    region is compared with ("The crate is taller than the shelf.").
+    or as a word. A side: the word, and not the other one. Yes and no: the same, or what was asked
+    as a statement, or as one that is denied. A letter: it, or the text of its option, and neither
+    of any other. A region: its number in brackets or its class, and neither of the other region's,
+    unless the other is only what the region is compared with ("The crate is taller than the
+    shelf.").
     """
-    words = set(re.findall(r"[a-z]+|[0-9]+(?:\.[0-9]+)?", text.lower()))
-    if asked.kind is AnswerKind.LENGTH:
-        number, word = answer.split()
-        unit = _LENGTH_UNITS[word]
-        forms = [form for form, same in _LENGTH_UNITS.items() if same == unit] + [unit, "foot"]
-        singular = [form.removesuffix("s") for form in forms]
-        pattern = rf"(?<![0-9.]){re.escape(number)}[\s-]*(?:{'|'.join(forms + singular)})\b"
-        return bool(re.search(pattern, text.lower()))
-    if asked.kind in (AnswerKind.COUNT, AnswerKind.HOUR):
-        number = answer.split()[0]
-        spelled = {word for word, value in NUMBER_WORDS.items() if value == int(number)}
-        return bool(words & {number, *spelled})
-    if asked.kind is AnswerKind.REGION:
-        place = int(re.sub(r"\D", "", answer))
-        here, there = _named(asked, place, text), _named(asked, 1 - place, text)
-        return here and (not there or _compares(asked, place, text))
+    return _SAYS[drawn.asked.kind](drawn, text)
+
+
+def _says_length(drawn: Drawn, text: str) -> bool:
+    number, word = drawn.answer.split()
+    unit = _LENGTH_UNITS[word]
+    forms = [form for form, same in _LENGTH_UNITS.items() if same == unit] + [unit, "foot"]
+    singular = [form.removesuffix("s") for form in forms]
+    pattern = rf"(?<![0-9.]){re.escape(number)}[\s-]*(?:{'|'.join(forms + singular)})\b"
+    return bool(re.search(pattern, text.lower()))
+
+
+def _says_number(drawn: Drawn, text: str) -> bool:
+    number = drawn.answer.split()[0]
+    spelled = [word for word, value in NUMBER_WORDS.items() if value == int(number)]
+    # "The one that is left" counts nothing.
+    pattern = rf"(?<![0-9.])(?<!the )\b(?:{'|'.join([number, *spelled])})\b(?!\.[0-9])"
+    return bool(re.search(pattern, text.lower()))
+
+
+def _says_word(drawn: Drawn, text: str) -> bool:
     rivals = {"left": "right", "right": "left", "yes": "no", "no": "yes"}
-    return meaning in words and rivals[meaning] not in words
+    words = set(re.findall(r"[a-z]+", text.lower()))
+    return drawn.meaning in words and rivals[drawn.meaning] not in words
+
+
+def _says_yes_no(drawn: Drawn, text: str) -> bool:
+    stated = re.fullmatch(r"Is (the \w+|there) (.*)\?", drawn.question)
+    assert stated is not None, f"cannot turn {drawn.question!r} into a statement"
+    subject, rest = stated.groups()
+    denied = rf"(?:is not|isn't) {rest}|is no {rest.removeprefix('a ')}"
+    predicate = {"yes": f"is {rest}", "no": denied}[drawn.meaning]
+    statement = rf"{_LEAD}{subject} (?:{predicate})\.?"
+    return bool(re.fullmatch(statement, text.lower())) or _says_word(drawn, text)
+
+
+def _says_letter(drawn: Drawn, text: str) -> bool:
+    names = drawn.asked.names
+    letters = set(re.findall(r"(?<![A-Za-z'])([A-D])(?![A-Za-z'])(?! [a-z])", text))
+    letters |= {OPTION_LETTERS[place] for place, name in enumerate(names) if name in text.lower()}
+    return letters == {drawn.meaning}
+
+
+def _says_region(drawn: Drawn, text: str) -> bool:
+    asked, place = drawn.asked, int(re.sub(r"\D", "", drawn.answer))
+    here, there = _named(asked, place, text), _named(asked, 1 - place, text)
+    return here and (not there or _compares(asked, place, text))
 
 
 def _named(asked: Asked, place: int, text: str) -> bool:
@@ -244,6 +319,18 @@ def _compares(asked: Asked, place: int, text: str) -> bool:
         rf"(?:the )?(?:{asked.names[at]}(?: \(?(?:region )?\[{at}\]\)?)?|region \[{at}\])"
         for at in (place, 1 - place)
     )
-    lead = r"(?:in this image,? |according to the question,? )?"
     than = r"(?:taller|wider|closer to the camera) than|behind"
-    return bool(re.fullmatch(rf"{lead}{here} (?:is|stands) (?:{than}) {there}\.?", text.lower()))
+    return bool(re.fullmatch(rf"{_LEAD}{here} (?:is|stands) (?:{than}) {there}\.?", text.lower()))
+
+
+_LEAD = r"(?:in this image,? |according to the question,? )?"
+
+_SAYS: dict[AnswerKind, Callable[[Drawn, str], bool]] = {
+    AnswerKind.LENGTH: _says_length,
+    AnswerKind.COUNT: _says_number,
+    AnswerKind.SIDE: _says_word,
+    AnswerKind.REGION: _says_region,
+    AnswerKind.YES_NO: _says_yes_no,
+    AnswerKind.LETTER: _says_letter,
+    AnswerKind.HOUR: _says_number,
+}

@@ -17,11 +17,11 @@ import csv
 import re
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from io import StringIO
-from itertools import islice
+from itertools import combinations, islice
 from pathlib import Path
 from statistics import fmean
 
@@ -149,6 +149,7 @@ def compare(arguments: argparse.Namespace, readers: Readers) -> None:
         print_wrong(read)
         print_table(count(read))
         print_confidences(read)
+        print_differences(read)
         differing += [item for item in read if len(set(item.readings.values())) > 1]
     if arguments.differing is not None:
         write_file(arguments.differing, differing_table(differing).encode())
@@ -262,6 +263,26 @@ def print_confidences(read: Iterable[ReadSentence]) -> None:
     for kind, pairs in found.items():
         confidence, rate = fmean(pair[0] for pair in pairs), fmean(pair[1] for pair in pairs)
         print(f"{kind.value}: {LIKELY} has a mean confidence of {confidence:.2f}, right {rate:.2f}")
+
+
+def print_differences(read: Sequence[ReadSentence]) -> None:
+    """For each two readers: how many sentences that both were asked about they read differently,
+    and of those each alone reads right.
+    """
+    names = [name for name in READERS if any(name in item.readings for item in read)]
+    pairs = list(combinations(names, 2))
+    if pairs:
+        print("| two readers | asked both | differ | first right | second right |")
+        print("| --- | ---: | ---: | ---: | ---: |")
+    for first, second in pairs:
+        both = [item for item in read if {first, second} <= item.readings.keys()]
+        verdicts = [
+            [verdict(item.readings[name], item.sentence) == "right" for name in (first, second)]
+            for item in both
+            if item.readings[first] != item.readings[second]
+        ]
+        alone = [sum(pair[at] and not pair[1 - at] for pair in verdicts) for at in (0, 1)]
+        print(f"| {first}; {second} | {len(both)} | {len(verdicts)} | {alone[0]} | {alone[1]} |")
 
 
 def differing_table(read: Iterable[ReadSentence]) -> str:

@@ -28,21 +28,22 @@ from smolrgpt_core.cli.benchmark_table import print_published
 from smolrgpt_core.cli.option_groups import grouped
 from smolrgpt_core.cli.options import parsed, writing
 from smolrgpt_core.cli.progress import resumable
-from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import write_file
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark, Report, score
+from smolrgpt_core.public_benchmarks.figure_table import figure_rows
 from smolrgpt_core.public_benchmarks.hub_data import DATA_FOLDER, published_data
 from smolrgpt_core.public_benchmarks.model_readers.of_run import LanguageModels
 from smolrgpt_core.public_benchmarks.predictions import (
     ANSWER_FIELDS,
+    Reply,
     read_judgements,
     read_predictions,
 )
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
-from smolrgpt_core.public_benchmarks.scoring import PERCENT, Figure, Needs, Outcome
-
-LONG_FIGURE = 1e6
-"""From here on a figure is written with an exponent: an answer such as 10^20 makes such errors."""
+from smolrgpt_core.public_benchmarks.run_files import PAGE_FILE
+from smolrgpt_core.public_benchmarks.run_page import write_run_page
+from smolrgpt_core.public_benchmarks.scoring import Needs, Outcome
 
 WRONG_CALL = 2
 """Exit status when a file cannot be used or a name is unknown."""
@@ -106,7 +107,7 @@ Output = Annotated[
     Path | None,
     typer.Option(
         help="Folder for answers and results; by default a folder for benchmark and model in "
-        "benchmark-results. A killed run resumes there.",
+        "benchmark-results. A killed run resumes there. With --predictions, only for a page.",
         file_okay=False,
     ),
 ]
@@ -276,11 +277,11 @@ def benchmark_command(
 ) -> None:
     """Ask a model the questions of a public benchmark, and score its answers by published rules.
 
-    With --predictions a file of answers is scored. The exit status is 0; 1 when a run was stopped,
-    and its answers were saved; 2 when a file or a model cannot be used or a name is unknown. A
-    question
-    without a readable answer counts as wrong; questions that a rule skips are named below its
-    figures.
+    With --predictions a file of answers is scored. A question without a
+    readable answer counts as wrong; questions that a rule skips are named
+    below its figures. The exit status is 0; 1 when a run was stopped, and its
+    answers were saved; 2 when a file or a model cannot be used or a name is
+    unknown.
     """
     if list_them:
         Console().print(_list())
@@ -362,7 +363,8 @@ def _score(
         files: of the answers and of a judge's replies.
         scorers: names; empty: all that can be used.
         asked: language models that read or judge the answers.
-        output: folder for their replies; None: one below `RESULTS_FOLDER`.
+        output: folder for their replies and a page; None: none is written, and the replies go
+            to one below `RESULTS_FOLDER`.
     """
     assert files.predictions is not None
     found = read_predictions(files.predictions, benchmark.question_id, files.answer_field)
@@ -373,7 +375,15 @@ def _score(
     folder = output or RESULTS_FOLDER / benchmark.name / files.predictions.stem
     with resumable(folder):
         made, _ = asked.of_answers(benchmark, data, found, folder, part_progress)
-    return score(benchmark, data, found, scorers, judged, made)
+    report = score(benchmark, data, found, scorers, judged, made)
+    if output is not None:
+        missing = Reply(None, "the file has no prediction for it", Status.BAD_INPUT.name)
+        replies = {
+            record.id: Reply(found.answers[record.id]) if record.id in found.answers else missing
+            for record in data.records
+        }
+        write_run_page(output / PAGE_FILE, report, replies, files.predictions.name)
+    return report
 
 
 def _print(report: Report) -> None:
@@ -408,28 +418,12 @@ def _table(title: str, outcomes: Mapping[str, Outcome]) -> Table:
     table.add_column(title, overflow="fold")
     for name in outcomes:
         table.add_column(name, justify="right", overflow="fold")
-    names = dict.fromkeys(name for found in outcomes.values() for name in found.figures)
-    for name in names:
-        table.add_row(name, *(_cell(found.figures.get(name)) for found in outcomes.values()))
+    *figures, unreadable = figure_rows(outcomes)
+    for row in figures:
+        table.add_row(*row)
     table.add_section()
-    percentages = (
-        f"{100 * found.unread / len(found.verdicts):.2f} ({len(found.verdicts)})"
-        if found.verdicts
-        else ""
-        for found in outcomes.values()
-    )
-    table.add_row("unreadable or missing", *percentages)
+    table.add_row(*unreadable)
     return table
-
-
-def _cell(figure: Figure | None) -> str:
-    if figure is None:
-        return ""
-    unit = "" if figure.unit == PERCENT else f" {figure.unit}".rstrip()
-    if abs(figure.value) >= LONG_FIGURE:
-        return f"{figure.value:.2g}{unit} ({figure.of})"
-    digits = 0 if figure.unit == "answers" else 3 if figure.unit == "" else 2
-    return f"{figure.value:.{digits}f}{unit} ({figure.of})"
 
 
 def _needed(needs: Needs) -> str:

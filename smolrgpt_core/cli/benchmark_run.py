@@ -17,19 +17,18 @@ import typer
 from smolrgpt_core.cli.progress import resumable, work_progress
 from smolrgpt_core.files import write_file
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark, Report, score
-from smolrgpt_core.public_benchmarks.failure_page import write_failures
 from smolrgpt_core.public_benchmarks.guessing import guessed
 from smolrgpt_core.public_benchmarks.model_names import GEOMETRIC, GUESS
 from smolrgpt_core.public_benchmarks.model_readers.of_run import LanguageModels
-from smolrgpt_core.public_benchmarks.predictions import read_judgements
+from smolrgpt_core.public_benchmarks.predictions import Reply, read_judgements
 from smolrgpt_core.public_benchmarks.records import BenchmarkData
 from smolrgpt_core.public_benchmarks.run_files import PAGE_FILE, RESULT_FILE
+from smolrgpt_core.public_benchmarks.run_page import write_run_page
 from smolrgpt_core.public_benchmarks.scoring import Needs
 from smolrgpt_core.public_benchmarks.shuffling import shuffled
 
 if TYPE_CHECKING:
     from smolrgpt_core.public_benchmarks.model_loading import AnyModel
-    from smolrgpt_core.public_benchmarks.replies import Reply
     from smolrgpt_core.public_benchmarks.workers import Workers
 
 RESULTS_FOLDER = Path("benchmark-results")
@@ -186,7 +185,7 @@ def _asked(
     report = score(plan.benchmark, asked, answers, plan.scorers, judged, made)
     _write(folder / RESULT_FILE, report, {**run.settings, **about}, problems)
     title = str(run.settings["model"].get("model") or run.settings["model"]["checkpoint"])
-    write_failures(folder / PAGE_FILE, report, replies, title)
+    write_run_page(folder / PAGE_FILE, report, replies, title)
     return report
 
 

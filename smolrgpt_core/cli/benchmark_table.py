@@ -52,7 +52,9 @@ def print_published(paths: Sequence[Path], scorers: Sequence[str]) -> None:
         typer.Exit: a file cannot be used.
     """
     if not paths:
-        raise typer.BadParameter("expected at least one result", param_hint="--table")
+        raise typer.BadParameter(
+            f"expected the folders of runs, or their {RESULT_FILE}", param_hint="--table"
+        )
     try:
         results = [item for path in paths for item in read_result(path, scorers)]
     except SpatialError as error:
@@ -79,6 +81,10 @@ def read_result(path: Path, scorers: Sequence[str]) -> list[OwnResult]:
         SpatialError: BAD_INPUT when it is none, or has no such rule.
     """
     file = path / RESULT_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise file_error(
+            file, "expected the result of a run; `smolrgpt benchmark --model` makes it"
+        )
     content = read_json(file)
     try:
         benchmark, run = content["benchmark"], content["run"]

@@ -124,6 +124,8 @@ class Benchmark(ABC):
         """
         if all(name in row for name in self.id_fields):
             return "/".join(str(row[name]) for name in self.id_fields)
+        if "id" not in row:
+            raise KeyError(f"{' with '.join(self.id_fields)}, or id")
         return str(row["id"])
 
 

@@ -29,7 +29,10 @@ def published_data(data: str, example: str) -> Path:
     if path.exists():
         return path
     if not _HUB_ID.fullmatch(data):
-        raise ValueError(f"--data: expected a file, a folder or a hub id, got {data!r}")
+        raise ValueError(
+            f"--data: expected a file, a folder or a hub id such as {example}, got {data!r}, where "
+            "nothing is"
+        )
     hub = require("huggingface_hub", "model", "data sets of the hub need its client")
     folder = DATA_FOLDER / data.replace("/", "-")
     try:

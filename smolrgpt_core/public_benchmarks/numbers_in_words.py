@@ -64,13 +64,17 @@ def numbers_in(text: str) -> list[float]:
     return found
 
 
+_QUOTED_NUMBER = re.compile(r'(?<!\S)["\u201c]([0-9]+(?:\.[0-9]+)?)["\u201d]')
+"""A number in quotation marks, whose second mark is no sign of inches."""
+
+
 def lengths_in(text: str) -> list[Length] | None:
     """All lengths of a text, in their order; of a range its middle.
 
     Returns:
         None when one of them is negative, or one of two alternatives ("2 or 3 m").
     """
-    tokens = tokens_of(text)
+    tokens = tokens_of(_QUOTED_NUMBER.sub(r"\1", text))
     found: list[Length] = []
     place = 0
     while place < len(tokens):

@@ -1,12 +1,14 @@
-"""Files of predictions and of a judge's replies."""
+"""The outcome of a question, and files of predictions and of a judge's replies."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smolrgpt_core.errors import Status
 from smolrgpt_core.files import file_error
 from smolrgpt_core.public_benchmarks.published_files import read_rows
 from smolrgpt_core.public_benchmarks.scoring import JudgedRecords
@@ -16,6 +18,38 @@ ANSWER_FIELDS = ("prediction", "pred", "answer", "normalized_answer")
 
 REPLY_FIELDS = ("reply", "judge_reply")
 """Names that a judge's reply may have."""
+
+
+CANNOT_ASK = (Status.NO_RGB, Status.NO_DEPTH, Status.MODEL_ERROR)
+"""Why a question has no answer where model or data are at fault."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The outcome of one question.
+
+    Attributes:
+        text: the answer; None when there is none.
+        problem: why there is none.
+        status: the reason as a word, such as "NO_DEPTH".
+        confidence: probability of the answer among the candidates; None for generated text.
+    """
+
+    text: str | None
+    problem: str = ""
+    status: str = ""
+    confidence: float | None = None
+
+    def line(self, id: str) -> bytes:
+        """A line of the file of predictions."""
+        why = {"status": self.status, "problem": self.problem} if self.text is None else {}
+        sure = {} if self.confidence is None else {"confidence": self.confidence}
+        return json.dumps({"id": id, "prediction": self.text, **why, **sure}).encode() + b"\n"
+
+    @property
+    def could_not_be_asked(self) -> bool:
+        """Whether model or data were at fault, not the question."""
+        return self.status in {status.name for status in CANNOT_ASK}
 
 
 @dataclass(frozen=True)
@@ -91,7 +125,8 @@ def _entries(
             id = id_of(fields)
         except (KeyError, ValueError) as error:
             raise file_error(
-                path, f"{place} names no question: no {error}; it has {sorted(fields)}"
+                path,
+                f"{place} names no question: expected {error.args[0]}, got {sorted(fields)}",
             ) from error
         if id in entries:
             raise file_error(path, f"{place}: {id!r} is there twice; give one of each")

@@ -26,6 +26,9 @@ from smolrgpt_core.public_benchmarks.records import (
 )
 from smolrgpt_core.public_benchmarks.row_places import Fields, RowField, RowPlace, placed_rows
 
+NAMED = 5
+"""So many files of a folder without the expected ones are named."""
+
 MAX_LITERAL_LENGTH = 2**20
 """Characters of a Python literal; masks of a image have some thousands."""
 
@@ -96,7 +99,12 @@ def find_files(path: Path, patterns: Sequence[str]) -> list[Path]:
     for pattern in patterns:
         if found := sorted(path.rglob(pattern)):
             return found
-    raise file_error(path, f"expected one of the published files, or a folder with {patterns}")
+    there = sorted(item.name for item in path.iterdir()) if path.is_dir() else []
+    raise file_error(
+        path,
+        f"expected one of the published files, or a folder with {' or '.join(patterns)}; it has "
+        f"{', '.join(there[:NAMED]) + (', ...' if len(there) > NAMED else '') or 'no files'}",
+    )
 
 
 def read_rows(path: Path) -> Iterator[PublishedRow]:

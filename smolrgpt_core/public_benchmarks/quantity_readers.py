@@ -108,7 +108,8 @@ def hour_by_rules(answer: str) -> int | None:
     if re.search(rf"\b({_WORD}|[0-9]+)\s*(or|and|to|-|\u2013)\s*({_WORD}|[0-9]+)\b", text):
         return None
     stated = re.findall(rf"\b({_WORD}|[0-9]+)\s*o\W?\s*clock", text)
-    found = {_number(word) for word in stated or re.findall(rf"\b(?:{_WORD}|[0-9]+)\b", text)}
+    named = stated or re.findall(rf"\b(?:{_WORD}|[0-9]+)\b", _THAT_ONE.sub(" ", text))
+    found = {_number(word) for word in named}
     hour = found.pop() if len(found) == 1 else None
     return int(hour) if hour is not None and 1 <= hour <= HOURS else None
 
@@ -120,6 +121,8 @@ def hours_apart(first: float, second: float) -> float:
 
 
 _WORD = "|".join(NUMBER_WORDS)
+_THAT_ONE = re.compile(r"\b(?:the|this|that|which|each|another) one\b")
+"""An object, not the hour."""
 
 
 def _number(text: str) -> float | None:

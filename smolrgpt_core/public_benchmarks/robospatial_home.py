@@ -322,4 +322,6 @@ class RoboSpatialHome(Benchmark):
         image = row.get("img")
         if isinstance(image, str):
             return Path(image).stem.removeprefix("img_")
+        if "id" not in row:
+            raise KeyError("img, or id")
         return str(row["id"])

@@ -145,7 +145,9 @@ def _batches(path: Path, columns: list[str] | None = None) -> Iterator[Any]:
         with parquet.ParquetFile(path, pre_buffer=False, buffer_size=PARQUET_BUFFER) as file:
             yield from file.iter_batches(batch_size=PARQUET_BATCH, columns=columns)
     except (OSError, arrow.ArrowException) as error:
-        raise file_error(path, f"expected a parquet file: {error}") from error
+        raise file_error(
+            path, f"expected a whole parquet file; download it again: {error}"
+        ) from error
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[Fields, RowPlace]]:

@@ -21,10 +21,10 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error, read_bytes, write_file
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark
 from smolrgpt_core.public_benchmarks.models import BenchmarkModel
-from smolrgpt_core.public_benchmarks.predictions import Predictions
+from smolrgpt_core.public_benchmarks.predictions import Predictions, Reply
 from smolrgpt_core.public_benchmarks.questions import question_of
 from smolrgpt_core.public_benchmarks.records import BenchmarkData, BenchmarkRecord
-from smolrgpt_core.public_benchmarks.replies import Reply, one_by_one
+from smolrgpt_core.public_benchmarks.replies import one_by_one
 from smolrgpt_core.public_benchmarks.run_files import ANSWERS_FILE, RUN_FILE
 from smolrgpt_core.public_benchmarks.scoring import JudgedRecords
 from smolrgpt_core.public_benchmarks.workers import Workers

@@ -200,7 +200,7 @@ def _verdict(record: BenchmarkRecord, judgement: Judgement) -> Verdict:
     if not is_quantity(record):
         return Verdict(record.id, float(response > 0), "agrees" if response > 0 else "differs")
     if record.category == "direction":
-        return Verdict(record.id, float(hours_apart(truth, response) <= 1), f"{response:g} h")
+        return Verdict(record.id, float(hours_apart(truth, response) <= 1), f"{response:g} o'clock")
     return Verdict(record.id, float(is_near(response, truth)), f"{response:g} m")
 
 

@@ -15,7 +15,8 @@ import torch
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.public_benchmarks.model_loading import AnyModel, load_benchmark_model
 from smolrgpt_core.public_benchmarks.models import ModelOptions
-from smolrgpt_core.public_benchmarks.replies import Item, Reply, reply_to
+from smolrgpt_core.public_benchmarks.predictions import Reply
+from smolrgpt_core.public_benchmarks.replies import Item, reply_to
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 Compares answers with the truth by the project's rules; otherwise computes only counts and medians.
 """
 
-from smolrgpt_core.report.page import write_html_report, write_page
+from smolrgpt_core.report.page import PageTable, TableCell, write_html_report, write_page
 from smolrgpt_core.report.rows import (
     TOTAL,
     ReportRow,
@@ -17,7 +17,9 @@ from smolrgpt_core.report.table import print_report, summary
 
 __all__ = [
     "TOTAL",
+    "PageTable",
     "ReportRow",
+    "TableCell",
     "answer_text",
     "both_values_text",
     "compare_with_truth",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,38 @@ from smolrgpt_core.report.rows import (
 )
 
 
+@dataclass(frozen=True)
+class TableCell:
+    """A cell of a table on a page.
+
+    Attributes:
+        text: content.
+        verdict: `correct`, `wrong` or `no-answer`, which color it; empty: neither.
+    """
+
+    text: str
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """A table on a page.
+
+    Attributes:
+        title: heading.
+        about: a sentence below it; may be empty.
+        head: names of the columns.
+        rows: a cell for each column; none: the heading stands alone.
+        notes: a line each below the table.
+    """
+
+    title: str
+    about: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[TableCell]]
+    notes: Sequence[str] = ()
+
+
 def write_html_report(
     rows: Sequence[ReportRow],
     path: Path,
@@ -35,6 +68,8 @@ def write_html_report(
     subtitle: str,
     overview: Mapping[str, NDArray[np.uint8]] | None = None,
     tiles: Mapping[str, str] | None = None,
+    tables: Sequence[PageTable] = (),
+    heading: str = "",
 ) -> None:
     """Write a self-contained HTML report.
 
@@ -45,6 +80,8 @@ def write_html_report(
         subtitle: a sentence below it: what was asked, with which settings.
         overview: images above the cards by caption, uint8 (H, W, 3) RGB.
         tiles: numbers at the top by name; None: the number of correct rows.
+        tables: above the cards.
+        heading: of the cards; may be empty.
     """
     write_page(
         path,
@@ -53,6 +90,8 @@ def write_html_report(
         subtitle=subtitle,
         tiles=_totals(rows) if tiles is None else tiles,
         overview=overview or {},
+        tables=tables,
+        heading=heading,
         rows=[{"row": row, "labels": _labels(row), "facts": _facts(row)} for row in rows],
     )
 

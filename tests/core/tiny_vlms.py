@@ -56,8 +56,12 @@ _CHAT = (
     "{% if part['type'] == 'image' %}IMAGE{% else %}{{ part['text'] }}{% endif %}"
     "{% endfor %}{{ '\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
 )
+PALIGEMMA = {"paligemma": "gemma2", "paligemma1": "gemma"}
+"""Language models of PaliGemma 2 and of the first PaliGemma."""
+
 SPECIAL_TOKENS = {
     "paligemma": ["<image>"],
+    "paligemma1": ["<image>"],
     "idefics3": ["<image>", "<fake_token_around_image>", "<global-img>"],
     "smolvlm": ["<image>", "<fake_token_around_image>", "<global-img>"],
     "internvl": ["<IMG_CONTEXT>", "<img>", "</img>"],
@@ -84,7 +88,7 @@ def make_tokenizer(family: str) -> PreTrainedTokenizerFast:
     )
     special = SPECIAL_TOKENS[family]
     fast.add_special_tokens({"additional_special_tokens": special})
-    if family != "paligemma":
+    if family not in PALIGEMMA:
         image = f"{special[1]}{special[0]}{special[2]}" if "qwen" in family else special[0]
         fast.chat_template = _CHAT.replace("IMAGE", image)
     return fast
@@ -94,7 +98,7 @@ def make_config(family: str):
     """Configuration of a tiny model."""
     image_id = make_tokenizer(family).convert_tokens_to_ids(SPECIAL_TOKENS[family][0])
     assert isinstance(image_id, int)
-    if family == "paligemma":
+    if family in PALIGEMMA:
         return PaliGemmaConfig(
             vision_config=_VISION
             | {
@@ -104,7 +108,7 @@ def make_config(family: str):
                 "vision_use_head": False,
                 "projection_dim": WIDTH,
             },
-            text_config=_TEXT | {"model_type": "gemma2", "head_dim": 8},
+            text_config=_TEXT | {"model_type": PALIGEMMA[family], "head_dim": 8},
             projection_dim=WIDTH,
             hidden_size=WIDTH,
             image_token_index=image_id,
@@ -155,7 +159,7 @@ def _qwen_config(family: str, image_id: int):
 
 def make_image_processor(family: str):
     """The family's own, for the sizes of `make_config`."""
-    if family == "paligemma":
+    if family in PALIGEMMA:
         return SiglipImageProcessorPil(size={"height": 56, "width": 56})
     if family in ("idefics3", "smolvlm"):
         return Idefics3ImageProcessorPil(

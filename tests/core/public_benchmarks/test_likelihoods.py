@@ -18,7 +18,10 @@ from smolrgpt_core.public_benchmarks.models import ModelOptions, most_likely
 from smolrgpt_core.public_benchmarks.questions import AnswerForm, question_of
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 
-FAMILIES = ("paligemma", "idefics3", "smolvlm", "internvl", "qwen2_5_vl", "qwen3_vl")
+FAMILIES = (
+    "paligemma", "paligemma1", "idefics3", "smolvlm", "internvl", "qwen2_vl", "qwen2_5_vl",
+    "qwen3_vl",
+)  # fmt: skip
 
 
 def options(**changes) -> ModelOptions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ast import literal_eval
 
 import pytest
 
@@ -69,6 +70,31 @@ def test_spatialrgpt_bench(form, scored, expected) -> None:
     assert outcome.unread == failed + 1
     marks = [q["evaluation"] for q in published["per_question"] if "evaluation" in q]
     assert [verdict.hit for verdict in outcome.verdicts[: len(marks)]] == marks
+    for verdict, quantity in zip(outcome.verdicts, published["per_question"], strict=True):
+        if "response" in quantity:
+            unit = "o'clock" if quantity["category"] == "direction" else "m"
+            response = quantity["response"]
+            assert verdict.read == ("" if response == "N/A" else f"{response:g} {unit}")
+
+
+def test_spatialrgpt_bench_as_printed(scored, expected) -> None:
+    published = expected("spatialrgpt_bench")
+    outcome = scored(
+        "spatialrgpt", "spatialrgpt_bench", "spatialrgpt_bench/predictions.jsonl", ["official"],
+        judgements="spatialrgpt_bench/judge_replies.jsonl",
+    ).outcomes["official"]  # fmt: skip
+    found = values(outcome)
+    printed = dict(line.split(": ") for line in published["printed"] if ": " in line)
+    assert int(printed.pop("Match Fail Count")) == outcome.unread - 1
+    for name, prefix in (("Qual Overall Acc", "qualitative"), ("Quan Overall Acc", "quantitative")):
+        assert found[prefix] == pytest.approx(float(printed.pop(name)))
+    assert len(printed) == 12
+    for name, figures in printed.items():
+        rate, *error = map(float, figures.split(" / "))
+        assert found[name.lower()] == pytest.approx(rate)
+        if error:
+            kind = "error" if name == "Direction" else "abs rel"
+            assert found[f"{name.lower()} {kind}"] == pytest.approx(error[0])
 
 
 Q_NAMES = {"delta_2": "", "delta_1_point_5": " < 1.5"}
@@ -88,6 +114,11 @@ def test_q_spatial(scored, expected) -> None:
     )
     for split in ("QSpatial_plus", "QSpatial_scannet"):
         notebook = published[split]["authors_notebook"]
+        unread = {v.id for v in outcomes["official"].verdicts if not v.read}
+        raised = [f"{split}/{q['index']}" for q in published["per_question"][split]
+                  if "raised" in q["authors"]]  # fmt: skip
+        assert len(raised) == notebook["raised"]
+        assert set(raised) <= unread
         assert official[split] == pytest.approx(
             100 * notebook["success_rate_counting_raised_as_failure"]
         )
@@ -147,6 +178,7 @@ def test_q_spatial_answers_in_meters(scored, expected) -> None:
         figure, hispatial = outcome.figures[split], published[split]["hispatial"]
         assert figure.value == pytest.approx(100 * hispatial["accuracy"])
         assert figure.of == hispatial["total"]
+        assert figure.value * figure.of / 100 == pytest.approx(hispatial["correct"])
 
 
 ROBO_SCORERS = ("official", "lmms_eval", "vlmevalkit", "flagevalmm", "hispatial")
@@ -180,8 +212,11 @@ def test_robospatial_home(robospatial, expected) -> None:
         }
     )
     assert official.figures["micro"].of == authors["num_total"]
-    for name, counts in authors["category_stats"].items():
-        assert official.figures[name].of == counts["num_total"]
+    counted = {"micro": authors, **authors["category_stats"]}
+    for name, counts in counted.items():
+        figure = official.figures[name]
+        assert figure.of == counts["num_total"]
+        assert figure.value * figure.of / 100 == pytest.approx(counts["num_correct"])
     assert (
         f"without a prediction, in no denominator of the authors: {unmatched};" in official.notes[0]
     )
@@ -210,6 +245,13 @@ def test_robospatial_home_by_flagevalmm(robospatial, expected) -> None:
         "micro": published["accuracy"],
         "polygon: micro": published["accuracy_ori"],
     }
+    for results, prefix in (("results_v2", ""), ("results_ori", "polygon: ")):
+        for split, counts in published[results].items():
+            figure = robospatial["flagevalmm"].figures[f"{prefix}{split}"]
+            assert figure.of == counts["total"]
+            # The script has four decimals.
+            right = figure.value * figure.of / 100
+            assert right == pytest.approx(counts["num_correct"], abs=1e-4)
     for split, figures in published["results_ori"].items():
         truth[split] = published["results_v2"][split]["accuracy"]
         truth[f"polygon: {split}"] = figures["accuracy"]
@@ -236,6 +278,17 @@ def test_robospatial_home_question_by_question(robospatial, expected) -> None:
             if isinstance(truth, dict):
                 truth = truth.get("correct", truth.get("accuracy"))
             assert found[id] == truth, (name, question)
+
+
+def test_robospatial_home_point_by_point(robospatial, expected) -> None:
+    asked = [q for q in expected("robospatial_home")["per_question"] if q["category"] == "context"]
+    for name, published in (("official", "robospatial_eval"), ("vlmevalkit", "vlmevalkit")):
+        read = {verdict.id: verdict.read for verdict in robospatial[name].verdicts}
+        for place, question in enumerate(asked):
+            found = read[f"context_{place}"]
+            assert question[published]["parsable"] is bool(found)
+            truth = literal_eval(question[published]["parsed"])
+            assert (literal_eval(found) if found else None) == truth, (name, question)
 
 
 POPE_NAMES = {

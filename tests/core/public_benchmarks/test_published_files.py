@@ -263,8 +263,12 @@ def test_numbers_of_pope_that_repeat_in_each_category(tmp_path: Path) -> None:
     ("name", "content", "told"),
     [
         ("MMBench.tsv", "index\tquestion\n1\tWhat?\n", "no row can be used"),
-        ("dev-00000.parquet", "PAR1 and no more", "expected a parquet file"),
-        ("other.txt", "", "expected one of the published files"),
+        (
+            "dev-00000.parquet",
+            "PAR1 and no more",
+            "expected a whole parquet file; download it again",
+        ),
+        ("other.txt", "", r"a folder with MMBench.*\.tsv or .*; it has other\.txt"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path: Path, name: str, content: str, told: str) -> None:
@@ -273,11 +277,16 @@ def test_files_that_cannot_be_used(tmp_path: Path, name: str, content: str, told
         BENCHMARKS["mmbench"].read(tmp_path)
 
 
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SpatialError, match="it has no files"):
+        BENCHMARKS["mmbench"].read(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
         ('{"idx": 1, "prediction": "A"}\n{"idx": 1, "prediction": "B"}', "there twice"),
-        ('{"prediction": "A"}', "names no question"),
+        ('{"prediction": "A"}', r"names no question: expected idx, or id, got \['prediction'\]"),
         ('{"idx": 1, "text": "A"}', "expected one of"),
         ('{"idx": 1, ', "line 1: expected JSON"),
         ("[1]", "expected an object"),

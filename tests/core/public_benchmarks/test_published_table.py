@@ -73,3 +73,7 @@ def test_what_is_no_result_is_refused(tmp_path) -> None:
     assert done.exit_code == 2
     assert "expected a result of" in " ".join(done.output.split())
     assert run("--table").exit_code == 2
+    (tmp_path / "result.json").unlink()
+    done = run("--table", str(tmp_path))
+    assert done.exit_code == 2
+    assert "benchmark --model` makes it" in " ".join(done.output.split())

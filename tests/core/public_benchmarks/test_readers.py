@@ -124,6 +124,9 @@ def test_yes_and_no(answer: str, words: list[str]) -> None:
         ("1" * 1900, None),
         ("2.5.3 m", None),
         ("1 m" * 1000, None),
+        ('The answer is "236"', None),
+        ('The answer is "236" cm', 2.36),
+        ('The answer is 236"', 236 * 0.0254),
     ],
 )
 def test_lengths_by_rules(answer: str, meters: float | None) -> None:
@@ -143,6 +146,9 @@ def test_lengths_by_rules(answer: str, meters: float | None) -> None:
         ("Between 2 and 4 o'clock.", None),
         ("Either 3 or 9 o'clock.", None),
         ("Half past two.", None),
+        ("On the opposite side from the one that is left.", None),
+        ("The one on the left is at seven", 7),
+        ("At the one o'clock position.", 1),
         ("to the right", None),
         ("9" * 400, None),
     ],

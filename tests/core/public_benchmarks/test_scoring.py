@@ -57,6 +57,10 @@ def test_odd_lengths_of_spatialrgpt_bench(case: str, folder: Path, expected) -> 
     outcome = spatialrgpt(folder, *EDGES[case])
     found = values(outcome)
     assert found["quantitative"] == pytest.approx(published["Quan_overall_acc"])
+    assert found["qualitative"] == pytest.approx(published["Qual_overall_acc"])
+    assert found["left/right"] == pytest.approx(published["Qual_left/right_acc"])
+    # One more: a mark of null is a reply, but says nothing.
+    assert outcome.unread == published["Match_fail_count"] + 1
     for group in ("vertical_distance", "width"):
         name = group.replace("_", " ")
         assert found[name] == pytest.approx(published[f"Quan_{group}_acc"])
@@ -83,6 +87,13 @@ def test_a_failed_judge_does_not_repeat_the_mark_before(
     found = values(outcome)
     assert found["left/right"] == pytest.approx(100 * (3 + right) / 6)
     assert found["qualitative"] == pytest.approx(100 * (11 + right) / 20)
+    assert outcome.unread == published["Match_fail_count"] + 1
+    assert found["quantitative"] == pytest.approx(published["Quan_overall_acc"])
+    for group in ("vertical distance", "width"):
+        name = f"Quan_{group.replace(' ', '_')}"
+        assert found[group] == pytest.approx(published[f"{name}_acc"])
+        assert found[f"{group} error"] == pytest.approx(published[f"{name}_err"])
+        assert found[f"{group} abs rel"] == published[f"{name}_data_absrel"]
     note = outcome.notes[0]
     if right:
         # The note has what the script makes of it.
@@ -90,6 +101,7 @@ def test_a_failed_judge_does_not_repeat_the_mark_before(
         assert f"left/right {published['Qual_left/right_acc']:.2f} instead of 66.67" in note
     else:
         assert found["qualitative"] == pytest.approx(published["Qual_overall_acc"])
+        assert found["left/right"] == pytest.approx(published["Qual_left/right_acc"])
         assert note.endswith("prints the same")
 
 
@@ -202,7 +214,7 @@ def test_the_rules_judge_without_a_judge(scored) -> None:
     assert (read["Fx07"].hit, read["Fx07"].read) == (0, "")
     assert (read["Fx21"].hit, read["Fx21"].read) == (0, "2.52 m")
     assert (read["Fx25"].hit, read["Fx25"].read) == (0, ""), "0.4 has no unit"
-    assert (read["Fx33"].hit, read["Fx33"].read) == (1, "1 h"), "12 and 1 are an hour apart"
+    assert (read["Fx33"].hit, read["Fx33"].read) == (1, "1 o'clock"), "12 and 1 are an hour apart"
     assert (read["Fx36"].hit, read["Fx36"].read) == (0, "")
 
 
