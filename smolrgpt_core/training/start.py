@@ -164,14 +164,30 @@ def _point_map_from_scratch(start: StartConfig, texts: Iterable[str]) -> Start:
 
 
 def _from_checkpoint(start: StartConfig) -> Start:
-    config = SmolRGPTConfig.from_pretrained(start.checkpoint)
+    config = stored = SmolRGPTConfig.from_pretrained(start.checkpoint)
     if start.overrides:
         config = SmolRGPTConfig.from_dict(_merged(config.to_dict(), start.overrides))
-    model = SmolRGPTForConditionalGeneration.from_pretrained(
-        start.checkpoint, config=config, dtype=torch.float32
-    )
+    if config.region_measures and not stored.region_measures:
+        model = _with_measures(start.checkpoint, config)
+    else:
+        model = SmolRGPTForConditionalGeneration.from_pretrained(
+            start.checkpoint, config=config, dtype=torch.float32
+        )
     tokenizer = SmolRGPTProcessor.from_pretrained(start.checkpoint).tokenizer
     return model, SmolRGPTProcessor(tokenizer, model.config)
+
+
+def _with_measures(checkpoint: str, config: SmolRGPTConfig) -> SmolRGPTForConditionalGeneration:
+    """The weights of a checkpoint in a model that measures regions, which are new."""
+    without = SmolRGPTConfig.from_dict({**config.to_dict(), "region_measures": False})
+    loaded = SmolRGPTForConditionalGeneration.from_pretrained(
+        checkpoint, config=without, dtype=torch.float32
+    )
+    model = SmolRGPTForConditionalGeneration(config)
+    known = model.state_dict()
+    model.load_state_dict({**known, **loaded.state_dict()})
+    model.generation_config = loaded.generation_config
+    return model
 
 
 def _from_scratch(start: StartConfig, texts: Iterable[str]) -> Start:
