@@ -21,11 +21,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from smolrgpt_core.model.quiet_linear import QuietLinear
 from smolrgpt_core.model.region_geometry import PAIR_CHANNELS, REGION_CHANNELS
 from smolrgpt_core.model.region_measures import RegionMeasurer, RegionMeasures
 from smolrgpt_core.model.region_readings import RegionAnswers, RegionReader
 from smolrgpt_core.model.sinusoids import sinusoidal_code
-from smolrgpt_core.model.value_readings import QuietLinear, ValueReader
+from smolrgpt_core.model.value_readings import ValueReader
 
 _ORDER_CHANNELS = 32
 """Code of the place of a word in its question, and of a region among the regions."""
@@ -64,10 +65,17 @@ class MetricBranch(nn.Module):
         layers: how often words and regions read each other.
         heads: of attention, an even number.
         measures: whether regions are measured, and values read off them.
+        rays: whether they are measured by their viewing rays too.
     """
 
     def __init__(
-        self, text_width: int, width: int, layers: int, heads: int, measures: bool = False
+        self,
+        text_width: int,
+        width: int,
+        layers: int,
+        heads: int,
+        measures: bool = False,
+        rays: bool = False,
     ) -> None:
         super().__init__()
         self.words_in = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, width))
@@ -82,7 +90,7 @@ class MetricBranch(nn.Module):
         self.tokens_out = nn.Linear(width, text_width, bias=False)
         self.reader = RegionReader(width, text_width)
         if measures:
-            self.measurer = RegionMeasurer(width)
+            self.measurer = RegionMeasurer(width, rays)
             self.measures_in = QuietLinear(width, width)
             self.values = ValueReader(width, text_width)
 
@@ -146,7 +154,10 @@ class MetricBranch(nn.Module):
             losses = None if answers is None else readings.losses(answers)
             return self.reader.tell(readings, dtype), losses
         keys = self.values.keys(states, measures, exists)
-        readings = self.reader(states, pairs, regions.centers, exists, keys)
+        centers = regions.centers
+        if self.measurer.rays is not None:
+            centers = torch.where(measures.has_depth[..., None], centers, measures.optical)
+        readings = self.reader(states, pairs, centers, exists, keys)
         distances = (readings.probabilities, readings.meters)
         values = self.values(states, measures, exists, keys[0], distances)
         told = self.reader.tell(readings, dtype, values.chosen[:, 0].abs())

@@ -39,12 +39,12 @@ from smolrgpt_core.model.packed_attention import packed_attention_mask
 from smolrgpt_core.model.point_map.code import WAREHOUSE
 from smolrgpt_core.model.point_map.encoder import JoinedProjection, PointEncoder
 from smolrgpt_core.model.question_regions import asked_regions
+from smolrgpt_core.model.quiet_linear import QuietLinear
 from smolrgpt_core.model.refiner import FeatureRefiner, RefinerLevel
 from smolrgpt_core.model.region_inputs import RegionInputs
 from smolrgpt_core.model.region_readings import RegionAnswers
 from smolrgpt_core.model.region_weights import region_weights
 from smolrgpt_core.model.strict_loading import load_strictly
-from smolrgpt_core.model.value_readings import QuietLinear
 from smolrgpt_core.model_inputs.prompts import IGNORED_LABEL
 
 
@@ -138,7 +138,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         if config.depth_branch == "metric":
             self.metric_branch = MetricBranch(
                 width, config.metric_width, config.metric_layers, config.metric_heads,
-                config.region_measures,
+                config.region_measures, config.region_rays,
             )  # fmt: skip
         if config.point_fusion:
             patch_size = config.vision_config.patch_size

@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import nn
 
+from smolrgpt_core.model.quiet_linear import QuietLinear
 from smolrgpt_core.model.region_geometry import SeenRegions
 from smolrgpt_core.model.sinusoids import sinusoidal_code
 from smolrgpt_core.model_inputs.region_samples import AROUND
@@ -30,6 +31,10 @@ _NEAR_M = (0.3, 0.8, 2.5)
 """Pairs of points up to so far apart tell the directions of sides."""
 _PLACE_CHANNELS = 3 * 2 * _AXIS_CHANNELS + 6 + 4 * len(_NEAR_M)
 _OUTPUTS = 10
+_RAY_VALUES = 9
+_RAY_CHANNELS = _RAY_VALUES * (2 * _AXIS_CHANNELS + 1)
+_FARTHEST_M = 30.0
+"""Of a contact with the floor that is read off a viewing ray: near the horizon it means nothing."""
 _LONGEST_M = 30.0
 
 _CENTER_SCALE_M = 0.1
@@ -88,6 +93,7 @@ class RegionMeasures:
             it, which is the same for both sides; of any length.
         axes: (..., 3, 3), as in `FloorFrame`.
         camera_height: (...), meters.
+        has_depth: bool (...), whether any reading was left of a region.
         states: (..., W), what they were read from.
     """
 
@@ -97,6 +103,7 @@ class RegionMeasures:
     turn: torch.Tensor
     axes: torch.Tensor
     camera_height: torch.Tensor
+    has_depth: torch.Tensor
     states: torch.Tensor
 
     @property
@@ -145,9 +152,11 @@ class RegionMeasurer(nn.Module):
 
     Args:
         width: W.
+        rays: whether it also reads where the viewing rays meet the floor, which places an object
+            without depth.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, rays: bool = False) -> None:
         super().__init__()
         self.point = nn.Sequential(
             nn.Linear(_POINT_CHANNELS, width), nn.GELU(), nn.Linear(width, width), nn.GELU()
@@ -157,6 +166,7 @@ class RegionMeasurer(nn.Module):
             nn.Linear(4 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, width), nn.GELU()
         )
         self.head = nn.Linear(width, _OUTPUTS)
+        self.rays = QuietLinear(_RAY_CHANNELS, 4 * width) if rays else None
 
     def forward(self, samples: torch.Tensor) -> RegionMeasures:
         """Measures of regions.
@@ -168,14 +178,23 @@ class RegionMeasurer(nn.Module):
         seen = SeenRegions.of(samples[:, :-1])
         on_floor = _points_on_floor(samples[:, :-1].float(), floor)
         center = floor.to_floor(seen.centers[:, None])[:, 0]
-        states = self.mix(torch.cat(self._read(on_floor, seen, floor, center), dim=-1))
+        has_depth = seen.counts.any(dim=1)
+        sight = None if self.rays is None else _Sight.of(seen.rays, floor)
+        if sight is not None:
+            center = torch.where(has_depth[:, None], center, sight.place)
+        features = torch.cat(self._read(on_floor, seen, floor, center), dim=-1)
+        if self.rays is not None and sight is not None:
+            features = features + self.rays(sight.code())
+        states = self.mix(features)
         out = self.head(states)
         found = center + out[:, :3]
         optical = torch.einsum(
             "rij,ri->rj", floor.axes, found - nn.functional.pad(floor.height[:, None], (2, 0))
         )
         sizes = out[:, 3:6].clamp(math.log(_LEAST_SIZE_M), math.log(_LONGEST_M)).exp()
-        return RegionMeasures(found, optical, sizes, out[:, 6:], floor.axes, floor.height, states)
+        return RegionMeasures(
+            found, optical, sizes, out[:, 6:], floor.axes, floor.height, has_depth, states
+        )
 
     def _read(
         self,
@@ -204,6 +223,45 @@ class RegionMeasurer(nn.Module):
             others.amax(dim=1),
             self.place(_place_code(center, seen, floor, own_sides)),
         ]
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """Where regions (R,) are by their viewing rays alone.
+
+    Attributes:
+        values: (R, _RAY_VALUES): mean, least and largest angle to the right and upwards, radians;
+            distance of the lowest ray's foot on the floor, width and height there, meters.
+        place: (R, 3), the middle of what would stand there, floor frame.
+    """
+
+    values: torch.Tensor
+    place: torch.Tensor
+
+    @classmethod
+    def of(cls, rays: torch.Tensor, floor: FloorFrame) -> _Sight:
+        """From rays (R, K, 2): x / z and y / z."""
+        towards = torch.cat([rays, torch.ones_like(rays[..., :1])], dim=-1) @ floor.axes.mT
+        aside = torch.atan2(towards[..., 0], towards[..., 1] + _TINY)
+        flat = (towards[..., :2] + _TINY).norm(dim=-1)
+        upwards = torch.atan2(towards[..., 2], flat)
+        angles = [
+            value
+            for angle in (aside, upwards)
+            for value in (angle.mean(dim=1), angle.amin(dim=1), angle.amax(dim=1))
+        ]
+        middle, left, right, _, lowest, highest = angles
+        drop = (-lowest).tan().clamp_min(_TINY)
+        foot = torch.where(lowest < 0, floor.height / drop, _FARTHEST_M).clamp_max(_FARTHEST_M)
+        width = foot * (right - left)
+        top = (floor.height + foot * highest.tan()).clamp(0, _FARTHEST_M)
+        place = torch.stack([foot * middle.sin(), foot * middle.cos(), top / 2], dim=-1)
+        return cls(torch.stack([*angles, foot, width, top], dim=-1), place)
+
+    def code(self) -> torch.Tensor:
+        """(R, _RAY_CHANNELS)."""
+        codes = sinusoidal_code(self.values, 2 * _AXIS_CHANNELS, 0.1, 64.0)
+        return torch.cat([codes.flatten(1), self.values / 4], dim=-1)
 
 
 def _points_on_floor(samples: torch.Tensor, floor: FloorFrame) -> torch.Tensor:

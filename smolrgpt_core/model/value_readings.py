@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from smolrgpt_core.model.quiet_linear import QuietLinear
 from smolrgpt_core.model.region_measures import RegionMeasures
 from smolrgpt_core.model.sinusoids import sinusoidal_code
 
@@ -99,26 +100,6 @@ class ValueReadings:
 def bent(values: torch.Tensor) -> torch.Tensor:
     """Values on a scale on which equal ratios are equal, but near 0 equal differences."""
     return torch.asinh(values / _BEND_M)
-
-
-class QuietLinear(nn.Linear):
-    """A layer that says nothing at first: what a model has learned without it stays as it was.
-
-    Args:
-        inputs: channels.
-        outputs: channels.
-        first: value of the first output at first, in the place of 0.
-    """
-
-    def __init__(self, inputs: int, outputs: int, first: float = 0.0) -> None:
-        super().__init__(inputs, outputs)
-        self.first = first
-
-    def first_bias(self) -> torch.Tensor:
-        """The bias to start from; the weights start at 0."""
-        bias = torch.zeros_like(self.bias)
-        bias[0] = self.first
-        return bias
 
 
 class ValueReader(nn.Module):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine, TorchSteps
-from smolrgpt_core.model.value_readings import QuietLinear
+from smolrgpt_core.model.quiet_linear import QuietLinear
 from smolrgpt_core.training.config import StartConfig
 from smolrgpt_core.training.start import make_start
 
@@ -27,7 +27,10 @@ SIZES = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=[(), ("point_fusion",), ("region_measures",)], ids="-".join)
+@pytest.fixture(
+    params=[(), ("point_fusion",), ("region_measures",), ("region_measures", "region_rays")],
+    ids="-".join,
+)
 def metric(request):
     """Model and processor, without and with the map of metric points or measures of regions."""
     start = StartConfig(

@@ -24,6 +24,7 @@ def measures(**changes):
         "turn": torch.tensor([[math.cos(0.6), math.sin(0.6), math.cos(1.2), math.sin(1.2)]]),
         "axes": floor.axes,
         "camera_height": floor.height,
+        "has_depth": torch.ones(1, dtype=torch.bool),
         "states": torch.zeros(1, 4),
     }
     return RegionMeasures(**{**values, **changes})
@@ -120,3 +121,22 @@ def test_boxes_can_be_learned_from_points():
     # What was measured on one floor holds for regions of questions in any order.
     swapped = found.of(torch.tensor([[5, 2]]))
     torch.testing.assert_close(swapped.center[0, 1], found.center[2])
+
+
+def test_an_object_without_depth_is_placed_by_its_rays():
+    """The lowest ray under a mask meets the floor where the object stands."""
+    generator = torch.Generator().manual_seed(1)
+    boxes, samples = boxes_and_samples(8, generator)
+    samples[:, 0, 1] = 1.5 / samples[:, 0, 2]
+    samples[:, :-1, 2] = torch.nan
+    torch.manual_seed(0)
+    measurer = RegionMeasurer(24, rays=True)
+    assert measurer.rays is not None
+    for layer in (measurer.head, measurer.rays):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+    found = measurer(samples)
+    assert not found.has_depth.any()
+    near_face = boxes[:, 2] - boxes[:, 4] / 2
+    torch.testing.assert_close(found.center[:, 1], near_face, atol=0.25, rtol=0)
+    assert (found.center[:, 2] - boxes[:, 5] / 2).abs().max() < 0.2

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from smolrgpt_core.model.quiet_linear import QuietLinear
 from smolrgpt_core.model.region_measures import RegionMeasures
 from smolrgpt_core.model.value_readings import (
     SLOTS,
     VALUES,
-    QuietLinear,
     ValueReader,
     ValueReadings,
     clearances,
@@ -35,6 +35,7 @@ def measures(questions=1, regions=3, **changes):
         "turn": torch.tensor([1.0, 0.0, 1.0, 0.0]).expand(questions, regions, 4),
         "axes": axes,
         "camera_height": camera,
+        "has_depth": torch.ones(questions, regions, dtype=torch.bool),
         "states": torch.randn(questions, regions, WIDTH, generator=generator),
     }
     return RegionMeasures(**{**values, **changes})

@@ -30,8 +30,9 @@ def measured(truth, scene):
     optical, sizes, yaw = boxes[:, :3], boxes[:, 3:6], boxes[:, 6]
     turn = [(2 * yaw).cos(), (2 * yaw).sin(), (4 * yaw).cos(), (4 * yaw).sin()]
     center = floor.to_floor(optical[:, None])[:, 0]
+    known = boxes.isfinite().all(dim=-1)
     every = RegionMeasures(
-        center, optical, sizes, torch.stack(turn, -1), floor.axes, floor.height, optical
+        center, optical, sizes, torch.stack(turn, -1), floor.axes, floor.height, known, optical
     )
     return every.of(torch.arange(len(boxes))[None])
 

@@ -116,6 +116,7 @@ def test_from_nothing_the_seed_decides():
     [
         ({"metric_heads": 3}, "start: metric_heads must be an even number"),
         ({"depth_branch": "image", "region_measures": True}, "region_measures needs depth_branch"),
+        ({"region_rays": True}, "region_rays needs region_measures"),
         ({"depth_brunch": "metric"}, "start: unknown fields in overrides: depth_brunch; known are"),
         ({"depth_branch": "lidar"}, "depth_branch"),
         ({"samples_per_region": "many"}, "samples_per_region"),
@@ -240,9 +241,10 @@ def test_overrides_of_a_checkpoint_change_no_weight(checkpoint):
     assert_equal_weights(model.state_dict(), from_nothing()[0].state_dict())
 
 
-def test_new_measures_change_no_answer(checkpoint):
+@pytest.mark.parametrize("more", [{}, {"region_rays": True}], ids=["measures", "rays"])
+def test_new_measures_change_no_answer(checkpoint, more):
     """What they say is learned; what was there before stays, and so does what it says."""
-    start = StartConfig(checkpoint=str(checkpoint), overrides={"region_measures": True})
+    start = StartConfig(checkpoint=str(checkpoint), overrides={"region_measures": True, **more})
     (plain, _), (model, processor) = from_nothing(), make_start(start, 1, list)
     assert isinstance(processor, SmolRGPTProcessor)
     weights, known = model.state_dict(), plain.state_dict()
