@@ -64,6 +64,13 @@ def test_each_measure_has_its_loss(field, off):
     assert 0 < near < far
 
 
+@pytest.mark.parametrize("place", range(4))
+def test_both_readings_of_the_angle_have_a_loss(place):
+    turn = measures().turn.clone()
+    turn[0, place] += 0.3
+    assert measures(turn=turn).losses(BOX).item() > 0.1
+
+
 def test_what_is_not_known_costs_nothing():
     wrong = measures(optical=BOX[:, :3] + 1, sizes=2 * BOX[:, 3:6])
     assert wrong.losses(torch.full((1, 7), torch.nan)).item() == 0

@@ -1,6 +1,7 @@
 """What the simulator writes of regions, and that all answers in numbers follow from it."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from smolrgpt_core.answer.scoring import read_value
 from smolrgpt_core.language import Category
 from smolrgpt_core.model.region_measures import FloorFrame, RegionMeasures
 from smolrgpt_core.model.value_readings import VALUES, values_of
+from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.synthesis import generate_mixture
 from smolrgpt_core.synthesis.answer_truth import truth_of
 
@@ -76,6 +78,31 @@ def test_places_and_directions_are_among_the_values(asked):
         assert found == pytest.approx(np.asarray(wanted).tolist(), abs=0.011)
         seen[item.category] += 1
     assert min(seen.values()) > 2
+
+
+def footprint(first, second, yaw):
+    """The corners around the center, in a fixed order."""
+    signs = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]]) / 2
+    axes = np.array([[np.cos(yaw), np.sin(yaw)], [-np.sin(yaw), np.cos(yaw)]])
+    corners = (signs * [first, second]) @ axes
+    return sorted(corners.round(3).tolist())
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [1, 0, 2]], ids=["longer first", "shorter first"])
+def test_boxes_have_the_footprints_of_their_objects(random_scene, asked, order):
+    truth, regions = random_scene(0)
+    objects = tuple(replace(item, size=item.size[order]) for item in truth.objects)
+    scene = TrueScene(replace(truth, objects=objects), regions)
+    items = [item for of, item, _ in asked if of.regions is regions]
+    assert items
+    for item in items:
+        for id, box in zip(item.region_ids, truth_of(item, scene).boxes, strict=True):
+            placed = scene.place(id)
+            length, width, height, yaw = box[3:]
+            assert width <= length
+            assert height == pytest.approx(placed.size[2], abs=1e-4)
+            wanted = footprint(placed.size[0], placed.size[1], placed.yaw)
+            assert np.allclose(footprint(length, width, yaw), wanted, atol=0.005)
 
 
 def test_parts_of_a_question_are_measured_too(asked):
