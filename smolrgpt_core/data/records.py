@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from smolrgpt_core.data.answer_truths import AnswerTruth
 from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, Turn, WarehouseRecord
 from smolrgpt_core.language import Category
 from smolrgpt_core.language.placeholders import IMAGE
@@ -47,6 +48,7 @@ def question_record(
     rle: Mapping[int, Mapping[str, Any]],
     task: str = "",
     reasoning: str = "",
+    truth: AnswerTruth | None = None,
 ) -> WarehouseRecord:
     """A record of the data set.
 
@@ -57,6 +59,7 @@ def question_record(
         rle: COCO RLE by region id.
         task: name of its family of tasks, which stands in the place of the category.
         reasoning: its answer step by step.
+        truth: what is true of its regions.
     """
     return WarehouseRecord(
         id=id,
@@ -70,6 +73,7 @@ def question_record(
         normalized_answer=question.normalized_answer,
         freeform_answer=question.freeform_answer,
         reasoning=reasoning,
+        truth=truth,
     )
 
 

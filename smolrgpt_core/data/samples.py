@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.data.answer_truths import AnswerTruth
 from smolrgpt_core.data.warehouse_format import (
     CameraRecord,
     Turn,
@@ -118,6 +119,7 @@ class Conversation:
             it does not say.
         normalized_answer: the answer in a word or number; empty if unknown.
         reasoning: the answer step by step; empty if there is none.
+        truth: what is true of the masks of its first question; None if unknown.
 
     Raises:
         SpatialError: BAD_INPUT when there is no turn, or the masks do not match the `<mask>`.
@@ -129,6 +131,7 @@ class Conversation:
     category: str = ""
     normalized_answer: str = ""
     reasoning: str = ""
+    truth: AnswerTruth | None = None
 
     def __post_init__(self) -> None:
         if not self.turns:
@@ -225,6 +228,7 @@ def sample_of(
         record.category,
         record.normalized_answer,
         record.reasoning,
+        record.truth,
     )
     return Sample(record.id, dataset, image, (conversation,), depth, pool.masks, camera)
 

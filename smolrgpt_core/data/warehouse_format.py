@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.data.answer_truths import AnswerTruth
 from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import file_error, read_json, write_depth, write_file, write_image
 from smolrgpt_core.frame import CameraIntrinsics
@@ -84,6 +85,8 @@ class WarehouseRecord:
         freeform_answer: empty in a test split.
         reasoning: the answer step by step, ending with the bare one; empty where there is none.
             Ours; the public set comes without it.
+        truth: what is true of the regions, for the losses of training; None where it is not known,
+            as in the public set.
     """
 
     id: str
@@ -94,6 +97,7 @@ class WarehouseRecord:
     normalized_answer: str = ""
     freeform_answer: str = ""
     reasoning: str = ""
+    truth: AnswerTruth | None = None
 
     @property
     def dialogue(self) -> tuple[Turn, ...]:
@@ -126,6 +130,8 @@ class WarehouseRecord:
             record["freeform_answer"] = self.freeform_answer
         if self.reasoning:
             record["reasoning"] = self.reasoning
+        if self.truth is not None:
+            record["truth"] = self.truth.to_json()
         return record
 
     @classmethod
@@ -149,6 +155,7 @@ class WarehouseRecord:
             normalized_answer=stored_text(entry.get("normalized_answer")),
             freeform_answer=stored_text(entry.get("freeform_answer")),
             reasoning=stored_text(entry.get("reasoning")),
+            truth=AnswerTruth.from_json(entry["truth"]) if entry.get("truth") else None,
         )
 
 

@@ -130,6 +130,8 @@ def check_model(model: SmolRGPTForConditionalGeneration) -> None:
         problem = f"its depth_branch is {config.depth_branch!r}, not 'metric'"
     elif config.point_fusion:
         problem = "it fuses points with the image (point_fusion)"
+    elif config.region_measures:
+        problem = "it measures regions on the floor (region_measures)"
     elif config.prompt_tokens or config.bottlenecks:
         problem = "it has an adapter that cannot be merged (prompt_tokens, bottlenecks)"
     elif not PlainLlama.fits(model):

@@ -29,6 +29,7 @@ from smolrgpt_core.model import (
     SmolRGPTProcessor,
 )
 from smolrgpt_core.model.parts import Model
+from smolrgpt_core.model_inputs.floor_sample import with_floor
 from smolrgpt_core.model_inputs.prompts import TokenRow
 from smolrgpt_core.model_inputs.region_samples import region_samples
 from smolrgpt_core.torch_device import finish
@@ -144,6 +145,10 @@ class TorchSteps:
         if self._is_metric:
             frame, count = encoded.frame, self.model.config.samples_per_region
             samples = region_samples(masks, frame.depth, frame.intrinsics, count)
+            if self.model.config.region_measures:
+                samples = with_floor(
+                    samples, frame.depth, frame.intrinsics, frame.up, frame.camera_height
+                )
             features[SAMPLES] = torch.from_numpy(samples)
         for place, id in enumerate(ids):
             encoded.region_features[id] = {name: rows[place] for name, rows in features.items()}

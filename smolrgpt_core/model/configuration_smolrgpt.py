@@ -110,6 +110,9 @@ class SmolRGPTConfig(PreTrainedConfig):
             released; "metric" = as metric codes of regions and of their relations.
         samples_per_region: pixels of a region that the metric branch reads.
         metric_width, metric_layers, metric_heads: size of the metric branch.
+        region_measures: with the metric branch, regions are measured on the floor, and questions
+            about any measure are read off them, see `model.region_measures`.
+        region_rays: with region_measures, objects without depth are placed by their viewing rays.
         point_fusion: with the metric branch, a point map joins the image in the connector.
         mask_pooling: "bilinear" as released, or "area" = exact coverage, which keeps thin masks.
         empty_masks: what a mask gives that covers no cell of the refined grid: "error", or "zero"
@@ -157,6 +160,8 @@ class SmolRGPTConfig(PreTrainedConfig):
     metric_width: int = 256
     metric_layers: int = 2
     metric_heads: int = 8
+    region_measures: bool = False
+    region_rays: bool = False
     point_fusion: bool = False
     mask_pooling: Mode = "bilinear"
     empty_masks: Literal["error", "zero"] = "error"
@@ -297,8 +302,12 @@ class SmolRGPTConfig(PreTrainedConfig):
                 "metric_heads must be an even number that divides metric_width, got "
                 f"{self.metric_heads} and {self.metric_width}"
             )
-        if self.point_fusion and self.depth_branch != "metric":
-            raise ValueError('point_fusion needs depth_branch = "metric"')
+        for name in ("point_fusion", "region_measures"):
+            if getattr(self, name) and self.depth_branch != "metric":
+                raise ValueError(f'{name} needs depth_branch = "metric"')
+
+        if self.region_rays and not self.region_measures:
+            raise ValueError("region_rays needs region_measures = true")
 
     @classmethod
     def from_pretrained(  # type: ignore[override]

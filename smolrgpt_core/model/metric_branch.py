@@ -21,9 +21,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from smolrgpt_core.model.quiet_linear import QuietLinear
 from smolrgpt_core.model.region_geometry import PAIR_CHANNELS, REGION_CHANNELS
+from smolrgpt_core.model.region_measures import RegionMeasurer, RegionMeasures
 from smolrgpt_core.model.region_readings import RegionAnswers, RegionReader
 from smolrgpt_core.model.sinusoids import sinusoidal_code
+from smolrgpt_core.model.value_readings import ValueReader
 
 _ORDER_CHANNELS = 32
 """Code of the place of a word in its question, and of a region among the regions."""
@@ -39,6 +42,9 @@ class QuestionRegions:
         centers: (Q, M, 3), mean point of what is seen of each, optical frame, meters.
         places: int64 (Q, M), the token of each region in its question; 0 for padding.
         exists: bool (Q, M), False for padding.
+        samples: (R, K + A + 1, 3) of all regions of the batch, with the camera's foot, for
+            `region_measures`; None: they are not measured.
+        index: int64 (Q, M), which of them each is; 0 for padding.
     """
 
     codes: torch.Tensor
@@ -46,6 +52,8 @@ class QuestionRegions:
     centers: torch.Tensor
     places: torch.Tensor
     exists: torch.Tensor
+    samples: torch.Tensor | None = None
+    index: torch.Tensor | None = None
 
 
 class MetricBranch(nn.Module):
@@ -56,9 +64,19 @@ class MetricBranch(nn.Module):
         width: W, a multiple of `heads`.
         layers: how often words and regions read each other.
         heads: of attention, an even number.
+        measures: whether regions are measured, and values read off them.
+        rays: whether they are measured by their viewing rays too.
     """
 
-    def __init__(self, text_width: int, width: int, layers: int, heads: int) -> None:
+    def __init__(
+        self,
+        text_width: int,
+        width: int,
+        layers: int,
+        heads: int,
+        measures: bool = False,
+        rays: bool = False,
+    ) -> None:
         super().__init__()
         self.words_in = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, width))
         self.order = nn.Linear(_ORDER_CHANNELS, width, bias=False)
@@ -71,6 +89,10 @@ class MetricBranch(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.tokens_out = nn.Linear(width, text_width, bias=False)
         self.reader = RegionReader(width, text_width)
+        if measures:
+            self.measurer = RegionMeasurer(width, rays)
+            self.measures_in = QuietLinear(width, width)
+            self.values = ValueReader(width, text_width)
 
     def forward(
         self,
@@ -92,7 +114,11 @@ class MetricBranch(nn.Module):
         dtype = words.dtype
         states = self.words_in(words) + self.order(_order_code(words, words.shape[1]))
         slot = self.slot(_order_code(words, regions.places.shape[1]))
-        states = _add_at(states, regions, self.region(regions.codes.to(dtype)) + slot)
+        measures = self._measures(regions)
+        own = self.region(regions.codes.to(dtype)) + slot
+        if measures is not None:
+            own = own + self.measures_in(measures.states.to(dtype))
+        states = _add_at(states, regions, own)
         pairs = self.pair(regions.pairs.to(dtype))
         seen = is_word[:, None, None, :]
         for layer in self.layers:
@@ -101,12 +127,50 @@ class MetricBranch(nn.Module):
         with torch.autocast(states.device.type, enabled=False):
             # Half precision would round a distance to its second digit.
             weights = self.norm.weight.dtype
-            readings = self.reader(
-                of_regions.to(weights), pairs.to(weights), regions.centers, regions.exists
+            embedding, losses = self._read(
+                of_regions.to(weights), pairs.to(weights), regions, measures, answers
             )
-            embedding = self.reader.tell(readings, weights)
-        losses = None if answers is None else readings.losses(answers)
         return self.tokens_out(of_regions) + embedding.to(dtype), losses
+
+    def _measures(self, regions: QuestionRegions) -> RegionMeasures | None:
+        """Measures of the regions of questions, float32; None where they are not measured."""
+        if regions.samples is None or regions.index is None:
+            return None
+        with torch.autocast(regions.samples.device.type, enabled=False):
+            return self.measurer(regions.samples).of(regions.index)
+
+    def _read(
+        self,
+        states: torch.Tensor,
+        pairs: torch.Tensor,
+        regions: QuestionRegions,
+        measures: RegionMeasures | None,
+        answers: RegionAnswers | None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What the readings say (Q, M, D), and their losses (Q,) if there are answers."""
+        dtype, exists = states.dtype, regions.exists
+        if measures is None:
+            readings = self.reader(states, pairs, regions.centers, exists)
+            losses = None if answers is None else readings.losses(answers)
+            return self.reader.tell(readings, dtype), losses
+        keys = self.values.keys(states, measures, exists)
+        centers = regions.centers
+        if self.measurer.rays is not None:
+            centers = torch.where(measures.has_depth[..., None], centers, measures.optical)
+        readings = self.reader(states, pairs, centers, exists, keys)
+        distances = (readings.probabilities, readings.meters)
+        values = self.values(states, measures, exists, keys[0], distances)
+        told = self.reader.tell(readings, dtype, values.chosen[:, 0].abs())
+        told = told + self.values.tell(values, measures, exists)
+        if answers is None:
+            return told, None
+        losses = readings.losses(answers)
+        if answers.numbers is not None and answers.truths is not None:
+            of_regions = measures.losses(answers.truths[..., :-1]) * exists
+            losses = losses + values.losses(answers.numbers)
+            losses = losses + values.order_losses(answers.truths[..., -1])
+            losses = losses + of_regions.sum(dim=1) / exists.sum(dim=1)
+        return told, losses
 
 
 class RelationLayer(nn.Module):

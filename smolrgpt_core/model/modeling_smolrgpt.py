@@ -39,6 +39,7 @@ from smolrgpt_core.model.packed_attention import packed_attention_mask
 from smolrgpt_core.model.point_map.code import WAREHOUSE
 from smolrgpt_core.model.point_map.encoder import JoinedProjection, PointEncoder
 from smolrgpt_core.model.question_regions import asked_regions
+from smolrgpt_core.model.quiet_linear import QuietLinear
 from smolrgpt_core.model.refiner import FeatureRefiner, RefinerLevel
 from smolrgpt_core.model.region_inputs import RegionInputs
 from smolrgpt_core.model.region_readings import RegionAnswers
@@ -80,6 +81,9 @@ class SmolRGPTPreTrainedModel(PreTrainedModel):
             initialization.zeros_(module.bias)
         if isinstance(module, JoinedProjection):
             initialization.copy_(module.weight, module.zero_started())
+        if isinstance(module, QuietLinear):
+            initialization.zeros_(module.weight)
+            initialization.copy_(module.bias, module.first_bias())
 
     def freeze_vision_encoder(self) -> None:
         """Take the vision encoder out of training, where it always is."""
@@ -133,8 +137,9 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
             )
         if config.depth_branch == "metric":
             self.metric_branch = MetricBranch(
-                width, config.metric_width, config.metric_layers, config.metric_heads
-            )
+                width, config.metric_width, config.metric_layers, config.metric_heads,
+                config.region_measures, config.region_rays,
+            )  # fmt: skip
         if config.point_fusion:
             patch_size = config.vision_config.patch_size
             self.point_encoder = PointEncoder(WAREHOUSE, patch_size, vision_width)
@@ -370,9 +375,13 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
             )
         token, token_id = self.config.region_token(DEPTH)
         places = input_ids == token_id
-        asked = asked_regions(places, question_ids, region_samples, region_indices)
+        asked = asked_regions(
+            places, question_ids, region_samples, region_indices, self.config.region_measures
+        )
         words = embeds.flatten(0, 1)[asked.tokens]
-        answers = None if region_answers is None else region_answers.of_tokens(asked.tokens[:, 0])
+        answers = None
+        if region_answers is not None:
+            answers = region_answers.of_tokens(asked.tokens[:, 0], asked.mentions)
         tokens, losses = self.metric_branch(words, asked.is_word, asked.regions, answers)
         counts = [len(of_row) for of_row in region_indices]
         return _fill(embeds, places, tokens[asked.regions.exists], counts, token), losses

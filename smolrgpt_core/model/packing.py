@@ -7,6 +7,7 @@ conversations one by one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +15,16 @@ from typing import Any
 import torch
 from transformers import BatchFeature
 
+from smolrgpt_core.data.answer_truths import BOX_FIELDS
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.model.processing_smolrgpt import SmolRGPTProcessor, stack_rows
 from smolrgpt_core.model.region_readings import NO_ANSWER
+from smolrgpt_core.model.value_readings import SLOTS
 from smolrgpt_core.model_inputs.prompts import IGNORED_LABEL, Message, TokenRow
+
+TRUTHS = len(BOX_FIELDS) + 1
+"""Numbers that are known of a region: its box, and its place in the answer."""
 
 PADDING = -1
 """Segment of tokens that belong to nothing."""
@@ -31,10 +37,19 @@ class TypedAnswer:
     Attributes:
         kind: a value of `Category`, or NO_ANSWER.
         value: as in `RegionAnswers`.
+        numbers: as in `RegionAnswers`, at most `SLOTS`; fewer where there are none.
+        truths: as in `RegionAnswers`, for each `<mask>`; empty: nothing is known.
     """
 
     kind: int = NO_ANSWER
     value: float = 0.0
+    numbers: tuple[float, ...] = ()
+    truths: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def padded_numbers(self) -> list[float]:
+        """The numbers, and NaN in the place of those that are missing."""
+        return [*self.numbers, *[math.nan] * (SLOTS - len(self.numbers))]
 
 
 @dataclass(frozen=True)
@@ -85,10 +100,11 @@ def pack_batch(processor: SmolRGPTProcessor, rows: Sequence[PackedImage]) -> Bat
     Either all rows have an image, or none has.
 
     Returns:
-        input_ids, labels, position_ids, segment_ids, question_ids (B, T) int64; answer_kinds and
-        answer_values (B, T) int64 and float32 where any row has answers; where there are masks
-        region_indices, a list of B int64 (N_i,); images, masks and samples as the processor gives
-        them.
+        input_ids, labels, position_ids, segment_ids, question_ids (B, T) int64; answer_kinds,
+        answer_values (B, T) int64 and float32, and answer_numbers (B, T, S) where any row has
+        answers; where there are masks region_indices, a list of B int64 (N_i,), and with
+        region_measures region_truths, a list of B float32 (N_i, 8); images, masks and samples as
+        the processor gives them.
 
     Raises:
         SpatialError: as the processor; BAD_INPUT for rows with and without images in one batch.
@@ -99,7 +115,7 @@ def pack_batch(processor: SmolRGPTProcessor, rows: Sequence[PackedImage]) -> Bat
     tokens = [_pack(processor, row) for row in rows]
     padding = {"input_ids": processor.tokenizer.pad_token_id, "labels": IGNORED_LABEL,
                "position_ids": 0, "segment_ids": PADDING, "question_ids": 0}  # fmt: skip
-    batch = {
+    batch: dict[str, Any] = {
         name: stack_rows([of_row[name] for of_row in tokens], value)
         for name, value in padding.items()
     }
@@ -109,6 +125,10 @@ def pack_batch(processor: SmolRGPTProcessor, rows: Sequence[PackedImage]) -> Bat
         ]
         batch["answer_kinds"] = stack_rows([[a.kind for a in row] for row in answers], NO_ANSWER)
         batch["answer_values"] = stack_rows([[a.value for a in row] for row in answers], 0.0)
+    if processor.config.region_measures and any(row.answers for row in rows):
+        numbers = [[a.padded_numbers for a in row] for row in answers]
+        batch["answer_numbers"] = stack_rows(numbers, TypedAnswer().padded_numbers)
+        batch["region_truths"] = [_truths(row) for row in rows]
     return BatchFeature({**batch, **_pictures(processor, rows, all(with_image))})
 
 
@@ -140,6 +160,20 @@ def _answers_of_tokens(row: PackedImage, tokens: Mapping[str, list[int]]) -> lis
     unknown = TypedAnswer()
     of_segment = (unknown, *(row.answers or [unknown] * len(row.conversations)))
     return [of_segment[segment] for segment in tokens["segment_ids"]]
+
+
+def _truths(row: PackedImage) -> torch.Tensor:
+    """(N, 8) of all `<mask>` of a row, in order."""
+    found = (
+        [
+            truths
+            for named, answer in zip(row.mask_indices, row.answers, strict=True)
+            for truths in (answer.truths or [(math.nan,) * TRUTHS] * len(named))
+        ]
+        if row.answers
+        else [(math.nan,) * TRUTHS] * sum(map(len, row.mask_indices))
+    )
+    return torch.tensor(found, dtype=torch.float32).view(-1, TRUTHS)
 
 
 def _append(packed: dict[str, list[int]], alone: TokenRow, head: int, segment: int) -> None:

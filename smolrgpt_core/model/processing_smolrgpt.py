@@ -26,6 +26,7 @@ from smolrgpt_core.model.point_map.code import WAREHOUSE
 from smolrgpt_core.model.point_map.points import depth_point_map, model_points, resized_point_map
 from smolrgpt_core.model.region_weights import region_weights
 from smolrgpt_core.model_inputs.depth_images import as_array, as_depth, in_meters, metric_view
+from smolrgpt_core.model_inputs.floor_sample import with_floor
 from smolrgpt_core.model_inputs.prompt_tokens import add_prompt_tokens
 from smolrgpt_core.model_inputs.prompts import IGNORED_LABEL, Message, Prompts, TokenRow
 from smolrgpt_core.model_inputs.region_samples import AROUND, region_samples
@@ -242,10 +243,13 @@ class SmolRGPTProcessor(ProcessorMixin):
         """
         masks = _as_masks(masks)
         if not len(masks):
-            return torch.zeros(0, self.config.samples_per_region + AROUND, 3)
+            more = int(self.config.region_measures)
+            return torch.zeros(0, self.config.samples_per_region + AROUND + more, 3)
         meters, camera = self.metric_view(depth, intrinsics)
-        count = self.config.samples_per_region
-        return torch.from_numpy(region_samples(masks, meters, camera, count))
+        samples = region_samples(masks, meters, camera, self.config.samples_per_region)
+        if self.config.region_measures:
+            samples = with_floor(samples, meters, camera)
+        return torch.from_numpy(samples)
 
     def prepare_points(self, depth: Any, intrinsics: CameraIntrinsics | None) -> torch.Tensor:
         """The point map float32 (4, S, S) of one image for `config.point_fusion`.
@@ -407,12 +411,12 @@ class SmolRGPTProcessor(ProcessorMixin):
         return batch
 
 
-def stack_rows(rows: Sequence[Sequence[float]], filler: float, side: str = "right") -> torch.Tensor:
+def stack_rows(rows: Sequence[Sequence[Any]], filler: Any, side: str = "right") -> torch.Tensor:
     """(B, T) of rows of different lengths, filled up on one side; int64 for whole numbers.
 
     Args:
-        rows: B rows of numbers.
-        filler: value that fills short rows.
+        rows: B rows of numbers, or of equally many numbers each.
+        filler: what fills short rows.
         side: "right" or "left", where they are filled.
     """
     length = max(len(row) for row in rows)

@@ -23,11 +23,13 @@ class AskedRegions:
         tokens: int64 (Q, T), place of each token of a question in the flattened rows; 0 = padding.
         is_word: bool (Q, T), False for padding.
         regions: the regions of the questions, in the order of their tokens.
+        mentions: int64 (Q, M), which of all placeholders of the rows each is; -1 for padding.
     """
 
     tokens: torch.Tensor
     is_word: torch.Tensor
     regions: QuestionRegions
+    mentions: torch.Tensor
 
 
 def asked_regions(
@@ -35,6 +37,7 @@ def asked_regions(
     question_ids: torch.Tensor,
     region_samples: Sequence[torch.Tensor],
     region_indices: Sequence[torch.Tensor],
+    with_floor: bool = False,
 ) -> AskedRegions:
     """Questions and their regions, padded to the longest.
 
@@ -44,6 +47,7 @@ def asked_regions(
             a row.
         region_samples: (M_i, K, 3) for each row, see `region_samples`.
         region_indices: (N_i,) for each row: which of its M_i regions each placeholder is.
+        with_floor: whether the last of the K samples is the camera's foot, as `floor_sample` adds.
 
     Raises:
         ValueError: when a placeholder belongs to no question, or names a region that is not there.
@@ -67,10 +71,11 @@ def asked_regions(
     order = _order_within(number)
     tokens, is_word = _padded(place, number, order)
     named = is_named.nonzero()[:, 0]
-    regions = _regions(
-        _Mentions(number[named], order[named], row[named]), region_samples, region_indices
-    )
-    return AskedRegions(tokens, is_word, regions)
+    mentions = _Mentions(number[named], order[named], row[named])
+    regions = _regions(mentions, region_samples, region_indices, with_floor)
+    every = torch.arange(len(named), device=ids.device)
+    numbers, exists = _padded(every, mentions.question, _order_within(mentions.question))
+    return AskedRegions(tokens, is_word, regions, numbers.masked_fill(~exists, -1))
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ def _regions(
     mentions: _Mentions,
     region_samples: Sequence[torch.Tensor],
     region_indices: Sequence[torch.Tensor],
+    with_floor: bool,
 ) -> QuestionRegions:
     device = mentions.row.device
     sizes = torch.tensor([len(samples) for samples in region_samples], device=device)
@@ -102,11 +108,13 @@ def _regions(
     places, _ = _padded(mentions.place, mentions.question, slot)
     # Half precision would round meters to centimeters.
     with torch.autocast(device.type, enabled=False):
-        measured = RegionGeometry.measure(torch.cat([item.to(device) for item in region_samples]))
+        samples = torch.cat([item.to(device) for item in region_samples])
+        measured = RegionGeometry.measure(samples[:, :-1] if with_floor else samples)
         first, second = region[:, :, None], region[:, None]
         pairs = measured.pair_codes(first, second)
         codes = measured.region_codes()[region]
-    return QuestionRegions(codes, pairs, measured.centers[region], places, exists)
+    measurable = (samples, region) if with_floor else ()
+    return QuestionRegions(codes, pairs, measured.centers[region], places, exists, *measurable)
 
 
 def _order_within(groups: torch.Tensor) -> torch.Tensor:

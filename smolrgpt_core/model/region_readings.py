@@ -25,6 +25,8 @@ from smolrgpt_core.model.sinusoids import sinusoidal_code
 NO_ANSWER = 0
 """Kind of a question whose answer regions cannot say; the others are values of `Category`."""
 
+_TWO_SIDED = (Category.LEFT_RIGHT, Category.TRUTH, Category.RELATION)
+
 _LOWEST = -1e9
 _SHORTEST_M = 0.1
 _OFFSET_STEP_M = 0.3
@@ -51,23 +53,50 @@ class RegionAnswers:
 
     Attributes:
         kinds: int64, a value of `Category` or NO_ANSWER.
-        values: float32: meters, number of objects, which of the question's regions, or 1 for right
-            and 0 for left.
+        values: float32: meters, number of objects, which of the question's regions, or 1 for right,
+            yes, in front, above and inside and 0 for their opposites.
+        numbers: float32 (Q, S) or (B, T, S), of `value_readings`, NaN where there is none; None:
+            nothing is known of them.
+        truths: float32 (N, 8) of all placeholders of the rows, or (Q, M, 8) of the regions of
+            questions: `data.answer_truths.BOX_FIELDS`, and its place in an answer that is a list;
+            NaN where it is not known. None: nothing is known of them.
     """
 
     kinds: torch.Tensor
     values: torch.Tensor
+    numbers: torch.Tensor | None = None
+    truths: torch.Tensor | None = None
 
     @classmethod
     def taken_from(cls, arguments: dict[str, Any]) -> RegionAnswers | None:
-        """Keyword arguments `answer_kinds` and `answer_values` (B, T), which are removed."""
+        """Keyword arguments of `packing.pack_batch`, which are removed."""
         kinds = arguments.pop("answer_kinds", None)
         values = arguments.pop("answer_values", None)
-        return None if kinds is None or values is None else cls(kinds, values)
+        numbers = arguments.pop("answer_numbers", None)
+        truths = arguments.pop("region_truths", None)
+        if kinds is None or values is None:
+            return None
+        return cls(kinds, values, numbers, None if truths is None else torch.cat(list(truths)))
 
-    def of_tokens(self, places: torch.Tensor) -> RegionAnswers:
-        """Answers (Q,) of the questions of tokens at these places (Q,) in the flattened rows."""
-        return RegionAnswers(self.kinds.flatten()[places], self.values.flatten()[places])
+    def of_tokens(
+        self, places: torch.Tensor, mentions: torch.Tensor | None = None
+    ) -> RegionAnswers:
+        """Answers (Q,) of the questions of tokens.
+
+        Args:
+            places: int64 (Q,), of the tokens in the flattened rows.
+            mentions: int64 (Q, M), which of all placeholders each region of a question is; -1 for
+                padding. None: truths are left out.
+        """
+        numbers = None if self.numbers is None else self.numbers.flatten(0, 1)[places]
+        truths = None
+        if self.truths is not None and mentions is not None:
+            truths = torch.where(
+                (mentions >= 0)[..., None], self.truths[mentions.clamp_min(0)], torch.nan
+            )
+        return RegionAnswers(
+            self.kinds.flatten()[places], self.values.flatten()[places], numbers, truths
+        )
 
 
 @dataclass(frozen=True)
@@ -112,10 +141,11 @@ class RegionReadings:
             Category.COUNT: functional.smooth_l1_loss(
                 self.counted.sum(dim=1), values, beta=_COUNT_BEND, reduction="none"
             ),
-            Category.LEFT_RIGHT: functional.binary_cross_entropy_with_logits(
-                self.sides.sum(dim=1), values.clamp(0, 1), reduction="none"
-            ),
         }
+        of_sides = functional.binary_cross_entropy_with_logits(
+            self.sides.sum(dim=1), values.clamp(0, 1), reduction="none"
+        )
+        of_kind |= dict.fromkeys(_TWO_SIDED, of_sides)
         total = torch.zeros_like(values)
         for category, losses in of_kind.items():
             total = total + torch.where(answers.kinds == category.value, losses, 0.0)
@@ -153,6 +183,7 @@ class RegionReader(nn.Module):
         pairs: torch.Tensor,
         centers: torch.Tensor,
         exists: torch.Tensor,
+        keys: tuple[torch.Tensor, torch.Tensor] | None = None,
     ) -> RegionReadings:
         """Readings of regions.
 
@@ -161,8 +192,11 @@ class RegionReader(nn.Module):
             pairs: (Q, M, M, W), codes of the pairs.
             centers: (Q, M, 3), middles of what is seen, optical frame, meters.
             exists: bool (Q, M), False for padding.
+            keys: (Q, M) that are added to the scores of the choice, and (Q, M) to the sides.
         """
         chosen, counted, sides, *offset = self.region_head(states).float().unbind(dim=-1)
+        if keys is not None:
+            chosen, sides = chosen + keys[0] * exists, sides + keys[1]
         objects = centers + _along_ray(_OFFSET_STEP_M * torch.stack(offset, dim=-1), centers)
         probabilities, is_apart = self._pairs(states, pairs, exists)
         return RegionReadings(
@@ -186,22 +220,26 @@ class RegionReader(nn.Module):
         apart = apart + self.first_head(states).float() + self.second_head(states).float().mT + 3
         return probabilities.view_as(score) * is_pair, apart.sigmoid()
 
-    def tell(self, readings: RegionReadings, dtype: torch.dtype) -> torch.Tensor:
+    def tell(
+        self, readings: RegionReadings, dtype: torch.dtype, number: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Tokens (Q, M, D) that say the readings, to be added to those of the regions.
 
         Args:
             readings: of the same regions.
             dtype: of the weights.
+            number: (Q,), that is told in the place of the distance, at least 0; None: the distance.
         """
+        told = readings.distance if number is None else number
         chance = readings.choice.exp()
         order = torch.arange(chance.shape[1], device=chance.device)
-        number = readings.counted.sum(dim=1)
+        counted = readings.counted.sum(dim=1)
         of_question = [
             chance @ sinusoidal_code(order, _ORDER_CHANNELS, 2.0, 512.0),
-            _digits_of_meters(readings.distance),
-            _near_digits(number),
-            readings.distance.clamp_min(_SHORTEST_M).log()[:, None],
-            number[:, None] / 3,
+            _digits_of_meters(told),
+            _near_digits(counted),
+            told.clamp_min(_SHORTEST_M).log()[:, None],
+            counted[:, None] / 3,
             readings.sides.sum(dim=1).tanh()[:, None],
         ]
         of_regions = [chance, readings.related, readings.counted, readings.sides.tanh()]

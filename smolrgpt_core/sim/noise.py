@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from smolrgpt_core.depth import PLAUSIBLE_DEPTH_M
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.object_classes import ZONE, known_class
 from smolrgpt_core.regions import Region, RegionSet
 
 
@@ -36,6 +37,8 @@ class SensorNoise:
         exposure_deviation: relative standard deviation of the brightness of an image.
         white_balance_deviation: relative standard deviation of the red and blue gain.
         color_noise: standard deviation of a gray value of 128, of 255; shot noise.
+        object_dropout_fraction: objects without any reading, each by itself: glass, black wrap,
+            what lies beyond the range of the camera. Zones on the floor keep theirs.
         mask_edge_px: masks grow or shrink by up to this many pixels, each on its own.
 
     Raises:
@@ -55,6 +58,7 @@ class SensorNoise:
     exposure_deviation: float = 0.08
     white_balance_deviation: float = 0.03
     color_noise: float = 3.0
+    object_dropout_fraction: float = 0.0
     mask_edge_px: int = 0
 
     def __post_init__(self) -> None:
@@ -80,12 +84,26 @@ def apply_sensor_noise(frame: RGBDFrame, noise: SensorNoise, rng: np.random.Gene
         noise: strength of each effect.
         rng: random numbers.
     """
-    return replace(
+    noisy = replace(
         frame,
         rgb=noisy_color(frame.rgb, noise, rng),
         depth=noisy_depth(frame.depth, noise, rng),
         regions=noisy_regions(frame.regions, noise, rng),
     )
+    _lose_objects(noisy.depth, frame.regions, noise, rng)
+    return noisy
+
+
+def _lose_objects(
+    depth: NDArray[np.float32], regions: RegionSet, noise: SensorNoise, rng: np.random.Generator
+) -> None:
+    """Remove the readings of whole objects from a depth image (H, W)."""
+    if noise.object_dropout_fraction == 0:
+        return
+    for region in regions:
+        is_lost = rng.random() < noise.object_dropout_fraction
+        if is_lost and known_class(region.label) != ZONE:
+            depth[regions.full_mask(region.id)] = np.nan
 
 
 def noisy_depth(

@@ -46,7 +46,7 @@ from smolrgpt_core.synthesis.balance import Balancer
 
 SHARDS_WRITTEN = "shards_written"
 
-GENERATOR = 2
+GENERATOR = 3
 """Raised whenever the same settings come to give other bytes."""
 
 
@@ -199,7 +199,9 @@ def _records(draft: FrameDraft, chosen: Sequence[int]) -> Iterator[WarehouseReco
     for number, choice in enumerate(chosen):
         item = draft.candidates[choice]
         id = f"{Path(draft.image).stem}_{number:02}"
-        yield question_record(id, draft.image, item, draft.rle, item.task, item.reasoning)
+        yield question_record(
+            id, draft.image, item, draft.rle, item.task, item.reasoning, item.truth
+        )
 
 
 def _start_worker() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.data.answer_truths import AnswerTruth
 from smolrgpt_core.data.records import encode_masks
 from smolrgpt_core.data.warehouse_format import SPLITS, CameraRecord, SplitFolder
 from smolrgpt_core.depth import depth_to_units
@@ -37,6 +38,7 @@ from smolrgpt_core.synthesis import (
     generate_mixture,
     generate_questions,
 )
+from smolrgpt_core.synthesis.answer_truth import truth_of
 from smolrgpt_core.synthesis.reasoning import steps_of
 
 DEPTH_SCALE = 0.001
@@ -123,6 +125,7 @@ class Candidate:
     Attributes:
         task: its family in the mixture; empty without one.
         reasoning: its answer step by step; empty without one.
+        truth: what is true of its regions.
     """
 
     form: str
@@ -134,26 +137,39 @@ class Candidate:
     freeform_answer: str
     task: str = ""
     reasoning: str = ""
+    truth: AnswerTruth | None = None
 
     @classmethod
-    def of(cls, item: QuestionWithTruth, task: str = "", reasoning: str = "") -> Candidate:
+    def of(
+        cls,
+        item: QuestionWithTruth,
+        task: str = "",
+        reasoning: str = "",
+        truth: AnswerTruth | None = None,
+    ) -> Candidate:
         """The parts of a generated question that are stored.
 
         Args:
             item: the generated question.
             task: family of the mixture; empty: none.
             reasoning: steps before the answer; empty: none.
+            truth: what is true of its regions.
         """
         return cls(
             item.form, item.category, item.wording, item.text, item.region_ids,
-            item.normalized_answer, item.freeform_answer, task, reasoning,
+            item.normalized_answer, item.freeform_answer, task, reasoning, truth,
         )  # fmt: skip
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Candidate:
         """Read what `json` made of the fields."""
         plain = {"category": Category(entry["category"]), "region_ids": tuple(entry["region_ids"])}
-        return cls(**{**entry, **plain})
+        truth = AnswerTruth.from_json(entry["truth"]) if entry["truth"] else None
+        return cls(**{**entry, **plain, "truth": truth})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**vars(self), "truth": self.truth.to_json() if self.truth else None}
 
 
 @dataclass(frozen=True)
@@ -178,7 +194,7 @@ class FrameDraft:
             "image": self.image,
             "camera": self.camera.to_json(),
             "rle": {str(id): dict(rle) for id, rle in self.rle.items()},
-            "candidates": [vars(item) for item in self.candidates],
+            "candidates": [item.to_json() for item in self.candidates],
         }
 
     @classmethod
@@ -270,7 +286,7 @@ def _of_warehouse(
         scene, rng, settings.randomization.margins,
         per_form=1 + CANDIDATES_PER_QUESTION * settings.questions // len(WAREHOUSE_FORMS),
     )  # fmt: skip
-    return tuple(map(Candidate.of, generated))
+    return tuple(Candidate.of(item, truth=truth_of(item, scene)) for item in generated)
 
 
 def _of_mixture(
@@ -282,7 +298,10 @@ def _of_mixture(
         scene, rng, settings.mixture, settings.questions, settings.randomization.margins
     )
     once = {(item.text, item.region_ids): (task, item) for task, item in drawn}
-    return tuple(Candidate.of(item, task, steps_of(item, scene)) for task, item in once.values())
+    return tuple(
+        Candidate.of(item, task, steps_of(item, scene), truth_of(item, scene))
+        for task, item in once.values()
+    )
 
 
 def encode_frame(seen: SimulatedFrame) -> tuple[bytes, bytes]:

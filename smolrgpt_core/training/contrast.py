@@ -117,6 +117,7 @@ def paired(conversation: Conversation) -> list[Conversation]:
             turns=(item.turns[0], Turn(MODEL, text)),
             normalized_answer="",
             reasoning="",
+            truth=None,
         )
         for item, texts in ((conversation, (answer, other)), (exchanged, (other, answer)))
         for text in texts

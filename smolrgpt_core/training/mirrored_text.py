@@ -88,6 +88,7 @@ def mirrored(conversation: Conversation) -> Conversation | None:
         turns=tuple(turns),
         normalized_answer=mirrored_words(conversation.normalized_answer),
         reasoning="",
+        truth=None,
     )
 
 

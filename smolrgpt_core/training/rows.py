@@ -28,6 +28,7 @@ from smolrgpt_core.model.packing import PackedImage, TypedAnswer
 from smolrgpt_core.model.processing_smolrgpt import Message
 from smolrgpt_core.synthesis.mixtures import MIXTURES
 from smolrgpt_core.synthesis.reasoning import REQUESTS
+from smolrgpt_core.training.answer_targets import typed_answer
 from smolrgpt_core.training.config import STEPS, DataConfig, SourceConfig
 
 ROLES = {HUMAN: "user", MODEL: "assistant"}
@@ -308,6 +309,8 @@ def _truth(conversation: Conversation) -> NormalizedAnswer | None:
 
 
 def _typed_answer(conversation: Conversation) -> TypedAnswer:
+    if conversation.truth is not None and len(conversation.turns) == 2:
+        return typed_answer(conversation, conversation.truth)
     truth = _truth(conversation)
     if truth is None:
         return TypedAnswer()

@@ -60,6 +60,9 @@ _POOLING_HEAD = "head."
 _POSITIONS = "position_embedding"
 """In the names of embeddings of places."""
 
+_QUIET = ("region_measures", "region_rays")
+"""Fields of parts that say nothing at first, so that a trained model may get them."""
+
 _LAYER = re.compile(r".*\blayers?\.\d+\.")
 """Beginning of the names of the weights of a layer."""
 
@@ -164,14 +167,39 @@ def _point_map_from_scratch(start: StartConfig, texts: Iterable[str]) -> Start:
 
 
 def _from_checkpoint(start: StartConfig) -> Start:
-    config = SmolRGPTConfig.from_pretrained(start.checkpoint)
+    config = stored = SmolRGPTConfig.from_pretrained(start.checkpoint)
     if start.overrides:
         config = SmolRGPTConfig.from_dict(_merged(config.to_dict(), start.overrides))
-    model = SmolRGPTForConditionalGeneration.from_pretrained(
-        start.checkpoint, config=config, dtype=torch.float32
-    )
+    added = [name for name in _QUIET if getattr(config, name) and not getattr(stored, name)]
+    if added:
+        model = _with_new_parts(start.checkpoint, config, added)
+    else:
+        model = SmolRGPTForConditionalGeneration.from_pretrained(
+            start.checkpoint, config=config, dtype=torch.float32
+        )
     tokenizer = SmolRGPTProcessor.from_pretrained(start.checkpoint).tokenizer
     return model, SmolRGPTProcessor(tokenizer, model.config)
+
+
+def _with_new_parts(
+    checkpoint: str, config: SmolRGPTConfig, added: Iterable[str]
+) -> SmolRGPTForConditionalGeneration:
+    """The weights of a checkpoint in a model with further parts, which are new.
+
+    Args:
+        checkpoint: folder or hub id.
+        config: of the model.
+        added: fields of it, of `_QUIET`, that the checkpoint does not have.
+    """
+    without = SmolRGPTConfig.from_dict({**config.to_dict(), **dict.fromkeys(added, False)})
+    loaded = SmolRGPTForConditionalGeneration.from_pretrained(
+        checkpoint, config=without, dtype=torch.float32
+    )
+    model = SmolRGPTForConditionalGeneration(config)
+    known = model.state_dict()
+    model.load_state_dict({**known, **loaded.state_dict()})
+    model.generation_config = loaded.generation_config
+    return model
 
 
 def _from_scratch(start: StartConfig, texts: Iterable[str]) -> Start:

@@ -22,6 +22,7 @@ SILENT = dict.fromkeys(
         "exposure_deviation",
         "white_balance_deviation",
         "color_noise",
+        "object_dropout_fraction",
         "mask_edge_px",
     ),
     0,
@@ -50,6 +51,18 @@ def wall_with_box():
 def slanted_floor():
     rows = np.arange(SIZE[0])[:, None]
     return np.broadcast_to(1.5 * CAMERA.fy / (rows + 20.0), SIZE)
+
+
+def test_whole_objects_lose_their_depth_and_nothing_else_does():
+    mask = frame_of(wall_with_box()).regions.full_mask(10)
+    is_lost = []
+    for seed in range(40):
+        depth = disturbed(wall_with_box(), seed, object_dropout_fraction=0.3).depth
+        assert np.isfinite(depth[~mask]).all()
+        missing = np.isnan(depth[mask])
+        assert missing.all() or not missing.any()
+        is_lost.append(bool(missing.all()))
+    assert 0.15 < np.mean(is_lost) < 0.45
 
 
 def test_all_off_changes_nothing():

@@ -386,6 +386,9 @@ def test_a_mixture_asks_its_families_and_keeps_their_steps(tmp_path, varied_file
     assert {families[record.category].level for record in records} == {0, 1, 2, 3}
     asked = [(record.image, record.question, str(record.rle)) for record in records]
     assert len(set(asked)) == len(asked)
+    for record in records:
+        assert record.truth is not None
+        assert len(record.truth.boxes) == len(record.rle)
     steps = [record for record in records if record.reasoning]
     assert len(steps) > len(records) / 3
     for record in steps:

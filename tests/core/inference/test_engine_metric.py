@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine, TorchSteps
+from smolrgpt_core.model.quiet_linear import QuietLinear
 from smolrgpt_core.training.config import StartConfig
 from smolrgpt_core.training.start import make_start
 
@@ -26,18 +27,25 @@ SIZES = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=[False, True], ids=["regions", "regions and points"])
+@pytest.fixture(
+    params=[(), ("point_fusion",), ("region_measures",), ("region_measures", "region_rays")],
+    ids="-".join,
+)
 def metric(request):
-    """Model and processor, without and with the map of metric points."""
+    """Model and processor, without and with the map of metric points or measures of regions."""
     start = StartConfig(
         preset="smolrgpt-nano",
         vocabulary_size=400,
-        overrides={**SIZES, "point_fusion": request.param, "initializer_range": 0.3},
+        overrides={**SIZES, **dict.fromkeys(request.param, True), "initializer_range": 0.3},
     )
     model, processor = make_start(start, 4, lambda: [text for text, _ in QUESTIONS])
     model.generation_config.eos_token_id = None
-    if request.param:
+    if "point_fusion" in request.param:
         torch.nn.init.normal_(model.model.connectors["rgb"].projection.weight)
+    if "region_measures" in request.param:
+        for layer in model.modules():
+            if isinstance(layer, QuietLinear):
+                torch.nn.init.normal_(layer.weight, std=0.3)
     return model.eval(), processor
 
 

@@ -16,7 +16,7 @@ from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine, load_engine
-from smolrgpt_core.inference.onnx_export import example_frame
+from smolrgpt_core.inference.onnx_export import example_frame, export_onnx
 from smolrgpt_core.inference.onnx_folder import MANIFEST_FILE
 from smolrgpt_core.training.config import StartConfig
 from smolrgpt_core.training.start import make_start
@@ -85,6 +85,15 @@ def test_both_runtimes_say_the_same(metric, engine):
             texts.add(wanted.token_ids)
     # Otherwise the same answers would prove nothing.
     assert len(texts) == len(QUESTIONS)
+
+
+def test_measures_of_regions_are_refused(metric, tmp_path):
+    changed = {"region_measures": True}
+    model, processor = make_start(StartConfig(checkpoint=str(metric), overrides=changed), 0, list)
+    model.save_pretrained(tmp_path / "measures")
+    processor.save_pretrained(tmp_path / "measures")
+    with pytest.raises(SpatialError, match="it measures regions on the floor"):
+        export_onnx(tmp_path / "measures", tmp_path / "onnx")
 
 
 def test_bad_questions_are_refused_as_by_pytorch(metric, engine):

@@ -1,5 +1,6 @@
 """The metric depth branch: what it reads under masks, and what it makes of questions."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -283,6 +284,51 @@ def test_a_packed_row_gives_the_region_losses_of_its_conversations(make, image, 
         assert model(**pack_batch(processor, rows(image, depth, masks))).region_losses is None
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=1e-5)
     assert (together > 0).all()
+
+
+def test_measures_and_numbers_have_losses_in_packed_rows(make, image, depth, masks):
+    """Of every row, in the order of its placeholders, whatever it asks."""
+    model, processor = make(region_measures=True)
+    first, second = rows(image, depth, masks)
+    box = (0.5, 0.2, 4.0, 1.2, 0.8, 0.6, 0.3, math.nan)
+    unknown = (math.nan,) * 8
+    answers = [
+        TypedAnswer(Category.DISTANCE, 3.42, (3.42,), (unknown, unknown)),
+        TypedAnswer(),
+        TypedAnswer(Category.TRUTH, 1, (), (unknown,)),
+        TypedAnswer(Category.MCQ, 2, (), (unknown, unknown, box)),
+    ]
+    known = [
+        replace(first, answers=answers),
+        replace(second, answers=[TypedAnswer(Category.COUNT, 7)]),
+    ]
+    batch = pack_batch(processor, known)
+    assert [len(item) for item in batch["region_truths"]] == [6, 1]
+    assert batch["region_truths"][0][5].tolist()[:7] == pytest.approx(box[:7])
+    without = {**batch, "region_truths": [item * math.nan for item in batch["region_truths"]]}
+    silent = {**without, "answer_numbers": batch["answer_numbers"] * math.nan}
+    with torch.no_grad():
+        losses, fewer, least = (model(**item).region_losses for item in (batch, without, silent))
+    # Of four questions with regions, one has a box and one a number.
+    assert ((losses - fewer).abs() > 1e-3).tolist() == [False, False, True, False]
+    assert ((fewer - least).abs() > 1e-3).tolist() == [True, False, False, False]
+
+
+def test_the_floor_is_the_last_sample(make, image, masks):
+    """A camera 1.5 m above a floor that it sees: heights, and so answers, depend on it."""
+    row_rays = (np.arange(HEIGHT) - CAMERA.cy) / CAMERA.fy
+    with np.errstate(divide="ignore"):
+        floor = np.where(row_rays > 0.02, 1.5 / row_rays, np.nan)[:, None]
+    depth = np.broadcast_to(floor, (HEIGHT, WIDTH)).astype(np.float32).copy()
+    depth[depth > 30] = np.nan
+    model, processor = make(region_measures=True)
+    (samples,) = processor(image, "<mask>?", depth, masks[1:2], CAMERA)["region_samples"]
+    assert samples.shape == (1, model.config.samples_per_region + AROUND + 1, 3)
+    assert samples[0, -1].tolist() == pytest.approx([0, 1.5, 0], abs=0.05)
+    nowhere = processor(image, "<mask>?", np.full_like(depth, np.nan), masks[1:2], CAMERA)
+    assert nowhere["region_samples"][0][0, -1].isnan().all()
+    with torch.no_grad():
+        assert model(**nowhere).logits.isfinite().all()
 
 
 def test_packing_is_what_the_processor_makes_of_one_conversation(make, image, depth, masks):

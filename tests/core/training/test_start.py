@@ -4,6 +4,7 @@ import json
 import shutil
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,7 +18,9 @@ from transformers import (
 )
 
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.language import MASK
+from smolrgpt_core.model import SmolRGPTProcessor
 from smolrgpt_core.training.config import StartConfig
 from smolrgpt_core.training.start import make_start
 from smolrgpt_core.training.tokenizer import train_tokenizer
@@ -112,6 +115,8 @@ def test_from_nothing_the_seed_decides():
     ("overrides", "words"),
     [
         ({"metric_heads": 3}, "start: metric_heads must be an even number"),
+        ({"depth_branch": "image", "region_measures": True}, "region_measures needs depth_branch"),
+        ({"region_rays": True}, "region_rays needs region_measures"),
         ({"depth_brunch": "metric"}, "start: unknown fields in overrides: depth_brunch; known are"),
         ({"depth_branch": "lidar"}, "depth_branch"),
         ({"samples_per_region": "many"}, "samples_per_region"),
@@ -234,6 +239,27 @@ def test_overrides_of_a_checkpoint_change_no_weight(checkpoint):
     assert model.model.language_model.config.attention_dropout == 0.5
     assert model.config.text_config.hidden_size == TEXT["hidden_size"]
     assert_equal_weights(model.state_dict(), from_nothing()[0].state_dict())
+
+
+@pytest.mark.parametrize("more", [{}, {"region_rays": True}], ids=["measures", "rays"])
+def test_new_measures_change_no_answer(checkpoint, more):
+    """What they say is learned; what was there before stays, and so does what it says."""
+    start = StartConfig(checkpoint=str(checkpoint), overrides={"region_measures": True, **more})
+    (plain, _), (model, processor) = from_nothing(), make_start(start, 1, list)
+    assert isinstance(processor, SmolRGPTProcessor)
+    weights, known = model.state_dict(), plain.state_dict()
+    assert weights.keys() > known.keys()
+    assert_equal_weights({name: weights[name] for name in known}, known)
+    depth = np.full((32, 32), 3.0, dtype=np.float32)
+    mask = np.zeros((2, 32, 32), dtype=bool)
+    mask[0, 4:12, 4:12] = mask[1, 20:30, 8:30] = True
+    camera = CameraIntrinsics(32, 32, 30.0, 30.0, 15.5, 15.5)
+    batch = processor(np.zeros((32, 32, 3), np.uint8), TEXTS[0], depth, list(mask), camera)
+    before = {**batch, "region_samples": [item[:, :-1] for item in batch["region_samples"]]}
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model.eval()(**batch).logits, plain.eval()(**before).logits, atol=1e-5, rtol=1e-5
+        )
 
 
 @pytest.mark.parametrize(
