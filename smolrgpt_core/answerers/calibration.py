@@ -16,7 +16,7 @@ from pathlib import Path
 
 from smolrgpt_core.answerer_settings import ANSWER_STYLES, AgreementTolerances
 from smolrgpt_core.checkpoints.weights import check_fingerprint
-from smolrgpt_core.language import CATEGORIES, Category
+from smolrgpt_core.language import Category
 from smolrgpt_core.settings_file import read_json_entries, write_json_entries
 
 FORMAT = 1
@@ -123,7 +123,7 @@ class Calibration:
         check_fingerprint(self.weights_sha256)
         _check_names("curves", self.curves, [item.value for item in Evidence])
         for name, by_category in self.curves.items():
-            _check_names(f"curves.{name}", by_category, list(CATEGORIES))
+            _check_names(f"curves.{name}", by_category, [item.name.lower() for item in Category])
 
     def confidence(self, evidence: Evidence, category: Category, raw: float) -> float:
         """Probability that an answer is correct; NaN where nothing is known of such answers.

@@ -165,6 +165,15 @@ def test_file_gives_back_what_was_written(calibration: Calibration, tmp_path: Pa
     assert math.isnan(calibration.confidence(Evidence.MODEL, Category.DISTANCE, 0.9))
 
 
+def test_answers_of_every_category_are_calibrated(calibration: Calibration, tmp_path: Path) -> None:
+    curves = {Evidence.MODEL.value: {item.name.lower(): CURVE for item in Category}}
+    path = tmp_path / "calibration.json"
+    write_calibration(path, replace(calibration, curves=curves))
+    found = read_calibration(path)
+    for category in Category:
+        assert found.confidence(Evidence.MODEL, category, 0.9) == CURVE(0.9)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
