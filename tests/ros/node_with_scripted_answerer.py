@@ -16,6 +16,7 @@ from pathlib import Path
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
+from smolrgpt_core.answerers.geometry_cache import GeometryCache
 from smolrgpt_core.answerers.registry import ANSWERERS
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import Category, SpatialQuestion
@@ -48,15 +49,15 @@ class ScriptedAnswerer(GeometricAnswerer):
 
 
 class BrokenAnswerer(GeometricAnswerer):
-    def __init__(self) -> None:
+    def __init__(self, cache: GeometryCache) -> None:
         raise FileNotFoundError("no weights here")
 
 
 class SlowAnswerer(GeometricAnswerer):
-    def __init__(self) -> None:
+    def __init__(self, cache: GeometryCache) -> None:
         print("slow loading", flush=True)
         wait_while(lambda: not Path(os.environ["SLOW_LOADING_FILE"]).exists())
-        super().__init__()
+        super().__init__(cache)
 
 
 class EndlessAnswerer(GeometricAnswerer):

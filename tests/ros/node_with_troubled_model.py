@@ -56,8 +56,8 @@ class TroubledAnswerer(ModelAnswerer):
 
 
 if __name__ == "__main__":
-    ANSWERERS["model"] = lambda checkpoint, settings, fusion: TroubledAnswerer.from_pretrained(
-        checkpoint, settings
+    ANSWERERS["model"] = lambda checkpoint, settings, fusion, cache: (
+        TroubledAnswerer.from_pretrained(checkpoint, settings, cache)
     )
     # Imported late: parameters read the known answerers at import.
     from smolrgpt_ros.nodes.spatial_query_node import main
