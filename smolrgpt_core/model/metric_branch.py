@@ -152,7 +152,7 @@ class MetricBranch(nn.Module):
         if measures is None:
             readings = self.reader(states, pairs, regions.centers, exists)
             losses = None if answers is None else readings.losses(answers)
-            return self.reader.tell(readings, dtype), losses
+            return self.reader.embed(readings, dtype), losses
         keys = self.values.keys(states, measures, exists)
         centers = regions.centers
         if self.measurer.rays is not None:
@@ -160,17 +160,17 @@ class MetricBranch(nn.Module):
         readings = self.reader(states, pairs, centers, exists, keys)
         distances = (readings.probabilities, readings.meters)
         values = self.values(states, measures, exists, keys[0], distances)
-        told = self.reader.tell(readings, dtype, values.chosen[:, 0].abs())
-        told = told + self.values.tell(values, measures, exists)
+        embedding = self.reader.embed(readings, dtype, values.chosen[:, 0].abs())
+        embedding = embedding + self.values.embed(values, measures, exists)
         if answers is None:
-            return told, None
+            return embedding, None
         losses = readings.losses(answers)
         if answers.numbers is not None and answers.truths is not None:
             of_regions = measures.losses(answers.truths[..., :-1]) * exists
             losses = losses + values.losses(answers.numbers)
             losses = losses + values.order_losses(answers.truths[..., -1])
             losses = losses + of_regions.sum(dim=1) / exists.sum(dim=1)
-        return told, losses
+        return embedding, losses
 
 
 class RelationLayer(nn.Module):

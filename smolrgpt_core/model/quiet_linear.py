@@ -7,7 +7,7 @@ from torch import nn
 
 
 class QuietLinear(nn.Linear):
-    """A layer that says nothing at first: what a model has learned without it stays as it was.
+    """A layer whose output is 0 at first: a model trained without it keeps its output.
 
     Args:
         inputs: channels.

@@ -277,8 +277,8 @@ def _place_code(
 ) -> torch.Tensor:
     """(R, _PLACE_CHANNELS): where a region is, how much of it is seen, and whether the floor is."""
     code = sinusoidal_code(center, 2 * _AXIS_CHANNELS, 0.25, 64.0).flatten(1)
-    share = seen.counts.float().mean(dim=1)
-    facts = [share, floor.is_seen.float(), floor.height / 3]
+    fraction = seen.counts.float().mean(dim=1)
+    facts = [fraction, floor.is_seen.float(), floor.height / 3]
     return torch.cat([code, center / 10, torch.stack(facts, dim=-1), sides], dim=-1)
 
 

@@ -43,8 +43,8 @@ _PAIR_WIDTH = 32
 _ORDER_CHANNELS = 32
 _PLACES = (1000, 100, 10, 1)
 """Number of digits of an encoded distance, in hundredths of a meter."""
-_TOLD_CHANNELS = _ORDER_CHANNELS + 10 * len(_PLACES) + 10 + 3
-_TOLD_OF_REGION = 4
+_QUESTION_CHANNELS = _ORDER_CHANNELS + 10 * len(_PLACES) + 10 + 3
+_REGION_CHANNELS = 4
 
 
 @dataclass(frozen=True)
@@ -171,11 +171,11 @@ class RegionReader(nn.Module):
         self.first_head = nn.Linear(width, 1)
         self.second_head = nn.Linear(width, 1)
         self.question_embedding = nn.Sequential(
-            nn.Linear(_TOLD_CHANNELS, 2 * text_width),
+            nn.Linear(_QUESTION_CHANNELS, 2 * text_width),
             nn.GELU(),
             nn.Linear(2 * text_width, text_width),
         )
-        self.region_embedding = nn.Linear(_TOLD_OF_REGION, text_width)
+        self.region_embedding = nn.Linear(_REGION_CHANNELS, text_width)
 
     def forward(
         self,
@@ -220,7 +220,7 @@ class RegionReader(nn.Module):
         apart = apart + self.first_head(states).float() + self.second_head(states).float().mT + 3
         return probabilities.view_as(score) * is_pair, apart.sigmoid()
 
-    def tell(
+    def embed(
         self, readings: RegionReadings, dtype: torch.dtype, number: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Tokens (Q, M, D) that say the readings, to be added to those of the regions.
@@ -228,17 +228,17 @@ class RegionReader(nn.Module):
         Args:
             readings: of the same regions.
             dtype: of the weights.
-            number: (Q,), that is told in the place of the distance, at least 0; None: the distance.
+            number: (Q,), that takes the place of the distance, at least 0; None: the distance.
         """
-        told = readings.distance if number is None else number
+        shown = readings.distance if number is None else number
         chance = readings.choice.exp()
         order = torch.arange(chance.shape[1], device=chance.device)
         counted = readings.counted.sum(dim=1)
         of_question = [
             chance @ sinusoidal_code(order, _ORDER_CHANNELS, 2.0, 512.0),
-            _digits_of_meters(told),
+            _digits_of_meters(shown),
             _near_digits(counted),
-            told.clamp_min(_SHORTEST_M).log()[:, None],
+            shown.clamp_min(_SHORTEST_M).log()[:, None],
             counted[:, None] / 3,
             readings.sides.sum(dim=1).tanh()[:, None],
         ]

@@ -48,8 +48,8 @@ _KEYS = 11
 _KEY_GAIN = 5.0
 _OBSERVER_GAIN = 20.0
 _RANKS = 12
-_TOLD = SLOTS * (10 * len(_PLACES) + 2 + len(VALUES) + _RANKS)
-_TOLD_OF_REGION = _RANKS + 1 + 3 * 32
+_QUESTION_CHANNELS = SLOTS * (10 * len(_PLACES) + 2 + len(VALUES) + _RANKS)
+_REGION_CHANNELS = _RANKS + 1 + 3 * 32
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def bent(values: torch.Tensor) -> torch.Tensor:
 
 
 class ValueReader(nn.Module):
-    """Reads the numbers of questions, and tells them to the language model.
+    """Reads the numbers of questions, and embeds them for the language model.
 
     Args:
         width: W.
@@ -118,10 +118,12 @@ class ValueReader(nn.Module):
         self.key_gate = QuietLinear(width, _KEYS)
         self.key_sign = nn.Linear(width, 1)
         self.observer_gate = QuietLinear(width, 1)
-        self.tell_question = nn.Sequential(
-            nn.Linear(_TOLD, 2 * text_width), nn.GELU(), QuietLinear(2 * text_width, text_width)
+        self.question_embedding = nn.Sequential(
+            nn.Linear(_QUESTION_CHANNELS, 2 * text_width),
+            nn.GELU(),
+            QuietLinear(2 * text_width, text_width),
         )
-        self.tell_region = QuietLinear(_TOLD_OF_REGION, text_width)
+        self.region_embedding = QuietLinear(_REGION_CHANNELS, text_width)
 
     def keys(
         self, states: torch.Tensor, measures: RegionMeasures, exists: torch.Tensor
@@ -183,10 +185,10 @@ class ValueReader(nn.Module):
         is_pair = (exists[:, :, None] & exists[:, None])[:, None]
         return scores.masked_fill(~is_pair, _LOWEST).flatten(2).softmax(-1).view_as(scores)
 
-    def tell(
+    def embed(
         self, readings: ValueReadings, measures: RegionMeasures, exists: torch.Tensor
     ) -> torch.Tensor:
-        """Tokens (Q, M, D) that say the readings, to be added to those of the regions.
+        """Embeddings (Q, M, D) of the readings, to be added to the tokens of the regions.
 
         Args:
             readings: of the questions.
@@ -196,7 +198,7 @@ class ValueReader(nn.Module):
         ranks = _ranks(readings.keys, exists)
         number = readings.chosen.detach()
         by_rank = functional.pad(ranks, (0, 0, 0, max(0, _RANKS - ranks.shape[1])))
-        told = torch.cat(
+        of_question = torch.cat(
             [
                 _digits(number),
                 number.sign()[..., None],
@@ -209,7 +211,9 @@ class ValueReader(nn.Module):
         sizes = sinusoidal_code(measures.sizes.detach(), 32, 0.1, 16.0).flatten(2)
         keys = (readings.keys.clamp_min(-8) / 4).clamp_max(2)[..., None]
         of_regions = torch.cat([ranks, keys, sizes], dim=-1)
-        return self.tell_question(told.flatten(1))[:, None] + self.tell_region(of_regions)
+        return self.question_embedding(of_question.flatten(1))[:, None] + self.region_embedding(
+            of_regions
+        )
 
 
 def pooled(states: torch.Tensor, exists: torch.Tensor) -> torch.Tensor:

@@ -99,7 +99,7 @@ def test_padding_says_nothing(regions):
     torch.testing.assert_close(wide.distance, plain.distance)
     for name in ("choice", "counted", "sides", "related"):
         torch.testing.assert_close(getattr(wide, name)[:, :regions], getattr(plain, name))
-    tokens = (reader.tell(read, torch.float32)[:, :regions] for read in (wide, plain))
+    tokens = (reader.embed(read, torch.float32)[:, :regions] for read in (wide, plain))
     torch.testing.assert_close(*tokens)
 
 
@@ -165,7 +165,7 @@ def test_readings_are_learned_and_told():
         torch.tensor([1, 1, 2, 2, 3, 3, 4, 4]),
         torch.tensor([meters[0, 1, 3], meters[1, 0, 2], 1, 3, 0, 1, 2, 4]),
     )
-    before = reader.tell(reader(*given), torch.float32)
+    before = reader.embed(reader(*given), torch.float32)
     optimizer = torch.optim.Adam(reader.parameters(), 0.01)
     for _ in range(400):
         optimizer.zero_grad()
@@ -174,7 +174,7 @@ def test_readings_are_learned_and_told():
     read = reader(*given)
     assert (read.losses(answers) < 0.1).all()
     assert read.choice.argmax(dim=1)[6:].tolist() == [2, 4]
-    assert (reader.tell(read, torch.float32) - before).abs().amax(dim=(1, 2)).min() > 0.01
+    assert (reader.embed(read, torch.float32) - before).abs().amax(dim=(1, 2)).min() > 0.01
 
 
 def test_a_distance_is_told_digit_by_digit():

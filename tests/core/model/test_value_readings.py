@@ -1,4 +1,4 @@
-"""Numbers of questions: which value is chosen, what it costs, what the language model is told."""
+"""Numbers of questions: which value is chosen, what it costs, what the language model gets."""
 
 import math
 from dataclasses import replace
@@ -168,7 +168,7 @@ def test_padding_changes_nothing():
     for layer in made.modules():
         if isinstance(layer, QuietLinear):
             torch.nn.init.normal_(layer.weight)
-    plain = made.tell(read(made, found), found, exists)
+    plain = made.embed(read(made, found), found, exists)
     padded = RegionMeasures(
         *(torch.cat([item, item[:, :2] + 1], dim=1) for item in vars(found).values())
     )
@@ -181,10 +181,10 @@ def test_padding_changes_nothing():
     even[:, :3, :3] = 1 / 9
     readings = made(states, padded, more, keys, (even, torch.full((1, 5, 5), 4.0)))
     assert not sides[0, 3:].any()
-    torch.testing.assert_close(made.tell(readings, padded, more)[:, :3], plain)
+    torch.testing.assert_close(made.embed(readings, padded, more)[:, :3], plain)
 
 
-def test_values_are_told_digit_by_digit():
+def test_values_are_embedded_digit_by_digit():
     found = measures()
     made = reader(3)
     for layer in made.modules():
@@ -192,10 +192,10 @@ def test_values_are_told_digit_by_digit():
             torch.nn.init.normal_(layer.weight)
     readings = read(made, found)
     exists = torch.ones(1, 3, dtype=torch.bool)
-    told = made.tell(readings, found, exists)
+    embedding = made.embed(readings, found, exists)
     for change in (0.01, -2 * float(readings.chosen[0, 1])):
         chosen = readings.chosen.clone()
         chosen[0, 1] += change
         assert (
-            made.tell(replace(readings, chosen=chosen), found, exists) - told
+            made.embed(replace(readings, chosen=chosen), found, exists) - embedding
         ).abs().max() > 1e-3
