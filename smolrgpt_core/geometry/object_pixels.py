@@ -3,7 +3,9 @@
 A segmenter's mask reaches over the edge by some pixels, and a detector's box by much more. Depth
 tells what does not belong: it is parted into surfaces where it jumps, and the floor is a surface of
 its own. A surface that goes on outside of the mask is not the object's; in a box, the object is the
-largest surface about its middle, with all that is as near as it.
+largest surface about its middle, with all that is as near as it. The sparse readings of a laser
+scanner make no surface: the object's are those that are not farther behind each other than an
+object of its size is deep.
 
 Limits: without a floor the ground in a box that joins the object's foot stays with it.
 """
@@ -25,6 +27,9 @@ from smolrgpt_core.regions import Box, Region
 MIN_SURFACE_PX = 9
 """Readings without as many neighbors on one surface are those of a laser scanner."""
 
+
+MAX_DEPTH = 2.0
+"""Hardly any object is deeper than so many times the larger side of what is seen of it."""
 
 MAX_UPPER = 0.02
 """Share of a mask's readings that may lie in the floor above the middle of the mask."""
@@ -121,7 +126,9 @@ def find_object_pixels(
     kept = mask & ~_leaked(standing, mask, others[window.slices] & ~mask, config)
     if has_floor:
         kept &= ~on_floor
-    return _pixels(frame, region, window, kept, from_box=False)
+    near, ambiguity = _as_deep_as_large(surfaces, depth, kept, frame.intrinsics)
+    pixels = _pixels(frame, region, window, near, from_box=False)
+    return replace(pixels, ambiguity_m=ambiguity)
 
 
 def _pixels(
@@ -245,10 +252,9 @@ def _in_box(
     row, column = (float(np.mean(np.nonzero(box)[i])) for i in (0, 1))
     away = np.hypot((rows - row) / half_height, (columns - column) / half_width)
     weights, values = np.exp(-2 * away**2), depth[rows, columns]
-    extent = 2 * max(half_width / camera.fx, half_height / camera.fy)
+    extent = _angular_extent(box, camera)
     numbers = surfaces[rows, columns]
-    large = np.bincount(surfaces.ravel()) >= MIN_SURFACE_PX
-    is_sparse = np.count_nonzero(large[numbers] & (numbers > 0)) < len(rows) / 2
+    is_sparse = _is_sparse(numbers, surfaces)
     if is_sparse:
         near, far = _fullest_stretch(values, weights, extent)
     else:
@@ -266,6 +272,51 @@ def _in_box(
     solid = cv2.morphologyEx(closed.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     solid &= found
     return (solid if solid.any() else found), 0.0
+
+
+def _is_sparse(numbers: NDArray[np.int32], surfaces: NDArray[np.int32]) -> bool:
+    """Whether most of the readings with these numbers (N,) of surfaces make no surface."""
+    large = np.bincount(surfaces.ravel()) >= MIN_SURFACE_PX
+    return bool(np.count_nonzero(large[numbers] & (numbers > 0)) < len(numbers) / 2)
+
+
+def _angular_extent(mask: NDArray[np.bool_], camera: CameraIntrinsics) -> float:
+    """Larger side of a mask (H, W) per meter of its distance."""
+    rows, columns = np.nonzero(mask)
+    height, width = (max(float(np.ptp(places)), 1.0) for places in (rows, columns))
+    return max(width / camera.fx, height / camera.fy)
+
+
+def _as_deep_as_large(
+    surfaces: NDArray[np.int32],
+    depth: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    camera: CameraIntrinsics,
+) -> tuple[NDArray[np.bool_], float]:
+    """The mask (H, W) without sparse readings that are too far behind the others, or before them.
+
+    Seen through the windows of a vehicle, or beside an object, the background has readings as well.
+    Without neighbors nothing else tells them from the object's.
+
+    Also the `ambiguity_m` of `ObjectPixels`.
+    """
+    readings = mask & np.isfinite(depth)
+    if 2 * np.count_nonzero(readings) > np.count_nonzero(mask):
+        return mask, 0.0
+    rows, columns = np.nonzero(readings)
+    if not len(rows) or not _is_sparse(surfaces[rows, columns], surfaces):
+        return mask, 0.0
+    values, extent = depth[rows, columns], _angular_extent(mask, camera)
+    weights = np.ones(len(values))
+    near, far = _fullest_stretch(values, weights, MAX_DEPTH * extent)
+    own = (values >= near) & (values <= far)
+    found = mask.copy()
+    found[rows[~own], columns[~own]] = False
+    values, weights = values[own], weights[own]
+    near, far = _fullest_stretch(values, weights, extent)
+    beyond = np.maximum(np.maximum(near - values, values - far), 0.0)
+    lost = float(np.mean(~own)) * extent * near
+    return found, float(np.hypot(np.sqrt(np.mean(np.square(beyond))), lost))
 
 
 def _fullest_stretch(

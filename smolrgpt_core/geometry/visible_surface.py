@@ -87,7 +87,9 @@ def visible_extent(
     across = (high - low)[[0, 2]]
     seen = float(back - front)
     deep, deep_std = _usual_depth(along[:, [0, 2]], float(across[0]), prior)
-    if surface.outline.flush_share > FLUSH_SHARE:
+    if surface.outline.flush_share > FLUSH_SHARE and prior is None:
+        # Flat or as deep as usual, hardly between them.
+        deep_std = float(np.hypot(deep_std, (1 - FLUSH_DEPTH) * deep))
         deep *= FLUSH_DEPTH
     hidden = max(deep - seen, 0.0)
     center = (low + high) / 2
@@ -97,9 +99,34 @@ def visible_extent(
     strays = surface.stray_share * float(across.max())
     depth_std = np.hypot(deep_std / 2 + SIDE_STD * seen, blur) + strays
     sides_std = (SIDE_STD + CUT_STD * surface.outline.cut_share) * across + strays
+    sides_std = np.hypot(sides_std, _unread_std(surface, axes[[0, 2]], low[[0, 2]], high[[0, 2]]))
     center_std = np.maximum([sides_std[0], depth_std, sides_std[1]], MIN_STD_M)
     size = np.array([across[0], seen + hidden, across[1]])
     return VisibleExtent(center @ axes, axes, size, center_std, 2 * center_std)
+
+
+def _unread_std(
+    surface: Surface,
+    axes: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """What the middle (2,) may be off as parts of the mask have no reading, meters.
+
+    The object ends anywhere between its outermost readings and the outline of its mask.
+
+    Args:
+        surface: of the object.
+        axes: (2, 3), unit vectors across the view.
+        low, high: (2,), where readings end along them, meters.
+    """
+    if not len(surface.outline.rays):
+        return np.zeros(2)
+    along = surface.outline.rays * float(np.median(surface.depth)) @ axes.T
+    ends = np.quantile(along, (0.03, 0.97), axis=0)
+    unread = np.maximum([low - ends[0], ends[1] - high], 0.0)
+    # Half of what each side is off; its place is uniform, told from one end of its range.
+    return np.asarray(np.linalg.norm(unread, axis=0) / np.sqrt(3) / 2)
 
 
 def _viewing_axes(points: NDArray[np.float64], up: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -142,6 +142,49 @@ def test_sparse_depth_is_used_with_its_doubt(ray_caster, block, share):
     assert any(note.startswith("depth at") for note in place.notes)
 
 
+def test_background_between_sparse_readings_does_not_make_an_object_deeper(ray_caster, block):
+    scene = ray_caster((block(1, "car", 0.5, 9.0, 0.5, 4.0, 1.7, top=1.5),), pitch_deg=5)
+    frame = scene.render()
+    mask = frame.regions.full_mask(1)
+    rng = np.random.default_rng(1)
+    hit = rng.random(frame.depth.shape) < 0.04
+    clean = np.where(hit, frame.depth, np.float32(np.nan))
+    behind = mask & (rng.random(mask.shape) < 0.25)  # as through windows
+    farther = frame.depth + rng.uniform(0, 12, mask.shape).astype(np.float32)
+    stray = np.where(behind & hit, farther, clean)
+    places = [FrameGeometry(replace(frame, depth=depth)).locate(1) for depth in (clean, stray)]
+    assert np.linalg.norm(places[1].center - scene.center(1)) < min(3 * places[1].std, 1.0)
+    assert places[1].std > places[0].std
+
+
+def test_a_part_of_a_mask_without_readings_makes_the_middle_less_sure(ray_caster):
+    scene = ray_caster(wall_m=1.0, pitch_deg=0, height=0.5)
+    frame = scene.render()
+    rows, columns = np.indices(frame.depth.shape)
+    mask = np.hypot(rows - 220, columns - 320) < 40
+    regions = RegionSet(mask.shape, (Region.from_bitmap(4, "tag", mask),))
+    depth = frame.depth.copy()
+    depth[mask & (columns > 310)] = np.nan
+    whole, part = (
+        FrameGeometry(replace(frame, depth=depth, regions=regions)).locate(4)
+        for depth in (frame.depth, depth)
+    )
+    assert abs(part.center[0] - whole.center[0]) < 2 * part.center_std[0]
+    assert part.center_std[0] > 1.5 * whole.center_std[0]
+
+
+def test_a_pallet_flush_with_its_neighbors_is_as_deep_as_pallets_are(ray_caster):
+    frame = ray_caster(wall_m=2.0, pitch_deg=0, height=0.5, floor=False).render()
+    mask = np.zeros(frame.depth.shape, dtype=bool)
+    half = round(0.4 * frame.intrinsics.fx / 2.0)
+    mask[200:228, 320 - half : 320 + half] = True
+    mask[200, 320 - half] = False  # a whole rectangle would be a detector's box
+    regions = RegionSet(mask.shape, (Region.from_bitmap(4, "pallet", mask),))
+    place = FrameGeometry(replace(frame, regions=regions)).locate(4)
+    assert place.notes == ("from the visible surface only", "no floor seen")
+    assert abs(place.center[2] - (2.0 + 1.2 / 2)) < 0.1
+
+
 def test_too_sparse_depth_is_refused_with_the_fraction(carton_scene):
     frame = carton_scene.render()
     hit = np.random.default_rng(1).random(frame.depth.shape) < 0.004
