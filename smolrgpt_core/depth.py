@@ -51,8 +51,12 @@ _GAP_FILLED = 0.02
 _SPREAD_VALUES, _SPREAD_PEAK = 20, 0.25
 """A measured scene has at least this many values, each rarer than this fraction of the plateau."""
 
+_SPECKS = 0.03
+"""Another value in up to this many pixels, as a fraction of a wall of one value, is no ambiguity."""
+
 _SAMPLE, _PEAK_FRACTION = 1000, 0.02
-"""Sampled readings to find a frequent value, and the fraction that makes it suspicious."""
+"""Sampled readings to find a frequent value with few close to it, and the fraction that makes it
+suspicious."""
 
 _CLOSE = 0.005
 """Depths with a smaller relative difference may be one surface with noise."""
@@ -294,8 +298,8 @@ def _plateau(
         is_mark = is_isolated and _is_plausible(rest)
     elif _is_end_of_number(values[plateau].flat[0], largest):
         is_mark = True
-    elif _is_scattered(plateau, count / meters.size):
-        is_mark = is_isolated or _is_spread(rest, count)
+    elif _is_scattered(plateau, readings):
+        is_mark = (is_isolated or _is_spread(rest, count)) and not _is_surface(plateau, rest)
     else:
         is_clipped = count >= _CLIPPED_FRACTION * meters.size and largest >= _CLIPPED_M
         is_clipped = is_clipped or _is_noisy(meters, readings & ~plateau, values)
@@ -316,18 +320,17 @@ def _peak(
     if known.size < _SAMPLE:
         return nowhere
     found, counts = np.unique(known[:: known.size // _SAMPLE], return_counts=True)
-    value = found[counts.argmax()]
-    if counts.max() < _PEAK_FRACTION * counts.sum():
+    frequent = counts >= _PEAK_FRACTION * counts.sum()
+    if not frequent.any():
         return nowhere
+    value = found[np.argmax(frequent * counts * _alike(found, counts))]
     peak = readings & (meters == value)
     count = int(np.count_nonzero(peak))
     close = np.count_nonzero(np.abs(known - value) <= _CLOSE * value) - count
     is_mark = (
         close <= _SPREAD_PEAK * count
-        and _is_spread(known[known != value], count)
-        and (
-            _is_scattered(peak, count / meters.size) or _is_noisy(meters, readings & ~peak, values)
-        )
+        and _is_fine(known[known != value])
+        and (_is_scattered(peak, readings) or _is_noisy(meters, readings & ~peak, values))
     )
     return peak if is_mark else nowhere
 
@@ -338,12 +341,36 @@ def _is_end_of_number(value: np.generic, meter: np.float32) -> bool:
     return any(abs(float(meter) - unit * 0.001) < 1e-5 for unit in _SATURATED_UNITS)
 
 
-def _is_scattered(plateau: NDArray[np.bool_], fraction: float) -> bool:
-    """Whether neighbors of plateau pixels belong to it hardly more often than by chance."""
+def _is_scattered(plateau: NDArray[np.bool_], readings: NDArray[np.bool_]) -> bool:
+    """Whether readings beside the plateau belong to it hardly more often than by chance."""
     beside = np.count_nonzero(plateau[:, 1:] & plateau[:, :-1])
     below = np.count_nonzero(plateau[1:] & plateau[:-1])
-    pairs = np.count_nonzero(plateau[:, :-1]) + np.count_nonzero(plateau[:-1])
+    pairs = np.count_nonzero(plateau[:, :-1] & readings[:, 1:])
+    pairs += np.count_nonzero(plateau[:-1] & readings[1:])
+    fraction = np.count_nonzero(plateau) / np.count_nonzero(readings)
     return bool(pairs and (beside + below) / pairs < (1 + fraction) / 2)
+
+
+def _is_surface(plateau: NDArray[np.bool_], rest: NDArray[np.float32]) -> bool:
+    """Whether a plateau among which another single value is scattered is a bare wall with specks.
+
+    Args:
+        plateau: (H, W), where the largest value is.
+        rest: (N,), the other readings, meters.
+
+    Raises:
+        SpatialError: BAD_INPUT when either of the two values may be the wall.
+    """
+    count = np.count_nonzero(plateau)
+    if not rest.size or rest.size > count or rest.min() < rest.max():
+        return False
+    if rest.size <= _SPECKS * count:
+        return True
+    raise bad_input(
+        f"depth has two values only, scattered over each other; {rest[0]:.5g} m in "
+        f"{rest.size / (rest.size + count):.0%} of the readings: one of them means no reading; "
+        "set those pixels to 0"
+    )
 
 
 def _is_noisy(meters: NDArray[np.float32], readings: NDArray[np.bool_], values: NDArray) -> bool:
@@ -367,6 +394,27 @@ def _is_spread(readings: NDArray[np.float32], plateau_count: int) -> bool:
     """Whether readings vary like measurements, none nearly as frequent as the plateau."""
     counts = np.unique(readings, return_counts=True)[1]
     return counts.size >= _SPREAD_VALUES and bool(counts.max() <= _SPREAD_PEAK * plateau_count)
+
+
+def _is_fine(readings: NDArray[np.float32]) -> bool:
+    """Whether readings hardly ever have the same value as those about as far away."""
+    found, counts = np.unique(readings, return_counts=True)
+    if found.size < _SPREAD_VALUES:
+        return False
+    return bool(np.sum(counts[_alike(found, counts) <= _SPREAD_PEAK]) > readings.size / 2)
+
+
+def _alike(found: NDArray[np.float32], counts: NDArray[np.int_]) -> NDArray[np.float64]:
+    """How many (N,) of the readings about as far away have the same value, as a fraction.
+
+    Args:
+        found: (N,), values in ascending order, meters.
+        counts: (N,), readings of each.
+    """
+    total = np.append(0, np.cumsum(counts))
+    first = np.searchsorted(found, found * np.float32(1 - _CLOSE))
+    last = np.searchsorted(found, found * np.float32(1 + _CLOSE), side="right")
+    return np.asarray(counts / (total[last] - total[first]))
 
 
 def _most_frequent(meters: NDArray[np.float32]) -> float:

@@ -119,6 +119,39 @@ def test_one_value_between_whole_numbers_is_no_reading(mark: int) -> None:
     assert np.isnan(clean_depth(values, 0.001)[PART]).all()
 
 
+@pytest.mark.parametrize("mark", [100, 1000, 5000, 8000, 10000, 32000])
+@pytest.mark.parametrize("noise_m", [0.003, 0.03])
+def test_one_value_under_an_object_before_a_noisy_wall_is_no_reading(
+    mark: int, noise_m: float
+) -> None:
+    noise = np.random.default_rng(3).normal(0, noise_m, (HEIGHT, WIDTH))
+    values = np.round(1000 * (wall() + noise)).astype(np.uint16)
+    values[80:110, 40:70] = mark
+    assert np.isnan(clean_depth(values, 0.001)[80:110, 40:70]).all()
+
+
+@pytest.mark.parametrize("near", [0.15, 1.0, 4.0])
+def test_a_bare_wall_between_nearer_specks_is_a_reading(near: float) -> None:
+    depth = wall()
+    depth[SCATTERED & (np.arange(WIDTH) % 20 == 0)] = near
+    assert (clean_depth(depth)[depth == WALL_M] == WALL_M).all()
+
+
+def test_which_of_two_scattered_values_is_the_wall_is_not_guessed() -> None:
+    depth = wall()
+    depth[SCATTERED] = 1.0
+    with pytest.raises(SpatialError, match="two values only, scattered") as caught:
+        clean_depth(depth)
+    assert caught.value.status is Status.BAD_INPUT
+
+
+def test_scattered_pixels_without_a_reading_do_not_make_a_wall_a_mark() -> None:
+    depth = wall()
+    depth[BLOCK] = WALL_M - 1.5
+    depth[np.random.default_rng(4).random(depth.shape) < 0.4] = 0.0
+    assert np.array_equal(np.isfinite(clean_depth(depth)), depth > 0)
+
+
 def test_a_wall_with_noise_of_a_millimeter_is_a_reading() -> None:
     depth = measured()
     noise = np.random.default_rng(2).normal(0, 0.0004, (60, WIDTH))
