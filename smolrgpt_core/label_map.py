@@ -15,7 +15,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from smolrgpt_core.instance_labels import BACKGROUND, InstanceLabels
-from smolrgpt_core.label_rules import class_in, index_in, names_no_class, number_in, words_of
+from smolrgpt_core.label_rules import (
+    class_in,
+    index_in,
+    names_no_class,
+    number_in,
+    sounds_like,
+    words_of,
+)
 from smolrgpt_core.object_classes import LABEL_SYNONYMS, is_known, known_class, label_words
 from smolrgpt_core.regions import Region, RegionSet
 
@@ -197,6 +204,25 @@ def synonyms_note(ids: Iterable[int], regions: RegionSet) -> str:
         f"{' and '.join(same)} are counted as one class, {name}"
         for name, same in by_class.items()
         if name in LABEL_SYNONYMS and len(same) > 1
+    )
+
+
+def similar_labels_note(ids: Iterable[int], regions: RegionSet) -> str:
+    """Note that labels which sound like those of counted regions were not counted; or empty.
+
+    Where none is counted, such as sound like any known class.
+    """
+    classes = {known_class(regions[id].label) for id in ids} or set(LABEL_SYNONYMS)
+    similar = [
+        label
+        for label in unknown_labels(regions)
+        if any(sounds_like(label, name) for name in classes)
+    ]
+    if not similar:
+        return ""
+    return (
+        f"not counted, as their labels name no class: {_listed(similar)}; say what they are with "
+        "the label map (label_map, --label-map)"
     )
 
 

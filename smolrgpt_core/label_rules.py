@@ -9,6 +9,8 @@ else is left as it is: a "pallet stack", a "safety zone" or a "0" could be anyth
 from __future__ import annotations
 
 import re
+import unicodedata
+from difflib import SequenceMatcher
 from functools import lru_cache
 
 from smolrgpt_core.object_classes import LABEL_SYNONYMS, is_known
@@ -71,6 +73,9 @@ _OTHER_KINDS = _word_set("belt conveyor chain roller server network bike")
 _SEVERAL = _word_set("stacked piled multiple several many two three four group")
 """Before a plural they mean more than one object in a region."""
 
+_ALMOST = 0.85
+"""A word is almost another one if at least so many of their letters are the same, in order."""
+
 _JOINS = _word_set("and or plus")
 _PREPOSITIONS = _word_set(
     "with without on in inside at near under below above behind beside from of for by to"
@@ -125,6 +130,16 @@ def names_no_class(label: str) -> bool:
     """Whether a label could stand for any class: a number, "object_7"."""
     named = [word for word in words_of(label) if not word.isdigit()]
     return set(named) <= _GENERIC_WORDS
+
+
+def sounds_like(label: str, name: str) -> bool:
+    """Whether a label may be a way to write the name of a class: "pallett", "pallet stack"."""
+    words = words_of(unicodedata.normalize("NFKC", label))
+    if set(words) & _NEGATIONS:
+        return False
+    return name in "".join(words) or any(
+        SequenceMatcher(None, word, name).ratio() > _ALMOST for word in words
+    )
 
 
 def words_of(label: str) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FROM_BOX, FrameGeometry
 from smolrgpt_core.geometry.input_doubts import stretch_note
-from smolrgpt_core.label_map import synonyms_note, unlabeled_note
+from smolrgpt_core.label_map import similar_labels_note, synonyms_note, unlabeled_note
 from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.language.interpreter import Finding, evaluate
 from smolrgpt_core.language.marks import marks_of
@@ -143,9 +143,13 @@ def _point_at_pixel(finding: Finding, copies: SceneCopies) -> NDArray[np.float64
     return copies.scene.point_at(*pixel)
 
 
-def _count_notes(finding: Finding, regions: RegionSet) -> tuple[str, str]:
+def _count_notes(finding: Finding, regions: RegionSet) -> tuple[str, str, str]:
     """What is to be known of labels where regions were counted."""
-    return unlabeled_note(regions), synonyms_note(finding.counted, regions)
+    return (
+        unlabeled_note(regions),
+        synonyms_note(finding.counted, regions),
+        similar_labels_note(finding.counted, regions),
+    )
 
 
 def _with_notes(

@@ -251,6 +251,20 @@ def test_it_is_told_which_labels_count_as_one_class(tmp_path: Path) -> None:
     assert (alike["value"], alike["message"]) == (2, "")
 
 
+@pytest.mark.parametrize("label", ["pallett", "pal let", "pallet stack", "\uff50allet", "palletizer"])
+def test_labels_that_sound_like_a_counted_class_are_named(tmp_path: Path, label: str) -> None:
+    found = answer(ask(region_file(tmp_path, "pallet", label, "buffer")))
+    assert found["value"] == 1
+    assert found["message"].startswith("not counted, as their labels name no class: ")
+    assert label in found["message"]
+
+
+@pytest.mark.parametrize("label", ["crate", "not_a_pallet", "wall", "pallet rack"])
+def test_other_labels_are_not_named_beside_a_count(tmp_path: Path, label: str) -> None:
+    found = answer(ask(region_file(tmp_path, "pallet", label, "buffer")))
+    assert (found["value"], found["message"]) == (1, "")
+
+
 class TestRegionFiles:
     @pytest.mark.parametrize(
         "labels",
