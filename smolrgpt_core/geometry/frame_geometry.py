@@ -30,6 +30,7 @@ from smolrgpt_core.geometry.ground_plane import (
     find_ground_plane,
 )
 from smolrgpt_core.geometry.input_doubts import (
+    MAX_SCALE_ERROR,
     MIN_SIZED,
     MaskDoubt,
     calibration_doubt,
@@ -105,6 +106,9 @@ one may be hidden."""
 FLAT_M, FLAT_SHARE = 0.03, 0.9
 """An object with this share of its readings so close to the floor, the middle one closer than half
 of it, is flat."""
+
+HEIGHT_STDS = 3.0
+"""Standard deviations by which the floor must be off the height of the camera to be doubted."""
 
 FROM_BOX = "from a box, not a mask"
 SURFACE_ONLY = "from the visible surface only"
@@ -372,8 +376,10 @@ class FrameGeometry:
     def _mounting_doubt(self) -> str:
         """Why what the frame says of its camera may be wrong; empty where depth agrees."""
         up, height = self.frame.up, self.frame.camera_height
-        if (up is None and height is None) or (self.plane is not None and self.plane.share > 0):
+        if up is None and height is None:
             return ""
+        if self.plane is not None and self.plane.share > 0:
+            return "" if height is None else self._height_doubt(self.plane, height)
         free = replace(self.frame, up=None, camera_height=None)
         seen = find_ground_plane(free, self._config.ground_plane)
         if seen is None:
@@ -386,11 +392,18 @@ class FrameGeometry:
             )
         if height is None:
             return ""
-        return (
-            f"the largest level surface that depth shows is {seen.camera_height:.2f} m below the "
-            f"camera, which is said to hang {height:.2f} m above the floor; check how it is "
-            "mounted, and the unit of depth"
-        )
+        return _height_apart("largest level surface that depth shows", seen, height)
+
+    def _height_doubt(self, floor: GroundPlane, height: float) -> str:
+        """Why the floor that depth shows is not where the camera says; empty where it may be.
+
+        A unit of depth or a focal length that is off by 10 % moves it by as much.
+        """
+        std = np.hypot(self._config.ground_plane.mounting_height_std_m, floor.height_std)
+        off = abs(floor.camera_height - height)
+        if off < max(MAX_SCALE_ERROR * height, HEIGHT_STDS * std):
+            return ""
+        return _height_apart("floor that depth shows", floor, height)
 
     def _scale_doubt(self) -> str:
         prior = self._config.size_priors.get(CARGO)
@@ -582,6 +595,14 @@ class FrameGeometry:
             if error.status is not Status.NO_VALID_DEPTH:
                 raise
             return None
+
+
+def _height_apart(surface: str, seen: GroundPlane, height: float) -> str:
+    return (
+        f"the {surface} is {seen.camera_height:.2f} m below the camera, which is said to hang "
+        f"{height:.2f} m above the floor; check how it is mounted, the focal length, and the unit "
+        "of depth"
+    )
 
 
 def _extent(surface: Surface) -> tuple[float, float]:
