@@ -86,8 +86,11 @@ def visible_extent(
     front, back = np.quantile(along[:, 1], (0.1, 0.9))
     across = (high - low)[[0, 2]]
     seen = float(back - front)
-    deep, deep_std = _usual_depth(along[:, [0, 2]], float(across[0]), prior)
-    if surface.outline.flush_share > FLUSH_SHARE and prior is None:
+    deep, deep_std = _usual_depth(along[:, [0, 2]])
+    standard = _standard_depth(float(across[0]), prior)
+    if standard is not None:
+        deep = standard
+    elif surface.outline.flush_share > FLUSH_SHARE:
         # Flat or as deep as usual, hardly between them.
         deep_std = float(np.hypot(deep_std, (1 - FLUSH_DEPTH) * deep))
         deep *= FLUSH_DEPTH
@@ -140,21 +143,22 @@ def _viewing_axes(points: NDArray[np.float64], up: NDArray[np.float64]) -> NDArr
     return np.stack([right, away, np.cross(right, away)])
 
 
-def _usual_depth(
-    across: NDArray[np.float64], width: float, prior: SizePrior | None
-) -> tuple[float, float]:
-    """How deep an object with a face (N, 2) usually is, and the standard deviation, metres.
-
-    A standard size does not make it surer: whether the object stands square to the view is unknown.
-    """
+def _usual_depth(across: NDArray[np.float64]) -> tuple[float, float]:
+    """How deep an object with a face (N, 2) usually is, and the standard deviation, metres."""
     small, large = np.sqrt(12 * np.maximum(np.linalg.eigvalsh(np.cov(across.T)), 0.0))
-    std = DEPTH_STD * float(np.sqrt(small * large))
-    usual = USUAL_DEPTH * float(small)
+    return USUAL_DEPTH * float(small), DEPTH_STD * float(np.sqrt(small * large))
+
+
+def _standard_depth(width: float, prior: SizePrior | None) -> float | None:
+    """How deep an object of a class is whose face is so wide, metres; None where no size fits.
+
+    It does not make the usual depth surer: whether the object stands square to the view is unknown.
+    """
     if prior is None:
-        return usual, std
+        return None
     sides = np.array([pair for a, b in prior.footprints for pair in ((a, b), (b, a))])
     cost = ((sides[:, 0] - width) / (prior.tolerance + SIDE_STD * width)) ** 2 / 2
     if cost.min() > MAX_MISFIT**2 / 2:
-        return usual, std
+        return None
     weights = np.exp(cost.min() - cost)
-    return float(weights @ sides[:, 1] / weights.sum()), std
+    return float(weights @ sides[:, 1] / weights.sum())
