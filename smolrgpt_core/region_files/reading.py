@@ -48,6 +48,14 @@ def _is_list_with(*keys: str) -> Callable[[Any], bool]:
     )
 
 
+def _has_values_with(*keys: str) -> Callable[[Any], bool]:
+    return lambda content: (
+        isinstance(content, dict)
+        and bool(content)
+        and all(map(_has(*keys), list(content.values())[:1]))
+    )
+
+
 JSON_FORMS = (
     JsonForm("this project's", lambda c: isinstance(c, dict) and set(c) == own_form.KEYS,
              own_form.read_own_form),
@@ -57,10 +65,15 @@ JSON_FORMS = (
     JsonForm("COCO results", _is_list_with("image_id", "category_id"), coco.read_results, True),
     JsonForm("a list of masks", _is_list_with("segmentation"), coco.read_mask_list, True),
     JsonForm("VGG Image Annotator", _has("_via_img_metadata")),
+    JsonForm("VGG Image Annotator", _has_values_with("filename", "regions")),
     JsonForm("Label Studio", _is_list_with("data", "annotations")),
     JsonForm("Supervisely", _has("objects", "size")),
     JsonForm("CreateML", _is_list_with("image", "annotations")),
     JsonForm("GeoJSON", _has("features")),
+    JsonForm("ASAM OpenLABEL", _has("openlabel")),
+    JsonForm("Labelbox", _is_list_with("Label")),
+    JsonForm("a detector's boxes beside its labels", _has("boxes", "labels")),
+    JsonForm("a detector's boxes beside its labels", _has("bboxes", "labels")),
     JsonForm("Grounded SAM without its masks", _is_list_with("box", "label")),
 )  # fmt: skip
 """Formats in the order in which they are tried."""
