@@ -52,7 +52,7 @@ _SPREAD_VALUES, _SPREAD_PEAK = 20, 0.25
 """A measured scene has at least this many values, each rarer than this fraction of the plateau."""
 
 _SPECKS = 0.03
-"""Another value in up to this many pixels, as a fraction of a wall of one value, is no ambiguity."""
+"""Another value in up to this fraction of the pixels of a wall of one value is no ambiguity."""
 
 _SAMPLE, _PEAK_FRACTION = 1000, 0.02
 """Sampled readings to find a frequent value with few close to it, and the fraction that makes it

@@ -166,6 +166,7 @@ class RGBDFrame:
         stamp_ns: acquisition time in nanoseconds, 0 if unknown.
         frame_id: name of the optical frame that metric results refer to.
         depth_loss: how much of the depth image was rejected as no reading.
+        depth_doubt: why the depth may be of another moment than `rgb`; empty if nothing says so.
         up: unit vector (3,) in the optical frame, opposite to gravity, from tf or an IMU; None:
             unknown, geometry estimates it from the floor.
         camera_height: of the optical center above the floor, meters, e.g. from tf; None: unknown,
@@ -183,6 +184,7 @@ class RGBDFrame:
     stamp_ns: int = 0
     frame_id: str = "camera_optical_frame"
     depth_loss: DepthLoss = field(default_factory=DepthLoss)
+    depth_doubt: str = ""
     up: NDArray[np.float64] | None = None
     camera_height: float | None = None
 

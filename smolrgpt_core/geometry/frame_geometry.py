@@ -232,6 +232,7 @@ class FrameGeometry:
         with self._lock:
             if self._doubts is None:
                 told = (
+                    self.frame.depth_doubt,
                     self.mask_doubt.text,
                     self._scale_doubt(),
                     self._mounting_doubt(),

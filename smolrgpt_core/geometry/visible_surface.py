@@ -121,7 +121,8 @@ def _unread_std(
     Args:
         surface: of the object.
         axes: (2, 3), unit vectors across the view.
-        low, high: (2,), where readings end along them, meters.
+        low: (2,), where readings begin along them, meters.
+        high: (2,), where they end.
     """
     if not len(surface.outline.rays):
         return np.zeros(2)

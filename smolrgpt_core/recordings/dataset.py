@@ -47,6 +47,7 @@ CANDIDATES_PER_FORM = 3
 
 BROKEN = "message cannot be decoded"
 WRONG_UNIT = "wrong depth unit"
+FROZEN = "depth stands still"
 UNUSABLE = "messages do not fit"
 NO_MOTION = "too little change"
 NO_QUESTION = "no clear question"
@@ -140,6 +141,8 @@ def _convert(
         return report.leave_out(WRONG_UNIT, str(error))
     except SpatialError as error:
         return report.leave_out(UNUSABLE, str(error))
+    if recorded.frame.depth_doubt:
+        return report.leave_out(FROZEN, recorded.frame.depth_doubt)
     for warning in recorded.warnings:
         report.warn(warning)
     reviewed = review.questions(recorded.frame)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.compressed import ALL_RAW, Transports, plain_image
+from smolrgpt_core.messages.frozen_depth import FrozenDepthTest
 from smolrgpt_core.messages.reading import (
     alignment_warnings,
     frame_facts,
@@ -71,6 +72,7 @@ class FrameDecoder:
         self._types = {name: type_ for name, (_, type_) in types.items()}
         self._settings = settings
         self._labels = labels
+        self._frozen = FrozenDepthTest()
         self._cache: OrderedDict[tuple[Hashable, ...], DecodedFrame] = OrderedDict()
 
     def decode(self, samples: Moment) -> tuple[DecodedFrame, bool]:
@@ -103,8 +105,15 @@ class FrameDecoder:
         mounting = BY_DEPTH
         if self._find_mounting:
             mounting = self._find_mounting(frame.frame_id, frame.stamp_ns)
-        frame = replace(frame, up=mounting.up, camera_height=mounting.camera_height)
+        frame = replace(
+            frame,
+            depth_doubt=self._frozen.doubt(depth, frame.rgb),
+            up=mounting.up,
+            camera_height=mounting.camera_height,
+        )
         warnings = alignment_warnings(rgb, depth)
+        if frame.depth_doubt:
+            warnings += (frame.depth_doubt,)
         if frame.depth_loss.is_reported:
             warnings += (str(frame.depth_loss),)
         facts = frame_facts(frame, camera_info, self._settings, self._rgb_topic)

@@ -251,7 +251,9 @@ def test_it_is_told_which_labels_count_as_one_class(tmp_path: Path) -> None:
     assert (alike["value"], alike["message"]) == (2, "")
 
 
-@pytest.mark.parametrize("label", ["pallett", "pal let", "pallet stack", "\uff50allet", "palletizer"])
+@pytest.mark.parametrize(
+    "label", ["pallett", "pal let", "pallet stack", "\uff50allet", "palletizer"]
+)
 def test_labels_that_sound_like_a_counted_class_are_named(tmp_path: Path, label: str) -> None:
     found = answer(ask(region_file(tmp_path, "pallet", label, "buffer")))
     assert found["value"] == 1

@@ -256,3 +256,27 @@ def test_random_passes() -> None:
             assert moments["camera_info"][0] == moments["rgb"][0]
     # Those with depth and regions, and where passes differ, with a calibration: 0.9 ** 2 or ** 3.
     assert 0.7 < used / images < 0.84
+
+
+def with_frozen_depth(wall: Any) -> Messages:
+    """Depth of the first frame again and again, while color changes."""
+    messages: Messages = []
+    for index in range(4):
+        stamp_ns = wall.START_NS + index * wall.PERIOD_NS
+        messages += wall.frame(stamp_ns, 2.0, gray=60 + 40 * index).items()
+    return messages
+
+
+def test_depth_that_stands_still_is_doubted(wall: Any, tmp_path: Path) -> None:
+    found = wall.replay(wall.write(tmp_path / "bag", with_frozen_depth(wall)))
+    told = ["does the depth camera stand still?" in item.answer.message for item in found.answers]
+    assert told == [False, True, True, True]
+    assert all(item.answer.confidence <= 0.45 for item in found.answers[1:])
+    same = wall.replay(wall.write(tmp_path / "same", wall.frames(2.0, 2.0, 3.0)))
+    assert not any("stand still" in item.answer.message for item in same.answers)
+
+
+def test_depth_that_stands_still_is_left_out_of_data(wall: Any, tmp_path: Path) -> None:
+    bag = wall.write(tmp_path / "bag", with_frozen_depth(wall))
+    with pytest.raises(NoFrameError, match="depth stands still: 3"):
+        convert_recording(bag, tmp_path / "data", RecordingOptions())
