@@ -41,8 +41,9 @@ def check_certainty(finding: Finding, regions: RegionSet, certainty: float) -> N
     raise SpatialError(
         Status.CANNOT_TELL,
         f"too close to call: {_shown(finding.value, regions)}{other}; within the measurement "
-        f"uncertainty the answer holds in {finding.confidence:.0%} of the cases, {certainty:.0%} "
-        f"are required{_likely_numbers(finding, certainty)}; ask from another viewpoint",
+        f"uncertainty, the answer holds in {finding.confidence:.0%} of the cases, but "
+        f"{certainty:.0%} are required{_likely_numbers(finding, certainty)}; ask from another "
+        "viewpoint",
     )
 
 
