@@ -63,7 +63,7 @@ from smolrgpt_core.training.run import train
 torch.set_num_threads(1)
 train(read_config(pathlib.Path(sys.argv[1])))
 """
-DEADLINE_S = 300.0
+DEADLINE_S = 380.0
 PARTS = {
     "image": ("rgb_connector", "depth_connector", "rgb_refiner", "depth_refiner"),
     "metric": ("rgb_connector", "rgb_refiner", "metric_branch"),
