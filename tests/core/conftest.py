@@ -163,7 +163,7 @@ def ray_caster() -> type[RayCaster]:
     return RayCaster
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def stereo_noise():
     return add_stereo_noise
 

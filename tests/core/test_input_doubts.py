@@ -40,8 +40,9 @@ def hall(ray_caster, block):
     return ray_caster(blocks, height=2.6, pitch_deg=18, wall_m=14.0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def frame(hall, stereo_noise):
+    """Not to be changed."""
     return stereo_noise(hall.render())
 
 
