@@ -61,7 +61,7 @@ def _ends(certainty: float) -> tuple[float, float]:
 
 
 def spread_note(finding: Finding, shown: Unit | None, certainty: float) -> str:
-    """Between which values an unsure quantity or size likely is; empty for what is sure enough.
+    """The range of an uncertain quantity or size, as a note; empty if it is certain enough.
 
     Args:
         finding: result of the interpreter.
