@@ -14,8 +14,9 @@ ENVIRONMENT = source scripts/environment.sh
 demo: setup
 	@$(ENVIRONMENT) && exec install/smolrgpt_ros/lib/smolrgpt_ros/demo $(DEMO_OPTIONS)
 
+# Tests start many programs: without bytecode each of them would compile the package anew.
 test: setup-tests lint
-	@$(ENVIRONMENT) && OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(ENVIRONMENT) && OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Hours on a CPU. Each command goes on where it stopped; docs/training.md says what comes out.
 NANO = output/train/nano

@@ -321,7 +321,7 @@ def main() -> None:
         tables = accuracy_tables(measure(folder, options))
         timed = min(options.timed, options.scenes * options.views)
         tables.append(speed_table(settings_of(folder, options.seed), options.workers, timed))
-    publish("Annotation", describe_machine([]), tables, options.write_docs)
+    publish("Annotation", describe_machine(), tables, options.write_docs)
 
 
 if __name__ == "__main__":

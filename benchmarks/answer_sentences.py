@@ -351,10 +351,10 @@ def _lengths(rng: np.random.Generator) -> list[Sentence]:
     asked, found = Asked(AnswerKind.LENGTH), []
     for wording in _LENGTHS:
         for _ in range(FILLS):
-            form, metres = _LENGTH_FORMS[int(rng.integers(len(_LENGTH_FORMS)))]
+            form, meters = _LENGTH_FORMS[int(rng.integers(len(_LENGTH_FORMS)))]
             a, b = round(float(rng.uniform(0.3, 9)), 2), int(rng.integers(8, 240))
             said = form.format(a=a, b=b, f=b % 8 + 1, i=b % 11, n=_WORDS[b % 12 + 1])
-            meaning = f"{metres(a, b):.6g} m"
+            meaning = f"{meters(a, b):.6g} m"
             found.append(_sentence(asked, wording.format(L=said), meaning))
     for wording in _NO_LENGTHS:
         a, b = round(float(rng.uniform(0.3, 9)), 2), int(rng.integers(2, 10))

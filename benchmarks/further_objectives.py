@@ -81,7 +81,7 @@ def main() -> None:
             found[kind.name] = [measured(kind, seed, options) for seed in range(options.seeds)]
             print(line(kind.name, found[kind.name]), flush=True)
     content = {
-        "machine": describe_machine([torch.device("cpu")]),
+        "machine": describe_machine(),
         "steps": options.steps,
         "losses": found,
     }

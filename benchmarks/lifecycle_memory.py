@@ -18,7 +18,6 @@ import os
 import sys
 import time
 
-import torch
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from performance_page import Table, describe_machine, publish
@@ -120,7 +119,7 @@ def main() -> None:
     )
     publish(
         "Memory of the life cycle",
-        describe_machine([torch.device("cpu")]),
+        describe_machine(),
         [table],
         options.write_docs,
     )

@@ -115,7 +115,7 @@ def main() -> None:
     if arguments.case:
         inner[arguments.case](arguments)
         return
-    machine = describe_machine([torch.device("cpu")])
+    machine = describe_machine()
     publish("Memory", machine, [memory_table(arguments)], arguments.write_docs)
 
 

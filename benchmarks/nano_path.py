@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from nano_path_worker import COMPARED, TIMED
 from performance_page import Table, describe_machine, publish
 from rich.progress import track
@@ -283,7 +282,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         tables = measure(arguments, Path(folder))
-    publish("Nano path", describe_machine([torch.device("cpu")]), tables, arguments.write_docs)
+    publish("Nano path", describe_machine(), tables, arguments.write_docs)
 
 
 if __name__ == "__main__":

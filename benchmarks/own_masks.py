@@ -138,7 +138,7 @@ def main() -> None:
         ),
         latency_table(finder, tally.image),
     ]
-    publish("Own masks", describe_machine([torch.device("cpu")]), tables, options.write_docs)
+    publish("Own masks", describe_machine(), tables, options.write_docs)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-import torch
 from performance_page import Table, describe_machine, publish
 from rich.progress import track
 from selenium import webdriver
@@ -122,7 +121,7 @@ def main() -> None:
     columns = ("answerer", "questions", "answer itself", "beside it, answered", "beside it, drawn")
     note = "Median and largest. The page and the browser run on the same cores."
     table = Table("Time of the page beside the answer", columns, tuple(rows), note)
-    publish("Page", describe_machine([torch.device("cpu")]), [table], arguments.write_docs)
+    publish("Page", describe_machine(), [table], arguments.write_docs)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
 from performance_page import Table, describe_machine, publish
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -129,7 +128,7 @@ def main() -> None:
         tuple(measure(options)),
         "Nobody asks. The browser's own work is not in the figures.",
     )
-    publish("Page node", describe_machine([torch.device("cpu")]), [table], options.write_docs)
+    publish("Page node", describe_machine(), [table], options.write_docs)
 
 
 if __name__ == "__main__":

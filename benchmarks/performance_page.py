@@ -16,13 +16,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from rich.console import Console
 from rich.table import Table as RichTable
 
 from smolrgpt_core.files import write_file
 from smolrgpt_core.page_sections import replace_section
+
+if TYPE_CHECKING:
+    import torch
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
@@ -84,14 +87,18 @@ def median_ms(
     return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
-def describe_machine(devices: Iterable[torch.device]) -> str:
-    """Processor, cores, GPU, and the versions that matter."""
+def describe_machine(devices: Iterable[torch.device] = ()) -> str:
+    """Processor, cores, GPU, and the versions that matter.
+
+    PyTorch's threads are those of this process; a script that does not load it has none.
+    """
     parts = [f"{_processor()}, {len(os.sched_getaffinity(0))} cores"]
-    parts.append(f"{torch.get_num_threads()} PyTorch threads")
+    if "torch" in sys.modules:
+        parts.append(f"{sys.modules['torch'].get_num_threads()} PyTorch threads")
     if any(device.type == "cuda" for device in devices):
-        parts.append(torch.cuda.get_device_name())
+        parts.append(sys.modules["torch"].cuda.get_device_name())
     parts.append(f"Python {platform.python_version()}")
-    parts.append(f"torch {torch.__version__}, numpy {version('numpy')}")
+    parts.append(f"torch {version('torch')}, numpy {version('numpy')}")
     return "; ".join(parts)
 
 
@@ -125,7 +132,7 @@ def _read_page() -> str:
 
 def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        sys.modules["torch"].cuda.synchronize(device)
 
 
 def _processor() -> str:

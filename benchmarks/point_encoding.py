@@ -108,7 +108,7 @@ def main(argv: list[str] | None = None) -> None:
         tuple(row(size, arguments) for size in arguments.sizes),
         "Memory is the peak beyond module and map.",
     )
-    machine = describe_machine([torch.device("cpu")])
+    machine = describe_machine()
     publish("Point maps", machine, [table], arguments.write_docs)
 
 

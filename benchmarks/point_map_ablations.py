@@ -20,7 +20,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import torch
 from performance_page import Table, describe_machine, publish
 
 from smolrgpt_core.data.record_frames import read_image
@@ -74,7 +73,7 @@ def main() -> None:
     columns = {GUESS: guesses(SplitFolder(levels, "train").read_records(), asked)}
     for row in arguments.rows:
         columns[row] = _answered(row, levels, general, asked, arguments)
-    machine = describe_machine([torch.device("cpu")])
+    machine = describe_machine()
     table = _table(columns, arguments)
     publish("Point maps: what the model is given", machine, [table], arguments.write_docs)
 

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import rclpy
-import torch
 from performance_page import Table, describe_machine, publish
 from rclpy.qos import qos_profile_sensor_data
 from service_overhead import ROOT, child_running
@@ -144,7 +143,7 @@ def main() -> None:
         tuple(rows),
         "Age: from the stamp of the image to the arrival of its regions.",
     )
-    machine = describe_machine([torch.device("cpu")])
+    machine = describe_machine()
     publish("Region node", machine, [table], options.write_docs)
 
 

@@ -19,7 +19,6 @@ from functools import partial
 from itertools import permutations
 
 import numpy as np
-import torch
 from nano_path_worker import locate_all, timed
 from performance_page import Table, describe_machine, publish
 
@@ -186,7 +185,7 @@ def main() -> None:
         by_questions(options.questions, frames, *answerers),
         by_sizes(options.sizes, options.seed, *answerers),
     ]
-    publish("Scale", describe_machine([torch.device("cpu")]), tables, options.write_docs)
+    publish("Scale", describe_machine(), tables, options.write_docs)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from typing import IO, Any
 
 import numpy as np
 from load_client import LOST, STAGES, outcome_of
+from performance_page import Table, describe_machine, publish
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from service_overhead import ROOT, Probe, child_running
@@ -367,10 +368,6 @@ def read_options() -> argparse.Namespace:
 
 def show(loads: Mapping[str, Load], seen: Mapping[str, Any], options: argparse.Namespace) -> None:
     """Print the table, and write what is asked for."""
-    # Takes seconds to import, and the clients have not to wait for it.
-    import torch
-    from performance_page import Table, describe_machine, publish
-
     memory = seen["memory_mib"]
     model = f", {options.random_weights} with random weights" if options.random_weights else ""
     table = Table(
@@ -381,9 +378,7 @@ def show(loads: Mapping[str, Load], seen: Mapping[str, Any], options: argparse.N
         "same time; median / 99th percentile. Resident memory of the node before, and after each "
         f"round: {', '.join(f'{value:.0f}' for value in memory)} MiB.",
     )
-    publish(
-        "Service under load", describe_machine([torch.device("cpu")]), [table], options.write_docs
-    )
+    publish("Service under load", describe_machine(), [table], options.write_docs)
     if options.json:
         numbers = {"seen": dict(seen), "loads": {name: vars(load) for name, load in loads.items()}}
         write_file(options.json, json.dumps(numbers, indent=2).encode())

@@ -24,7 +24,6 @@ from itertools import cycle, islice
 
 import numpy as np
 import psutil
-import torch
 from performance_page import Table, describe_machine, publish
 from service_load import NOT_READY, PATIENT_S
 from service_overhead import ROOT
@@ -155,7 +154,7 @@ def main() -> None:
         "The simulated cameras compute on the same cores. Nodes are asked in turns, each question "
         "about a new frame.",
     )  # fmt: skip
-    publish("Several cameras", describe_machine([torch.device("cpu")]), [table], options.write_docs)
+    publish("Several cameras", describe_machine(), [table], options.write_docs)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Spatial question answering about the regions of an RGB-D frame. Knows nothing of ROS."""
+"""Spatial question answering about the regions of an RGB-D frame. Independent of ROS."""
 
 from smolrgpt_core.answer import Agreement, SpatialAnswer, Status
 from smolrgpt_core.answerers import Answerer, make_answerer

@@ -109,7 +109,7 @@ class AgreementTolerances:
         for name in ("distance_relative", "distance_m"):
             value = getattr(self, name)
             if not 0 <= value < math.inf:
-                raise ValueError(f"{name} must be a number from 0, got {value}")
+                raise ValueError(f"{name} must be a number and not negative, got {value}")
 
     def agree(self, category: Category, first: float | str, second: float | str) -> bool:
         """Whether two answers agree.

@@ -177,7 +177,7 @@ def _ros() -> Iterator[Check]:
         "import rclpy; print(rclpy.get_rmw_implementation_identifier(), rclpy.__file__)"
     )
     if not works:
-        remedy = "source the setup.bash of one ROS 2 installation, with its own Python version"
+        remedy = "source the setup.bash of only one ROS 2 installation, and use its Python version"
         yield Check("ROS 2", "rclpy", Verdict.WARNING, f"cannot be imported: {output}", remedy)
         return
     rmw, _, path = output.partition(" ")
@@ -199,7 +199,7 @@ def _fast_dds_profile() -> Check:
         "Fast DDS profile",
         Verdict.WARNING,
         f"no such file: {path}" if path else "not set",
-        f"Fast DDS loses images with its defaults: set {name} to config/fastdds.xml",
+        f"with its default settings, Fast DDS loses images: set {name} to config/fastdds.xml",
     )
 
 

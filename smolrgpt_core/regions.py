@@ -124,7 +124,7 @@ class Region:
             raise bad_input(f"region ids must be 0 to {MAX_REGION_ID}, got {self.id}")
         if len(self.label) > MAX_LABEL_LENGTH:
             raise bad_input(
-                f"label of region {self.id} has {len(self.label)} characters, at most "
+                f"the label of region {self.id} has {len(self.label)} characters, but at most "
                 f"{MAX_LABEL_LENGTH} are allowed; use the name of a class"
             )
         if not 0 <= self.score <= 1:
@@ -459,8 +459,8 @@ def _check_run_lengths(runs: NDArray[np.int64], height: int, width: int) -> None
 def _check_number(regions: int) -> None:
     if regions > MAX_REGIONS:
         raise bad_input(
-            f"a frame has {regions} regions, at most {MAX_REGIONS} are allowed; is the segmenter "
-            "broken, or the topic of the regions wrong?"
+            f"a frame has {regions} regions, but at most {MAX_REGIONS} are allowed; is the "
+            "segmenter broken, or the topic of the regions wrong?"
         )
 
 

@@ -1,4 +1,4 @@
-"""Asks the query node from Python, and knows what every client of it has to know.
+"""A Python client of the query node that takes care of what every client of it must know.
 
     from smolrgpt_ros.client import SpatialQueryClient
 
@@ -55,12 +55,12 @@ POLL_S = 0.05
 
 
 class NoServiceError(TimeoutError):
-    """Nobody offers the service."""
+    """The service is not available."""
 
 
 @dataclass(frozen=True, eq=False)
 class QueryAnswer(SpatialAnswer):
-    """What the node answered: the attributes of `SpatialAnswer`, and of which image.
+    """The answer of the node: the attributes of `SpatialAnswer`, and which image it is about.
 
     `centers_frame` always names a frame where there are centers.
 
@@ -156,7 +156,7 @@ class SpatialQueryClient(Closing):
 
     @property
     def service_is_ready(self) -> bool:
-        """Whether somebody offers the service."""
+        """Whether the service is available."""
         return bool(self._client.service_is_ready())
 
     def ask(
@@ -169,7 +169,7 @@ class SpatialQueryClient(Closing):
         max_age: float = 0.0,
         timeout: float | None = None,
     ) -> QueryAnswer:
-        """The answer; `ok` says whether there is one, `status` and `message` why there is none.
+        """Ask and wait: `ok` says whether there is an answer, `status` and `message` why not.
 
         Waits, and so does whatever the thread that calls has to do, for `timeout` + 1 s at most. In
         a callback of a node that must go on meanwhile, use `ask_async`.
@@ -217,7 +217,7 @@ class SpatialQueryClient(Closing):
         max_age: float = 0.0,
         timeout: float | None = None,
     ) -> Future:
-        """Ask and go on; the result of the future is the `QueryAnswer`.
+        """Ask without waiting; the result of the future is the `QueryAnswer`.
 
         Callbacks of a node may `await` it. Its done callbacks are called on the thread of the
         client, and should be short. `cancel` gives the question up.
@@ -254,7 +254,7 @@ class SpatialQueryClient(Closing):
         return asked.future
 
     def close(self) -> None:
-        """Give up what is not answered, and leave the graph. May be called more than once."""
+        """Abandon unanswered questions, and leave the graph. May be called more than once."""
         atexit.unregister(self.close)
         self._give_up(f"the client of {self.service_name} is closed")
         with self._lock:
@@ -332,7 +332,7 @@ class SpatialQueryClient(Closing):
         self._give_up("ROS was shut down")
 
     def _give_up(self, reason: str) -> None:
-        """Answer no question any more."""
+        """Answer no more questions."""
         with self._lock:
             self._end = self._end or reason
         for asked in self._unanswered():

@@ -24,14 +24,15 @@ settings.load_profile("repeatable")
 LONGEST_REFUSAL = 2000
 """Characters: a refusal is read by a person, and is sent to everybody who listens."""
 
-ROS_TESTS = Path(__file__).parent / "ros"
+HERE = Path(__file__).parent
+LONGEST = (HERE / "ros", HERE / "core" / "training")
 
 Result = TypeVar("Result")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of ROS first: they take longest, and mostly wait."""
-    items.sort(key=lambda item: not item.path.is_relative_to(ROS_TESTS))
+    """Long files first: one that begins last would leave the other process without work."""
+    items.sort(key=lambda item: not any(item.path.is_relative_to(folder) for folder in LONGEST))
 
 
 @pytest.fixture(scope="session")

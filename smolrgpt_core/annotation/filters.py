@@ -79,7 +79,8 @@ class PhotographFilter:
         if fraction > self.max_pure_fraction:
             raise SkippedError(
                 PURE,
-                f"{fraction:.0%} of the pixels, at most {self.max_pure_fraction:.0%} are allowed",
+                f"{fraction:.0%} of the pixels, but at most {self.max_pure_fraction:.0%} "
+                "are allowed",
             )
 
     def check_depth(self, depth: NDArray[np.float32]) -> None:
@@ -95,7 +96,7 @@ class PhotographFilter:
         if fraction > self.max_invalid_fraction:
             raise SkippedError(
                 TOO_LITTLE_DEPTH,
-                f"{fraction:.0%} of the pixels have no depth, at most "
+                f"{fraction:.0%} of the pixels have no depth, but at most "
                 f"{self.max_invalid_fraction:.0%} are allowed",
             )
 

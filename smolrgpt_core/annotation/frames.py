@@ -110,8 +110,8 @@ def images_in(folder: Path) -> list[Path]:
     for path in found:
         if stems.setdefault(path.stem, path) != path:
             raise bad_input(
-                f"{path} and {stems[path.stem].name} have the same stem, so their depth and "
-                f"regions cannot be told apart; rename one of them"
+                f"{path} and {stems[path.stem].name} have the same name but for the suffix, so "
+                "their depth and regions cannot be told apart; rename one of them"
             )
     return found
 

@@ -70,7 +70,8 @@ def why_skipped(
         return ""
     if covered > rules.max_box_fraction:
         return (
-            f"its box covers {covered:.0%} of the image, at most {rules.max_box_fraction:.0%} may"
+            f"its box covers {covered:.0%} of the image, but may cover at most "
+            f"{rules.max_box_fraction:.0%}"
         )
     if cloud is None or cloud.level_box is None:
         return "the readings under its mask form no cluster"

@@ -23,7 +23,7 @@ MAX_SIZE_DOUBT = 0.2
 """Standard deviation of a side, relative to it, from which an object has no known size: of a
 forklift that hides behind a shelf only a corner is measured, whose height looks sure."""
 
-TOO_LITTLE_VISIBLE = "is visible too little for its size to be known"
+TOO_LITTLE_VISIBLE = "is not visible enough for its size to be known"
 
 
 class AskedScene(MeasuredScene):

@@ -41,8 +41,9 @@ def check_certainty(finding: Finding, regions: RegionSet, certainty: float) -> N
     raise SpatialError(
         Status.CANNOT_TELL,
         f"too close to call: {_shown(finding.value, regions)}{other}; within the measurement "
-        f"uncertainty the answer holds in {finding.confidence:.0%} of the cases, {certainty:.0%} "
-        f"are required{_likely_numbers(finding, certainty)}; ask from another viewpoint",
+        f"uncertainty, the answer holds in {finding.confidence:.0%} of the cases, but "
+        f"{certainty:.0%} are required{_likely_numbers(finding, certainty)}; ask from another "
+        "viewpoint",
     )
 
 
@@ -60,7 +61,7 @@ def _ends(certainty: float) -> tuple[float, float]:
 
 
 def spread_note(finding: Finding, shown: Unit | None, certainty: float) -> str:
-    """Between which values an unsure quantity or size likely is; empty for what is sure enough.
+    """The range of an uncertain quantity or size, as a note; empty if it is certain enough.
 
     Args:
         finding: result of the interpreter.

@@ -190,7 +190,7 @@ def read_value(text: str, category: Category) -> AnswerValue:
 
 
 def is_near(meters: float, truth: float) -> bool:
-    """Whether a distance counts as right: from 90 % to 110 % of the true one, so that 0 must be 0.
+    """Whether a distance counts as correct: 90 % to 110 % of the true one, so that 0 must be 0.
 
     The bounds are computed as in the challenge's script, which decides what is exactly 10 % off.
     """
@@ -200,7 +200,7 @@ def is_near(meters: float, truth: float) -> bool:
 def is_right(
     category: Category, predicted: Any, truth: Any, unit: str = "", *, ordered: bool = False
 ) -> bool:
-    """Whether an answer counts as right.
+    """Whether an answer counts as correct.
 
     A distance, or another quantity or vector, must be near, see `is_near`; an angle and a direction
     within `SAME_ANGLE_DEG`; all else must be equal.

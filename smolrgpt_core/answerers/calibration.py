@@ -66,7 +66,7 @@ class ConfidenceCurve:
 
     def __post_init__(self) -> None:
         if not 0 <= self.slope < math.inf:
-            raise ValueError(f"slope must be a number from 0, got {self.slope}")
+            raise ValueError(f"slope must be a number and not negative, got {self.slope}")
         if not math.isfinite(self.intercept):
             raise ValueError(f"intercept must be finite, got {self.intercept}")
         if not 0 <= self.right <= self.samples:

@@ -15,7 +15,7 @@ PARTS_OF_A_HUB_ID = 2
 
 
 def check_that_it_exists(checkpoint: str | Path) -> None:
-    """Refuse a path where nothing is, which transformers would take for a hub id.
+    """Refuse a path that does not exist, which transformers would mistake for a hub id.
 
     Args:
         checkpoint: folder, or hub id such as "owner/name", which is not looked for here.

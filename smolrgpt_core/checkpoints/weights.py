@@ -104,8 +104,8 @@ def check_fingerprint(weights_sha256: str) -> None:
     if not _SHA256.fullmatch(weights_sha256):
         raise ValueError(
             "weights_sha256 must be the 64 hexadecimal digits of the fingerprint of the weights, "
-            f"got {weights_sha256!r}: it is unknown which weights it was made for; run `smolrgpt "
-            "calibrate` again"
+            f"got {weights_sha256!r}, which does not show what weights it was made for; run "
+            "`smolrgpt calibrate` again"
         )
 
 

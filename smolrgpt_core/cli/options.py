@@ -337,7 +337,7 @@ def parse_up(text: str) -> NDArray[np.float64] | None:
     """
     if not text:
         return None
-    expected = "a vector x,y,z that is not 0, such as 0,-1,0"
+    expected = "a nonzero vector x,y,z, such as 0,-1,0"
     vector = np.array(_numbers(text, float, 3, expected))
     length = float(np.linalg.norm(vector))
     if not (math.isfinite(length) and length > 0):

@@ -65,6 +65,6 @@ def _bad_truth(entry: Any) -> Exception:
     found = sorted(entry) if isinstance(entry, Mapping) else entry
     return bad_input(
         f"`truth` of a record must have `kind` (text), `parts` (numbers) and `boxes` "
-        f"({', '.join(BOX_FIELDS)} of each mask), got {found!r:.80}; make the data set again with "
-        "`smolrgpt simulate`"
+        f"({', '.join(BOX_FIELDS)} of each mask), got {found!r:.80}; create the data set again "
+        "with `smolrgpt simulate`"
     )

@@ -148,7 +148,7 @@ def _region_of(
         raise _bad_mask(
             record,
             place,
-            f"it is for (height, width) {size}, the image has {image_size}",
+            f"it is for (height, width) {size}, but the image has {image_size}",
         )
     named = _is_more_specific(label, region.label)
     found[key] = replace(region, label=label) if named else region

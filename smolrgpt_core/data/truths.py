@@ -29,8 +29,8 @@ def true_answer(record: WarehouseRecord) -> NormalizedAnswer:
     parsed = _first_answer(record)
     if parsed and not same_answer(parsed, value, CATEGORIES[record.category]):
         raise ValueError(
-            f"the record has several questions, but {record.normalized_answer!r} is not what the "
-            "first answer says"
+            f"the record has several questions, but {record.normalized_answer!r} does not agree "
+            "with the first answer"
         )
     return value
 

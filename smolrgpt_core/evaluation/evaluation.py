@@ -170,7 +170,7 @@ class EvaluatedSystem:
 
     @property
     def median_seconds(self) -> float:
-        """Of an answer, without reading files."""
+        """Median time of an answer, without reading files."""
         return float(np.median([item.seconds for item in self.predictions]))
 
 

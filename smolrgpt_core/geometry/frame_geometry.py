@@ -281,7 +281,8 @@ class FrameGeometry:
         if footprint is None:
             raise SpatialError(
                 Status.CANNOT_TELL,
-                f"too little floor is seen to tell where {self.frame.regions[id].name} stands; let "
+                "too little of the floor is visible to tell where "
+                f"{self.frame.regions[id].name} stands; let "
                 "the camera see the floor around the objects, and check that depth is aligned to "
                 "RGB",
             )

@@ -295,9 +295,9 @@ class InferenceEngine:
         limit = self.model_config.max_tokens
         if len(ids) + style.max_new_tokens > limit:
             raise bad_question(
-                f"image, text and regions make {len(ids)} tokens, with an answer of "
-                f"{style.max_new_tokens} more than the {limit} that the language model takes; ask "
-                "a shorter question or about fewer regions",
+                f"image, text and regions take {len(ids)} tokens, and an answer up to "
+                f"{style.max_new_tokens}, but the language model takes only {limit} together; ask "
+                "a shorter question, or about fewer regions",
             )
         return Prompt(ids[head:], row.question_ids[head:], region_ids, deadline)
 

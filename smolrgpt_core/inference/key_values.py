@@ -25,8 +25,8 @@ def prefix_keys_values(cache: DynamicCache) -> tuple[KeysValues, ...]:
         # A layer of a derived class forgets tokens, or keeps something else than keys and values.
         if type(layer) is not DynamicLayer or layer.keys is None or layer.values is None:
             raise ValueError(
-                "the engine needs a language model whose layers attend to all earlier tokens, this "
-                f"one has a {type(layer).__name__}; ask it with model.generate"
+                "the engine needs a language model whose layers attend to all earlier tokens, but "
+                f"this one has a {type(layer).__name__}; ask it with model.generate"
             )
         found.append((layer.keys, layer.values))
     return tuple(found)

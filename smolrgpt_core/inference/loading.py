@@ -157,8 +157,8 @@ def model_type_of(checkpoint: str | Path) -> str:
         return SmolRGPTConfig.model_type
     if Path(checkpoint, CARD_FILE).is_file():
         raise OSError(
-            f"{checkpoint} is an adapter, no checkpoint: give the checkpoint that it was trained "
-            "on, and this folder as the adapter"
+            f"{checkpoint} is an adapter, not a checkpoint: give the checkpoint that it was "
+            "trained on, and this folder as the adapter"
         )
     values, _ = PreTrainedConfig.get_config_dict(checkpoint)
     return str(values.get("model_type", SmolRGPTConfig.model_type))
@@ -189,7 +189,7 @@ def _kind_of(checkpoint: str | Path) -> _Kind:
     name = model_type_of(checkpoint)
     if name not in kinds:
         raise ValueError(
-            f"{checkpoint} is a checkpoint of type {name!r}, expected one of "
+            f"{checkpoint} is a checkpoint of type {name!r}, but must be one of "
             f"{', '.join(kinds)}; a plain vision-language model becomes one with "
             "PointMapForConditionalGeneration.from_vlm"
         )

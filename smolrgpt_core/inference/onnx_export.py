@@ -311,7 +311,7 @@ def compare(torch_engine: InferenceEngine, onnx_engine: InferenceEngine) -> tupl
     if apart > PROBABILITY_TOLERANCE:
         raise bad_input(
             f"the export is not usable: the probabilities of the runtimes differ by {apart:.2g}, "
-            f"at most {PROBABILITY_TOLERANCE} is allowed; use PyTorch, and report this"
+            f"but at most {PROBABILITY_TOLERANCE} is allowed; use PyTorch, and report this"
         )
     return tokens, apart
 

@@ -93,7 +93,7 @@ class StageClock:
         spent = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.latency_s.items())
         return SpatialError(
             Status.TIMEOUT,
-            f"no answer within {limit_s:.3g} s: the time ran out in stage {where}; spent: "
+            f"no answer within {limit_s:.3g} s: time ran out in stage {where}; spent: "
             f"{spent or 'nothing'}; allow more time, ask for short answers, or ask fewer questions",
         )
 

@@ -29,7 +29,7 @@ class Category(IntEnum):
     """
 
     DISTANCE = 1
-    """Metres between the 3-D centers of two objects; 0 for an object in the buffer asked about."""
+    """Meters between the 3-D centers of two objects; 0 for an object in the buffer asked about."""
     COUNT = 2
     """How many regions fit a description."""
     LEFT_RIGHT = 3

@@ -217,7 +217,8 @@ def _check_size(message: Message, size: tuple[int, int]) -> None:
     height, width = size
     if not 0 < height * width <= MOST_PIXELS:
         raise _bad(
-            message, f"its header claims {width}x{height} pixels, at most {MOST_PIXELS} are allowed"
+            message,
+            f"its header claims {width}x{height} pixels, but at most {MOST_PIXELS} are allowed",
         )
 
 

@@ -228,7 +228,7 @@ class Synchronizer:
         if passes:
             listed = ", ".join(f"{name} ({number} passes)" for name, number in passes.items())
             yield (
-                f"stamps go back in {listed}, as when a simulation or a driver is restarted: "
+                f"stamps go back in {listed}, as when a simulation or a driver restarts: "
                 "messages from before and after are not combined"
             )
 

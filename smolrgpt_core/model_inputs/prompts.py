@@ -193,7 +193,7 @@ class Prompts:
         limit = self._config.max_tokens
         if len(row.ids) > limit:
             raise bad_question(
-                f"image, text and regions make {len(row.ids)} tokens, the language model takes "
+                f"image, text and regions make {len(row.ids)} tokens, but the language model takes "
                 f"{limit}; ask a shorter question or about fewer regions"
             )
         if with_labels and conversation[-1]["role"] != "assistant":

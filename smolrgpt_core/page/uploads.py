@@ -54,12 +54,15 @@ def check_upload(kind: str, file: UploadedFile) -> None:
         raise bad_input(f"the {kind} file must be {expected}, got {file.name[-40:]!r}")
     if len(file.content) > MAX_UPLOAD_BYTES:
         size = len(file.content)
-        raise bad_input(f"the {kind} file has {size} bytes, at most {MAX_UPLOAD_BYTES} are read")
+        raise bad_input(
+            f"the {kind} file has {size} bytes, but at most {MAX_UPLOAD_BYTES} are read"
+        )
     if suffix in (".png", ".jpg", ".jpeg"):
         width, height = image_size(file.content)
         if width * height > MAX_UPLOAD_PIXELS:
             raise bad_input(
-                f"the {kind} image has {width}x{height} pixels, at most {MAX_UPLOAD_PIXELS} in all"
+                f"the {kind} image has {width}x{height} pixels, but at most {MAX_UPLOAD_PIXELS} in "
+                "all are read"
             )
 
 

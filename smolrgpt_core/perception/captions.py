@@ -119,7 +119,7 @@ class LocalImageTextModel(LoadedImageTextModel):
         processor = AutoProcessor.from_pretrained(checkpoint, backend="pil")
         if not getattr(processor, "chat_template", None):
             raise ValueError(
-                f"{_WHAT} must have a chat template, {str(checkpoint)!r} has none; use the "
+                f"{_WHAT} must have a chat template, but {str(checkpoint)!r} has none; use the "
                 "instruction-tuned version"
             )
         model = load_model(AutoModelForImageTextToText, checkpoint, device, _WHAT)

@@ -143,8 +143,8 @@ class CenterVotingSegmenter:
         channels = getattr(config, "offset_channels", 0)
         if channels != len(VOTE_CHANNELS):
             raise ValueError(
-                "a segmenter of this kind must vote for centers, as those that "
-                "smolrgpt_core.training.region_segmenter trains: expected offset_channels = "
+                "a segmenter of this kind must vote for centers, like those trained by "
+                "smolrgpt_core.training.region_segmenter: expected offset_channels = "
                 f"{len(VOTE_CHANNELS)} in its config, got {channels}; a semantic model does not "
                 "separate objects"
             )

@@ -66,9 +66,9 @@ def load_depth_estimator(checkpoint: str | Path, device: str = "cpu") -> DepthEs
     depth_kind = getattr(config, "depth_estimation_type", None)
     if depth_kind is not None and depth_kind != "metric":
         raise ValueError(
-            f"{_WHAT} must give meters, the configuration of {str(checkpoint)!r} says "
-            f"depth_estimation_type = {depth_kind!r}; use the metric version of this checkpoint, "
-            "such as depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf"
+            f"{_WHAT} must give meters, but the configuration of {str(checkpoint)!r} "
+            f"has depth_estimation_type = {depth_kind!r}; use the metric version of this "
+            "checkpoint, such as depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf"
         )
     if kind not in _KINDS and depth_kind is None:
         raise wrong_kind(checkpoint, kind, _WHAT, _KINDS)
@@ -163,8 +163,8 @@ def check_input(rgb: NDArray[np.uint8], intrinsics: CameraIntrinsics | None) -> 
     check_rgb(rgb)
     if intrinsics is not None and (intrinsics.height, intrinsics.width) != rgb.shape[:2]:
         raise bad_input(
-            f"the calibration is for {intrinsics.width}x{intrinsics.height} pixels, the image has "
-            f"{rgb.shape[1]}x{rgb.shape[0]}; give the calibration of this image"
+            f"the calibration is for {intrinsics.width}x{intrinsics.height} pixels, but the image "
+            f"has {rgb.shape[1]}x{rgb.shape[0]}; give the calibration of this image"
         )
 
 

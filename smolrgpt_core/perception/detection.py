@@ -130,8 +130,8 @@ class GroundingDetector(TextDetector):
         limit = int(self.model.config.max_text_len)
         if len(offsets) > limit:
             raise bad_input(
-                f"the classes must fit into {limit} tokens of the detector, {len(names)} classes "
-                f"have {len(offsets)}; ask for fewer at a time"
+                f"the classes must fit into {limit} tokens of the detector, but the {len(names)} "
+                f"classes have {len(offsets)}; ask for fewer at a time"
             )
         words = [
             [index for index, (start, end) in enumerate(offsets) if first <= start < end <= last]
@@ -165,8 +165,8 @@ class OwlDetector(TextDetector):
         tokens = text["input_ids"].shape[1]
         if tokens > limit:
             raise bad_input(
-                f"a class must fit into {limit} tokens of the detector, one of {list(names)} has "
-                f"{tokens}; use a shorter name"
+                f"a class must fit into {limit} tokens of the detector, but one of {list(names)} "
+                f"has {tokens}; use a shorter name"
             )
         return {name: text[name] for name in ("input_ids", "attention_mask")}
 

@@ -36,12 +36,12 @@ def load_config(checkpoint: str | Path, what: str) -> PreTrainedConfig:
         return AutoConfig.from_pretrained(checkpoint)
     except OSError as error:
         raise OSError(
-            f"{what} must be a folder with a config.json or a hub id that can be reached, got "
+            f"{what} must be a folder with a config.json or a hub id that can be downloaded, got "
             f"{str(checkpoint)!r}: {_first_line(error)}"
         ) from error
     except ValueError as error:
         raise ValueError(
-            f"{what} must be of a kind that transformers knows, {str(checkpoint)!r} is not: "
+            f"{what} must be of a kind that transformers supports, but {str(checkpoint)!r} is not: "
             f"{_first_line(error)}"
         ) from error
 
@@ -60,8 +60,8 @@ def wrong_kind(
     """
     because = f": {reason}" if reason else ""
     return ValueError(
-        f"{what} must be a checkpoint of type {', '.join(sorted(known))}, {str(checkpoint)!r} is "
-        f"of type {kind!r}{because}"
+        f"{what} must be a checkpoint of type {', '.join(sorted(known))}, but "
+        f"{str(checkpoint)!r} is of type {kind!r}{because}"
     )
 
 
@@ -113,8 +113,8 @@ def _refuse_missing_weights(
     )
     if missing:
         raise ValueError(
-            f"{what} must come with all its weights, {str(checkpoint)!r} lacks {len(missing)} of "
-            f"{type(model).__name__}, such as {missing[0]}; was it trained for a different task?"
+            f"{what} must come with all its weights, but {str(checkpoint)!r} lacks {len(missing)} "
+            f"of {type(model).__name__}, such as {missing[0]}; was it trained for a different task?"
         )
 
 

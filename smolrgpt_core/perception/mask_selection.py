@@ -1,4 +1,4 @@
-"""Regions from the raw masks of a model: without non-objects, each pixel in one region at most."""
+"""Regions from the raw masks of a model: only objects, and each pixel in at most one region."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def select_regions(
     scores: NDArray[np.floating],
     rules: MaskRules,
 ) -> RegionSet:
-    """The objects among masks, numbered from 0 by falling score.
+    """The objects among masks, numbered from 0 in order of decreasing score.
 
     Where two overlap, the pixels go to the smaller one if it lies mostly inside of the other, for
     an object stands in front of what surrounds it; else to the one with the better score.

@@ -42,7 +42,7 @@ _SAM2_DEFAULTS = {
 
 
 def load_box_segmenter(checkpoint: str | Path, device: str = "cpu") -> BoxSegmenter:
-    """The model of masks from boxes of a checkpoint.
+    """The model of a checkpoint that finds masks for boxes.
 
     Args:
         checkpoint: folder or hub id of SAM or SAM 2.

@@ -162,8 +162,8 @@ def _load_eomt(checkpoint: str | Path, device: str, rules: MaskRules) -> RegionF
     processor = load_image_processor(checkpoint)
     if processor.do_split_image:
         raise ValueError(
-            f"{_WHAT} must tell objects apart, the image processor of {str(checkpoint)!r} says "
-            "do_split_image = true, as only semantic segmentation does; take an EoMT that was "
+            f"{_WHAT} must tell objects apart, but the image processor of {str(checkpoint)!r} "
+            "has do_split_image = true, which only semantic segmentation has; use an EoMT that was "
             "trained for instance or panoptic segmentation"
         )
     model = load_model(AutoModelForUniversalSegmentation, checkpoint, device, _WHAT)

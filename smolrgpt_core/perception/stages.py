@@ -93,7 +93,7 @@ class RegionFinder(Protocol):
     """Objects with their masks, from color alone."""
 
     def find(self, rgb: NDArray[np.uint8]) -> RegionSet:
-        """The objects of an image, numbered from 0 by falling score.
+        """The objects of an image, numbered from 0 in order of decreasing score.
 
         Args:
             rgb: uint8 (H, W, 3).

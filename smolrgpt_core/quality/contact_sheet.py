@@ -177,7 +177,8 @@ def _image(sample: Sample, conversation: Conversation) -> NDArray[np.uint8]:
         if mask.shape != rgb.shape[:2]:
             raise file_error(
                 sample.image.path,
-                f"mask {index} is for (height, width) {mask.shape}, the image has {rgb.shape[:2]}",
+                f"mask {index} is for (height, width) {mask.shape}, but the image has "
+                f"{rgb.shape[:2]}",
             )
     scale = TILE_WIDTH / rgb.shape[1]
     size = (TILE_WIDTH, max(1, round(rgb.shape[0] * scale)))

@@ -161,9 +161,9 @@ class SceneCopies:
         for index in self._each(which):
             if not self.scene.place(self.ids[index]).has_footprint:
                 raise cannot_tell(
-                    f"too little floor is seen to tell where {self.name(index)} stands; let the "
-                    "camera see the floor around the objects, and check that depth is aligned to "
-                    "RGB"
+                    f"too little of the floor is visible to tell where {self.name(index)} stands; "
+                    "let the camera see the floor around the objects, and check that depth is "
+                    "aligned to RGB"
                 )
 
     def measure_sizes(self, which: Mask) -> None:

@@ -19,7 +19,7 @@ HEIGHT_STD_M = 0.02
 MIN_TALL_M = 0.005
 """What measures less from its bottom to its top is no object, but a sign of wrong inputs."""
 
-ASK_ELSEWHERE = "so its size cannot be told; ask from a place from which all of it is seen"
+ASK_ELSEWHERE = "so its size is unknown; ask again from where all of it is visible"
 
 SIZE_STD_FRACTION = np.array([0.02, 0.02, 0.03])
 """Standard deviation of sizes beside what their fits know of, as a fraction of them."""
@@ -156,12 +156,12 @@ class MeasuredScene:
         if touches_border(self.regions[id], self.regions.image_size):
             return f"is cut off by the border of the image, {ASK_ELSEWHERE}"
         if SURFACE_ONLY in located.notes:
-            return f"shows only a part of its surface, {ASK_ELSEWHERE}"
+            return f"shows only part of its surface, {ASK_ELSEWHERE}"
         if box is not None and not self._geometry.is_zone(id) and box.top < box.bottom + MIN_TALL_M:
             return (
                 f"would end {box.top:.2f} m above the floor and begin at {box.bottom:.2f} m, which "
-                "no object does, so its size cannot be told; check the unit of depth, the "
-                "calibration, and that its mask is in place"
+                "is impossible, so its size is unknown; check the unit of depth, the calibration, "
+                "and the position of its mask"
             )
         return ""
 

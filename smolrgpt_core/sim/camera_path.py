@@ -33,7 +33,7 @@ PIXEL_LIMIT = 16000.0
 
 @dataclass(frozen=True)
 class CameraPath:
-    """A closed way; all lengths in meters, world frame.
+    """A closed path; all lengths in meters, world frame.
 
     Attributes:
         middle: (x, y, z) that the camera sways around.
@@ -152,7 +152,7 @@ def overview_score(
 def estimate_visible_fractions(
     objects: Sequence[SceneObject], corners: NDArray[np.float64], pose: CameraPose
 ) -> dict[int, float]:
-    """Visible fraction of each object by id; objects of few or no pixels are skipped.
+    """Visible fraction of each object by id; objects with few or no pixels are skipped.
 
     Every object counts as its solid box, painted from far to near on a small image, buffers
     first.

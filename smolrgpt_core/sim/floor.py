@@ -72,7 +72,7 @@ class _Painter:
     def ring(
         self, outer: Footprint, inner: Footprint | None, color: Color | Image, opacity: float = 1.0
     ) -> None:
-        """Paint what lies between two rectangles."""
+        """Paint the area between two rectangles."""
         corners = self.floor.pixels(outer.corners)
         low = np.maximum(corners.min(axis=0), 0)
         high = np.minimum(corners.max(axis=0) + 1, self.floor.shape[::-1])

@@ -61,7 +61,7 @@ class Footprint:
         return True
 
     def contains(self, other: Footprint) -> bool:
-        """Whether the other rectangle lies inside completely."""
+        """Whether the other rectangle lies completely inside."""
         return all(self.signed_distance(x, y) >= 0 for x, y in other.corners)
 
     def signed_distance(self, x: float, y: float) -> float:
@@ -74,7 +74,7 @@ class Footprint:
 
 
 def is_free(candidate: Footprint, taken: Iterable[Footprint], clearance_m: float) -> bool:
-    """Whether a rectangle keeps the clearance to all others.
+    """Whether a rectangle keeps its clearance from all others.
 
     Args:
         candidate: the rectangle.

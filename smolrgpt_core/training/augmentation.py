@@ -88,7 +88,7 @@ class View:
         left, upper, right, lower = self.window
         if values.shape[1::-1] != self.of:
             raise bad_input(
-                f"masks are of (width, height) {self.of}, image or depth of {values.shape[1::-1]}; "
+                f"masks have (width, height) {self.of}, but image or depth {values.shape[1::-1]}; "
                 "they must be aligned"
             )
         part = values[upper:lower, left:right]

@@ -108,8 +108,8 @@ class DepthTerm:
         features = seen.captured[self.name]
         if features.ndim != 3 or features.shape[1] < wanted.shape[1]:
             raise bad_input(
-                f"auxiliary_depth expects features of {self._grid} x {self._grid} patches, the "
-                f"vision encoder gives {tuple(features.shape)}"
+                f"auxiliary_depth expects features of {self._grid} x {self._grid} patches, but "
+                f"the vision encoder returns {tuple(features.shape)}"
             )
         # Class and register tokens come before the patches; pairs stand behind the rows.
         patches = features[: len(wanted), -wanted.shape[1] :].float()

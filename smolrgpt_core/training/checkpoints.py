@@ -171,6 +171,6 @@ def _not_written(store: CheckpointStore, error: Exception) -> RunStoppedError:
     return RunStoppedError(
         Status.BAD_INPUT,
         f"{store.output} cannot be written to ({str(error).splitlines()[0]}); {free:.0f} MiB are "
-        "free there. Free some space and run the same command again, it resumes from the last "
-        f"checkpoint: {place}",
+        "free there. Free some space and run the same command again: it resumes from the "
+        f"last checkpoint; {place}",
     )

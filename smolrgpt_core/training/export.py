@@ -45,18 +45,18 @@ _POINT_MAP_LIMITS = """\
 ## What it is for, and what it is not
 
 It answers questions in the words that it was trained on, about at most five regions of one image.
-What it says is neither calibrated nor measured: evaluate it on your own images before you rely on
-it.
+Its answers are neither calibrated nor evaluated: evaluate it on your own images before you rely
+on it.
 """
 
 _LIMITS = """\
 ## What it is for, and what it is not
 
 It answers the four kinds of questions of the warehouse data set (distance, count, left or right,
-which one) about regions of one RGB-D image with a known calibration, in English of the kind that it
-was trained on. It was trained only on simulated warehouses: evaluate it before you rely on it with
+which one) about regions of one RGB-D image with a known calibration, in English like that of its
+training data. It was trained only on simulated warehouses: evaluate it before you rely on it with
 real images. It is just as confident on unfamiliar input: `likeness.json` has the range of classes,
-cameras, depth and masks on which it can be trusted by itself.
+cameras, depth and masks for which its answers can be trusted on their own.
 """
 
 

@@ -30,10 +30,10 @@ _LIMITS = """\
 ## What it is for, and what it is not
 
 It finds pallets, transporters, buffers and shelves in color images of the simulated warehouse, so
-that the demo runs without given masks. It was trained on nothing else, from random weights, and in
-the time that one core has in an hour: what is small, far, or mostly hidden it often misses, and
-objects that stand close together it sometimes takes for one. Real images need another segmenter,
-or this one trained on them: the layout of its data is that of
+that the demo also runs without masks from elsewhere. It was trained on nothing else, from random
+weights, for about an hour on one core: it often misses what is small, far away or mostly hidden,
+and sometimes takes objects that stand close together for one. Real images need another segmenter,
+or this one trained on such images; the layout of its training data is described in
 `smolrgpt_core/data/region_images.py`.
 """
 

@@ -204,7 +204,7 @@ class FrameBuffer:
         if age_ns > request.max_age_ns:
             raise FrameUnavailableError(
                 Status.STALE,
-                f"the requested stamp is {_seconds(age_ns)} old, max_age is "
+                f"the requested stamp is {_seconds(age_ns)} old, but max_age is "
                 f"{_seconds(request.max_age_ns)}; ask sooner or raise max_age",
                 Patience.NONE,
             )
@@ -225,7 +225,7 @@ class FrameBuffer:
             raise FrameUnavailableError(
                 Status.STALE,
                 f"nothing has arrived from {self._stamps.named(missing)} since the stamps went "
-                "back, as when a simulation or a driver is restarted",
+                "back, as when a simulation or a driver restarts",
                 Patience.INPUT_WAIT,
                 missing,
             )
@@ -281,7 +281,7 @@ class FrameBuffer:
                 raise FrameUnavailableError(
                     Status.STALE,
                     f"the latest message from {self._stamps.named([name])} is {_seconds(age_ns)} "
-                    f"old, max_age is {_seconds(request.max_age_ns)}",
+                    f"old, but max_age is {_seconds(request.max_age_ns)}",
                     Patience.INPUT_WAIT,
                     (name,),
                 )
@@ -300,7 +300,7 @@ class FrameBuffer:
         )
         raise FrameUnavailableError(
             Status.STALE,
-            f"the latest image is {_seconds(age_ns)} old by this node's clock, max_age is "
+            f"the latest image is {_seconds(age_ns)} old by this node's clock, but max_age is "
             f"{_seconds(request.max_age_ns)}; it arrived {_seconds(silence_ns)} ago: {remedy}",
             Patience.INPUT_WAIT,
         )
@@ -320,7 +320,7 @@ class FrameBuffer:
             lag_ns = request.stamp_ns - min(map(self._stamps.newest_ns, behind))
             return FrameUnavailableError(
                 Status.TIMEOUT,
-                f"{self._stamps.named(behind)} did not reach the requested stamp in time, "
+                f"{self._stamps.named(behind)} did not reach the requested stamp in time: "
                 f"they are {_seconds(lag_ns)} behind; raise timeout, or check the stamp",
                 Patience.TIMEOUT,
             )

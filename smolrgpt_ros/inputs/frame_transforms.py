@@ -205,6 +205,6 @@ def _advice(stamp_ns: int, newest_ns: int | None) -> str:
             f"another clock: check it, or raise input_wait, {REMEDY}"
         )
     return (
-        f"the image is older than the tf2 buffer, the latest transform is {-age_s:.3f} s "
+        f"the image is older than the tf2 buffer: the latest transform is {-age_s:.3f} s "
         "newer; ask about a newer image"
     )

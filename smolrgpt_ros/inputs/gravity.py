@@ -65,8 +65,8 @@ class Gravity:
             self.doubt = "it has not been at rest"
         elif abs(length - GRAVITY_MPS2) > GRAVITY_TOLERANCE_MPS2:
             self.doubt = (
-                f"at rest its linear_acceleration is {length:.2f}, expected {GRAVITY_MPS2:g} in "
-                "m/s2 including gravity; check its driver"
+                f"at rest, its linear_acceleration should be {GRAVITY_MPS2:g} m/s2 with gravity, "
+                f"but is {length:.2f}; check its driver"
             )
         else:
             self.doubt, self.up = "", mean / length

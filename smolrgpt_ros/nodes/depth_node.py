@@ -1,4 +1,4 @@
-"""The node that gives depth where there is no sensor, or fills the holes that a sensor leaves."""
+"""A node that estimates depth where there is no sensor, or fills the holes that a sensor leaves."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ class ImageNode(ManagedNode[NodeParameters]):
             inputs.close()
         if worker and not worker.close(ENDING_GRACE_S):
             self.get_logger().warning(
-                "processing an image takes too long; its result is not published"
+                "processing an image is taking too long; its result will not be published"
             )
 
     def _on_error(self, error: Exception) -> None:

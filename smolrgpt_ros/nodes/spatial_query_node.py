@@ -213,7 +213,7 @@ class SpatialQueryNode(ManagedNode[QueryParameters]):
         self._loader.abandon()
         session = self._ended_session
         if not self._requests.wait_until_idle(SHUTDOWN_GRACE_S) and session:
-            self.get_logger().error("an answer takes too long; the process exits without it")
+            self.get_logger().error("an answer is taking too long; the process exits without it")
             session.give_up()
             self._requests.wait_until_idle(DELIVERY_S)
         if self._recorder:
@@ -405,7 +405,7 @@ def _frame_request(request: SpatialQuery.Request, defaults: QueryParameters) -> 
         )
     if timeout_ns > defaults.max_timeout * 1e9:
         raise bad_question(
-            f"timeout must be {defaults.max_timeout:g} s at most (max_timeout), got "
+            f"timeout must be at most {defaults.max_timeout:g} s (max_timeout), got "
             f"{timeout_ns / 1e9:g} s; ask for less, or raise the parameter",
         )
     return FrameRequest(

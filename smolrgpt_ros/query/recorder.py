@@ -126,7 +126,7 @@ class QuestionRecorder:
         if self._thread.is_alive():
             self._logger.error(
                 f"the disk is too slow to finish the recording in time: {self._queue.qsize()} "
-                f"questions are lost, the others are in {self._folder}"
+                f"questions were lost; the others are in {self._folder}"
             )
 
     def diagnostic(self, name: str) -> DiagnosticStatus:

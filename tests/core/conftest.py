@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import multiprocessing
+import os
+import runpy
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import ModuleType
 
@@ -157,7 +163,7 @@ def ray_caster() -> type[RayCaster]:
     return RayCaster
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def stereo_noise():
     return add_stereo_noise
 
@@ -331,3 +337,74 @@ def make_processor(tiny_vlms):
 def brute_force() -> ModuleType:
     """The module `brute_force`: what a program means, without the interpreter."""
     return _load("brute_force")
+
+
+PRELOADED = [
+    "smolrgpt_core.training.run",
+    "smolrgpt_core.inference",
+    "smolrgpt_core.cli.application",
+]
+
+
+@dataclass(frozen=True)
+class WarmProcess:
+    """A process of `warm_python`; what it prints is in the file `output`."""
+
+    process: ForkServerProcess
+    output: Path
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def wait(self, timeout: float) -> int:
+        """The exit status; negative for a signal. A process that does not end fails the test."""
+        self.process.join(timeout)
+        if self.process.exitcode is None:
+            self.kill()
+            pytest.fail(f"did not end within {timeout} s:\n{self.output.read_text()}")
+        return self.process.exitcode
+
+    def kill(self) -> None:
+        """End it at once; its own processes are not ended."""
+        if self.process.is_alive():
+            os.kill(self.pid, signal.SIGKILL)
+            self.process.join()
+
+
+@pytest.fixture
+def warm_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., WarmProcess]]:
+    """Start a program in a process of its own that has loaded PyTorch and our models already.
+
+    Loading them takes ten seconds of a processor, which a new Python would need each time.
+    Call: warm_python("smolrgpt_core.cli", "train", path, folder=tmp_path, variable="value").
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    outputs = tmp_path_factory.mktemp("warm")
+    numbers = itertools.count()
+    started: list[WarmProcess] = []
+
+    def start(
+        program: str | Path, *words: str | Path, folder: Path = outputs, **environment: str
+    ) -> WarmProcess:
+        output = outputs / f"{next(numbers)}.txt"
+        call = (
+            str(program),
+            [*map(str, words)],
+            str(output),
+            str(folder),
+            {**os.environ, **environment},
+        )
+        process = context.Process(
+            target=runpy.run_path,
+            args=(str(Path(__file__).with_name("warm_start.py")), {"START": call}, "warm_start"),
+        )
+        process.start()
+        started.append(WarmProcess(process, output))
+        return started[-1]
+
+    yield start
+    for item in started:
+        item.kill()

@@ -361,13 +361,13 @@ def test_there_are_enough_sentences() -> None:
     assert len(set(sentences)) == len(sentences) >= 200
 
 
-@pytest.mark.parametrize(("text", "metres"), DISTANCES)
-def test_distances(text: str, metres: float | None) -> None:
-    if metres is None:
+@pytest.mark.parametrize(("text", "meters"), DISTANCES)
+def test_distances(text: str, meters: float | None) -> None:
+    if meters is None:
         assert refused(text, Category.DISTANCE)
     else:
         answer = read_answer(text, Category.DISTANCE)
-        assert answer.value == pytest.approx(metres, abs=1e-9)
+        assert answer.value == pytest.approx(meters, abs=1e-9)
         assert answer.unit == "m"
 
 

@@ -291,7 +291,7 @@ def test_up_decides_what_a_floor_is() -> None:
     assert ask(question, *flags, up="0,-0.861,-0.509").stdout == ask(question, *flags).stdout
     contradicted = ask(question, *flags, up="0,1,0")
     assert contradicted.exit_code == 3
-    assert "too little floor" in contradicted.stderr
+    assert "too little of the floor" in contradicted.stderr
 
 
 def test_a_height_of_the_camera_that_contradicts_depth_is_told() -> None:

@@ -301,7 +301,7 @@ def huge_jpeg() -> bytes:
     ids=["png", "jpeg", "depth as png", "depth as rvl"],
 )
 def test_small_files_that_promise_much(content: bytes, form: str) -> None:
-    assert "pixels, at most" in refusal(plain_image, compressed(content, form))
+    assert "pixels, but at most" in refusal(plain_image, compressed(content, form))
 
 
 def test_other_images_stay_as_they_are() -> None:

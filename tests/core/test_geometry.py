@@ -570,7 +570,7 @@ def test_no_floor_leaves_what_the_visible_surface_tells(ray_caster, block):
     assert np.linalg.norm(located.center - scene.center(1)) < 2 * located.std
     assert located.std < 0.3
     assert "no floor seen" in located.notes
-    with pytest.raises(SpatialError, match="too little floor") as caught:
+    with pytest.raises(SpatialError, match="too little of the floor") as caught:
         geometry.footprint(1)
     assert caught.value.status is Status.CANNOT_TELL
 

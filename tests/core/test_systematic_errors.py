@@ -29,8 +29,9 @@ def hall(ray_caster, block):
     return ray_caster(blocks, height=1.7, pitch_deg=14)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def frame(hall, stereo_noise):
+    """Not to be changed."""
     return stereo_noise(hall.render())
 
 

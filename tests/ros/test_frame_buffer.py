@@ -106,7 +106,7 @@ def test_camera_that_stopped(buffer: FrameBuffer, monkeypatch: pytest.MonkeyPatc
     error = refusal(buffer, NEWEST, NOW + 5 * S)
     assert error.status is Status.STALE
     assert error.silent == ("rgb",)
-    assert "5.010 s old, max_age is 1.000 s" in error.message
+    assert "5.010 s old, but max_age is 1.000 s" in error.message
 
 
 def test_stamps_of_another_clock_are_not_mistaken_for_a_stopped_camera(

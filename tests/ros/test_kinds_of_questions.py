@@ -208,8 +208,8 @@ def test_options_of_a_multiple_choice(ask: Ask, true: Any) -> None:
     assert (answer.category, answer.region_id, answer.option) == (Category.MCQ, 16, "B")
     assert filled(answer) == {"region_id", "answer_ids", "option"}
     assert answer.answer_ids == (16,)
-    metres = np.linalg.norm(true(16).center - true(24).center)
-    choices = f"A) {metres - 1:.2f} m B) {metres + 1:.2f} m C) {metres:.2f} m"
+    meters = np.linalg.norm(true(16).center - true(24).center)
+    choices = f"A) {meters - 1:.2f} m B) {meters + 1:.2f} m C) {meters:.2f} m"
     distance = ask(f"How far is pallet 16 from pallet 24? {choices}")
     assert (distance.category, distance.option) == (Category.DISTANCE, "C")
 

@@ -102,7 +102,7 @@ def import_package(package: str) -> ModuleType:
 
 
 def open_dataset(config: DatasetConfig) -> SampleDataset:
-    """Open a data set; its images are read only when a sample is asked for them.
+    """Open a data set; images are read only when a sample needs them.
 
     Raises:
         SpatialError: BAD_INPUT for an unknown kind, or annotations that cannot be read.

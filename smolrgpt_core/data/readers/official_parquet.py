@@ -40,7 +40,7 @@ DEPTHS = "depths"
 
 
 def open_layout(config: DatasetConfig) -> AnnotatedDataset:
-    """The rows of one split; of a set without splits all rows, whatever `split` says.
+    """The rows of one split; all rows of a data set without splits, whatever `split` says.
 
     Raises:
         SpatialError: BAD_INPUT when there are no rows, or they cannot be read.

@@ -69,8 +69,8 @@ class ShardDataset:
         """
         if part.world_size > len(self.shards):
             raise bad_input(
-                f"{len(self.shards)} shards cannot be dealt to {part.world_size} readers; write "
-                "more, smaller shards, or use fewer processes and workers"
+                f"{len(self.shards)} shards are too few for {part.world_size} readers; write "
+                "more and smaller shards, or use fewer processes and workers"
             )
         chosen = order.indices(len(self.shards))[part.rank :: part.world_size]
         return [partial(self._read, index, order) for index in chosen]

@@ -22,7 +22,7 @@ from smolrgpt_core.language.builders.parts import (
     builder,
     predicate,
 )
-from smolrgpt_core.language.builders.quantities import ask, compare, measure, pair_measure
+from smolrgpt_core.language.builders.quantities import ask, compare, measure
 from smolrgpt_core.language.builders.sets import (
     for_number,
     modified,
@@ -31,7 +31,7 @@ from smolrgpt_core.language.builders.sets import (
     several,
     where,
 )
-from smolrgpt_core.language.grammar import Costly, NoReadingError
+from smolrgpt_core.language.grammar import NoReadingError
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
@@ -222,12 +222,9 @@ def compare_count(given: Nominal, verb: Any, how: str, number: int) -> Program:
 
 
 @builder
-def fits_between(width: Program, chosen: Program) -> Program | Costly:
-    """Whether something of a width fits between two regions."""
-    measured = pair_measure("Clearance", chosen)
-    if isinstance(measured, Costly):
-        return Costly(compare(measured.value, "at_least", width), measured.cost)
-    return compare(measured, "at_least", width)
+def fits_between(width: Program, clearance: Program) -> Program:
+    """Whether something of a width fits through a clearance."""
+    return compare(clearance, "at_least", width)
 
 
 @builder
@@ -286,9 +283,9 @@ def same_as_extreme(region: Program, chosen: Program, found: Superlative) -> Pro
 
 
 @builder
-def passing(region: Program, chosen: Program) -> Program | Costly:
+def passing(region: Program, clearance: Program) -> Program:
     """Whether a region gets through between two others."""
-    return fits_between(measure(region, PASSING_WIDTH()), chosen)
+    return fits_between(measure(region, PASSING_WIDTH()), clearance)
 
 
 @builder

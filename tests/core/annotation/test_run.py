@@ -167,7 +167,7 @@ def test_depth_must_come_from_somewhere(photographs, tmp_path):
 
 def test_two_images_of_one_stem_are_refused(photographs, tmp_path):
     (photographs.root / "images" / "white.jpg").write_bytes(b"")
-    with pytest.raises(SpatialError, match="same stem"):
+    with pytest.raises(SpatialError, match="same name but for the suffix"):
         AnnotationRun(photographs.settings, tmp_path / "out")
 
 

@@ -382,7 +382,7 @@ class TestShards:
     def test_more_readers_than_shards_are_refused(self, warehouse: Path) -> None:
         make_shards(warehouse, "train", 3)
         dataset = open_dataset(DatasetConfig("shards", warehouse))
-        with pytest.raises(SpatialError, match="2 shards cannot be dealt to 3 readers"):
+        with pytest.raises(SpatialError, match="2 shards are too few for 3 readers"):
             SampleIterator(dataset, part=Part(0, 3))
 
     def test_a_shard_that_is_cut_off_gives_what_it_has(self, warehouse: Path) -> None:

@@ -85,9 +85,9 @@ class Draw:
         return self.pick(["least", "most"])
 
     def measure(self) -> Program:
-        return questions.Measure(self.thing(), self.attribute_in_metres())
+        return questions.Measure(self.thing(), self.attribute_in_meters())
 
-    def attribute_in_metres(self) -> Program:
+    def attribute_in_meters(self) -> Program:
         return self.pick([attributes.Distance(s.Camera()), attributes.Top(), attributes.Forward()])
 
     def using(self, name: str) -> Program:
@@ -123,7 +123,7 @@ class Draw:
                  Type.REGIONS: self.some}  # fmt: skip
         if name == "Measures":
             how = self.pick([how for how in COMPARISONS if how != "equal"])
-            return operator(self.attribute_in_metres(), how, self.length())
+            return operator(self.attribute_in_meters(), how, self.length())
         if name == "OfClass":
             return operator(self.pick(("", *CLASSES)))
         if name == "Holds":
@@ -213,7 +213,7 @@ def test_every_operator_means_what_a_plain_evaluation_says(name, random_scene, b
 
 
 def check_room(program: Program, copies: SceneCopies, plain) -> int:
-    """A search on a grid is exact but for some centimetres."""
+    """A search on a grid is exact but for some centimeters."""
     chosen, _ = program.arguments
     found = evaluate(program, copies).value
     for zone in chosen.arguments[0]:
@@ -251,7 +251,7 @@ def check_capacity(program: Program, copies: SceneCopies, plain) -> int:
 
 
 def clear_of(one: np.ndarray, other: np.ndarray) -> float:
-    """How far apart two parallel rectangles (4, 2) are along their sides, metres."""
+    """How far apart two parallel rectangles (4, 2) are along their sides, meters."""
     axes = (one[[1, 3]] - one[0]) / np.linalg.norm(one[[1, 3]] - one[0], axis=1)[:, None]
     mine, theirs = one @ axes.T, other @ axes.T
     after, before = mine.min(axis=0) - theirs.max(axis=0), theirs.min(axis=0) - mine.max(axis=0)
@@ -381,7 +381,7 @@ def test_clearance_of_corner_and_side(by_hand):
 
 
 @pytest.mark.parametrize(("gap", "room"), [(1.2, False), (1.3, True), (0.7, False)])
-def test_room_for_another_pallet_keeps_five_centimetres(by_hand, gap, room):
+def test_room_for_another_pallet_keeps_five_centimeters(by_hand, gap, room):
     """The free strip of a zone 1 m deep is `gap` wide; 0.8 x 1.2 m need 5 cm on one side."""
     zone = (1, "buffer", (0, 6), (3.0, 0.85, 0))
     block = (5, "pallet", (-gap / 2, 6), (3.0 - gap, 0.85, 1.0))
@@ -400,7 +400,7 @@ def test_room_is_found_when_it_is_turned(by_hand):
     ("size", "number"),
     [((1.2, 0.8), 1), ((1.2, 1.64), 1), ((1.2, 1.65), 2), ((2.45, 1.65), 4), ((0.79, 3.0), 0)],
 )
-def test_more_pallets_fit_side_by_side_with_five_centimetres(by_hand, size, number):
+def test_more_pallets_fit_side_by_side_with_five_centimeters(by_hand, size, number):
     copies = by_hand((1, "buffer", (0, 6), (*size, 0), 0.4))
     assert value(measured(1, attributes.Capacity()), copies) == number
 

@@ -115,7 +115,7 @@ def test_what_gives_no_meters_is_refused(checkpoint, family, message) -> None:
 
 def test_a_calibration_or_image_of_another_form_is_refused(checkpoint, picture) -> None:
     estimator = load_depth_estimator(checkpoint("glpn"))
-    with pytest.raises(SpatialError, match="calibration is for 52x36 pixels, the image has 50x36"):
+    with pytest.raises(SpatialError, match="is for 52x36 pixels, but the image has 50x36"):
         estimator.estimate(picture[:, :50], CAMERA)
     with pytest.raises(SpatialError, match="rgb must be uint8"):
         estimator.estimate(picture.astype(np.float32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from smolrgpt_core.training.config import (
     StartConfig,
     TrainConfig,
 )
+from smolrgpt_core.training.config_file import write_config
 from smolrgpt_core.training.start import make_start
 
 WIDTH, HEIGHT = 48, 32
@@ -54,6 +56,14 @@ TINY = {
     "metric_layers": 1,
     "samples_per_region": 16,
 }
+TRAIN = """
+import pathlib, sys, torch
+from smolrgpt_core.training.config_file import read_config
+from smolrgpt_core.training.run import train
+torch.set_num_threads(1)
+train(read_config(pathlib.Path(sys.argv[1])))
+"""
+DEADLINE_S = 380.0
 PARTS = {
     "image": ("rgb_connector", "depth_connector", "rgb_refiner", "depth_refiner"),
     "metric": ("rgb_connector", "rgb_refiner", "metric_branch"),
@@ -211,6 +221,40 @@ def base(tmp_path_factory) -> Path:
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def start_training(warm_python, tmp_path) -> Callable[..., Any]:
+    """start_training(config, before="", **environment): a run in a process of its own.
+
+    `before` is code that this process runs first.
+    """
+    script = tmp_path / "train.py"
+
+    def start(config: TrainConfig, before: str = "", **environment: str) -> Any:
+        script.write_text(before + TRAIN)
+        path = Path(f"{config.output}.yaml")
+        write_config(config, path)
+        return warm_python(script, path, **environment)
+
+    return start
+
+
+@pytest.fixture
+def train_in_two_processes(start_training) -> Callable[[TrainConfig], None]:
+    """Train with two processes that a launcher of PyTorch would have started."""
+
+    def run(config: TrainConfig) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+        sizes = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+        both = [
+            start_training(config, RANK=rank, LOCAL_RANK=rank, **sizes, **address) for rank in "01"
+        ]
+        for process in both:
+            assert process.wait(DEADLINE_S) == 0, process.output.read_text()
+
+    return run
 
 
 @pytest.fixture

@@ -239,7 +239,7 @@ def test_another_base_is_refused_and_no_path_of_a_machine_is_written(
     save_file(weights, other / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ValueError, match="is an adapter of 'tiny' with the fingerprint"):
         load_adapted(other, folder)
-    with pytest.raises(OSError, match="is an adapter, no checkpoint"):
+    with pytest.raises(OSError, match="is an adapter, not a checkpoint"):
         load_engine(folder)
     monkeypatch.chdir(base.parent)
     settings = AdapterSettings("lora", LANGUAGE)

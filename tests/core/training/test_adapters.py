@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +37,6 @@ from smolrgpt_core.model.adapters import adapter_weights, attach_adapter
 from smolrgpt_core.regions import Region, RegionSet
 from smolrgpt_core.training.checkpoints import CheckpointStore
 from smolrgpt_core.training.config import OptimizerConfig, TrainConfig
-from smolrgpt_core.training.config_file import write_config
 from smolrgpt_core.training.losses import answer_losses
 from smolrgpt_core.training.optimizer import make_optimizer
 from smolrgpt_core.training.parts import parameter_groups, set_trainable
@@ -56,7 +53,6 @@ TARGETS = {
     "bottleneck": {"language_model": "o_proj|down_proj"},
 }
 QUESTION = "How far is <mask> from <mask>?"
-DEADLINE_S = 300.0
 WIDTH, HEIGHT = 48, 32
 
 
@@ -169,14 +165,6 @@ def test_an_adapter_changes_what_it_names_and_is_the_same_saved_merged_and_serve
     assert served.probabilities == pytest.approx(unmerged.probabilities, abs=1e-5)
 
 
-RUN = (
-    "import sys, pathlib, torch; torch.set_num_threads(1); "
-    "from smolrgpt_core.training.config_file import read_config; "
-    "from smolrgpt_core.training.run import train; "
-    "train(read_config(pathlib.Path(sys.argv[1])))"
-)
-
-
 def test_a_run_saves_the_adapter_alone_and_publishes_the_merged_model(
     adapter_run, base, logged_losses
 ):
@@ -233,15 +221,11 @@ def test_activations_that_are_computed_again_give_the_same_losses(adapter_run, l
         assert two["loss"] == pytest.approx(one["loss"], abs=1e-6)
 
 
-def test_two_processes_give_the_losses_of_one(adapter_run, tmp_path, logged_losses):
+def test_two_processes_give_the_losses_of_one(adapter_run, logged_losses, train_in_two_processes):
     config = adapter_run("rslora", TARGETS["rslora"], ("metric_branch",))
     train(config)
     pair = replace(config, output=f"{config.output}-pair")
-    write_config(pair, tmp_path / "pair.yaml")
-    (tmp_path / "run.py").write_text(RUN)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    words = [*command, str(tmp_path / "run.py"), str(tmp_path / "pair.yaml")]
-    subprocess.run(words, check=True, timeout=DEADLINE_S)
+    train_in_two_processes(pair)
     assert len(logged_losses(pair)) == 6
     for alone, together in zip(logged_losses(config), logged_losses(pair), strict=True):
         assert together["loss"] == pytest.approx(alone["loss"], abs=1e-5)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -294,19 +291,17 @@ def test_an_exported_model_answers_and_its_card_says_what_it_is(config, tmp_path
     assert "point_encoder, projector, language_model" in card
 
 
-def test_killed_and_resumed_gives_the_same_losses(config, tmp_path, logged_losses):
+def test_killed_and_resumed_gives_the_same_losses(config, tmp_path, logged_losses, warm_python):
     run = config("smolvlm")
     train(run)
     killed = replace(run, output=f"{run.output}-killed")
     write_config(killed, tmp_path / "killed.yaml")
-    words = [sys.executable, "-m", "smolrgpt_core.cli", "train", str(tmp_path / "killed.yaml")]
-    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    process = warm_python("smolrgpt_core.cli", "train", tmp_path / "killed.yaml")
     deadline = time.monotonic() + DEADLINE_S
     while len(logged_losses(killed)) < STEPS // 2:
         assert time.monotonic() < deadline, "the run did not get so far"
         time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
     assert len(logged_losses(killed)) < STEPS
     assert command(tmp_path / "killed.yaml").exit_code == 0
     assert logged_losses(killed) == logged_losses(run)

@@ -7,7 +7,6 @@ run of the trainer would prove nothing here. The trainer itself refuses `fsdp` w
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,6 +29,7 @@ from smolrgpt_core.training.start import make_start
 from smolrgpt_core.training.stream import TrainingStream
 
 STEPS, PROCESSES = 3, 2
+DEADLINE_S = 240.0
 KINDS = ("full", "lora")
 
 
@@ -92,16 +92,12 @@ def _work(rank: int, folder: Path) -> None:
     distributed.destroy_process_group()
 
 
-def test_two_processes_with_cut_weights_have_the_losses_of_one(configs, tmp_path):
+def test_two_processes_with_cut_weights_have_the_losses_of_one(configs, tmp_path, warm_python):
     for kind, config in configs.items():
         write_config(config, tmp_path / f"{kind}.yaml")
-    command = [sys.executable, __file__, str(tmp_path)]
-    workers = [
-        subprocess.Popen([*command, str(rank)], stderr=subprocess.PIPE, text=True)
-        for rank in range(PROCESSES)
-    ]
-    errors = [worker.communicate(timeout=240)[1] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0] * PROCESSES, "\n".join(errors)
+    workers = [warm_python(__file__, tmp_path, str(rank)) for rank in range(PROCESSES)]
+    for worker in workers:
+        assert worker.wait(DEADLINE_S) == 0, worker.output.read_text()
     for kind, config in configs.items():
         alone = list(losses(config, 0, 1))
         assert alone[-1] < alone[0]

@@ -7,9 +7,6 @@ import io
 import json
 import math
 import os
-import signal
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -177,22 +174,20 @@ def test_ray_does_the_same(study_file):
     assert "other settings" in outcomes[job.name]
 
 
-def test_a_killed_study_takes_its_run_along_and_goes_on(study_file):
+def test_a_killed_study_takes_its_run_along_and_goes_on(study_file, warm_python):
     study = chosen(read_study(study_file), ["images=4", "method=lora", "seed=1"])
     before, job = jobs_of(study)
     assert attempt(before) == ""
     only = ["--only=images=4", "--only=method=lora", "--only=seed=1"]
-    command = [sys.executable, "-m", "smolrgpt_core.cli", "study", str(study_file), *only]
-    process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = warm_python("smolrgpt_core.cli", "study", study_file, *only)
     deadline = time.monotonic() + DEADLINE_S
     while not (job.folder / LOG_FILE).exists():
-        assert process.poll() is None
+        assert command.process.is_alive(), command.output.read_text()
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    children = process.children(recursive=True)
+    children = psutil.Process(command.pid).children(recursive=True)
     assert children
-    process.send_signal(signal.SIGKILL)
-    process.wait(DEADLINE_S)
+    command.kill()
     assert psutil.wait_procs(children, timeout=DEADLINE_S)[1] == []
     assert attempt(job) == ""
     assert job.missing() == []

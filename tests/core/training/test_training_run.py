@@ -8,8 +8,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,19 +30,11 @@ from smolrgpt_core.training.config import (
     OptimizerConfig,
     SourceConfig,
     StartConfig,
-    TrainConfig,
     ValidationConfig,
 )
-from smolrgpt_core.training.config_file import write_config
 from smolrgpt_core.training.errors import RunStoppedError
 from smolrgpt_core.training.run import train
 
-RUN = (
-    "import sys, pathlib, torch; torch.set_num_threads(1); "
-    "from smolrgpt_core.training.config_file import read_config; "
-    "from smolrgpt_core.training.run import train; "
-    "train(read_config(pathlib.Path(sys.argv[1])))"
-)
 KILLS = int(os.environ.get("SMOLRGPT_KILLS", "2"))
 DEADLINE_S = 90.0
 
@@ -98,15 +88,6 @@ def test_a_stage_trains_the_parts_it_names_and_nothing_else(run_config, saved_we
     assert changed == {name for name in before if name.startswith(trained)}
 
 
-def _start(config: TrainConfig, limits: str = "") -> subprocess.Popen:
-    """The run in a process of its own."""
-    path = Path(f"{config.output}.yaml")
-    write_config(config, path)
-    return subprocess.Popen(
-        [sys.executable, "-c", limits + RUN, str(path)], stderr=subprocess.PIPE, text=True
-    )
-
-
 def _wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not condition():
@@ -116,7 +97,7 @@ def _wait_for(condition: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("workers", [2])
 def test_killed_at_any_moment_a_run_gives_the_losses_of_one_that_was_not(
-    run_config, workers, logged_losses, saved_weights
+    run_config, workers, logged_losses, saved_weights, start_training
 ):
     moments = random.Random(KILLS)
     config = run_config(optimizer=OptimizerConfig(batch_rows=4, micro_rows=2, steps=30))
@@ -127,16 +108,15 @@ def test_killed_at_any_moment_a_run_gives_the_losses_of_one_that_was_not(
     )
     for kill in range(KILLS):
         at_least = 30 * kill // KILLS + moments.randint(1, 30 // KILLS - 2)
-        process = _start(killed)
+        run = start_training(killed)
 
         def has_so_many(steps: int = at_least) -> bool:
             return len(logged_losses(killed)) >= steps
 
         _wait_for(has_so_many)
         time.sleep(moments.uniform(0, 0.05))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
+        run.kill()
+        assert run.wait(DEADLINE_S) == -signal.SIGKILL
     assert len(logged_losses(killed)) < 30
     train(killed)
     assert logged_losses(killed) == logged_losses(config)
@@ -178,7 +158,7 @@ def test_a_longer_run_goes_on_where_the_shorter_one_ended(run_config, logged_los
         train(replace(config, seed=4))
 
 
-def test_two_processes_give_the_losses_of_one(run_config, tmp_path, logged_losses):
+def test_two_processes_give_the_losses_of_one(run_config, logged_losses, train_in_two_processes):
     config = run_config(
         "metric",
         optimizer=OptimizerConfig(batch_rows=4, micro_rows=2, steps=20),
@@ -188,12 +168,7 @@ def test_two_processes_give_the_losses_of_one(run_config, tmp_path, logged_losse
     )
     train(config)
     pair = replace(config, output=f"{config.output}-pair")
-    path = tmp_path / "pair.yaml"
-    write_config(pair, path)
-    script = tmp_path / "run.py"
-    script.write_text(RUN)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run([*command, str(script), str(path)], check=True, timeout=DEADLINE_S)
+    train_in_two_processes(pair)
     alone, together = logged_losses(config), logged_losses(pair)
     assert len(together) == 20
     for one, two in zip(alone, together, strict=True):
@@ -323,17 +298,17 @@ def test_too_many_broken_samples_stop_the_run(run_config, tmp_path, write_split,
     assert len(logged_losses(config)) > 10
 
 
-def test_a_full_disk_is_said_and_the_last_checkpoint_stays(run_config):
+def test_a_full_disk_is_reported_and_the_last_checkpoint_stays(run_config, start_training):
     config = run_config(optimizer=OptimizerConfig(batch_rows=4, micro_rows=2, steps=4))
     config = replace(config, checkpoints=CheckpointConfig(every_steps=2, keep=5))
     train(replace(config, optimizer=replace(config.optimizer, steps=2)))
     largest = max(path.stat().st_size for path in Path(config.output).rglob("*") if path.is_file())
-    limits = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest // 2},) * 2); "
-    process = _start(config, limits)
-    _, said = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode != 0
-    assert "step-00000002 is complete" in said
-    assert "Free some space and run the same command again" in said
+    limit = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({largest // 2},) * 2)\n"
+    run = start_training(config, before=limit)
+    assert run.wait(DEADLINE_S) != 0
+    output = run.output.read_text()
+    assert "step-00000002 is complete" in output
+    assert "Free some space and run the same command again" in output
     store = CheckpointStore(Path(config.output), keep=5)
     assert [item.step for item in store.all()] == [2]
     train(config)

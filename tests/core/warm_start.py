@@ -1,0 +1,38 @@
+"""Runs a program in a forked process as in a new one, for `warm_python` in conftest.py."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+from pathlib import Path
+
+
+def run(
+    program: str, words: list[str], output: str, folder: str, environment: dict[str, str]
+) -> None:
+    """Run a file, or a module by its name.
+
+    Args:
+        program: the file or the module.
+        words: what follows it on the command line.
+        output: file that gets what is printed to stdout and stderr.
+        folder: working directory.
+        environment: all variables.
+    """
+    to_file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(to_file, 1)
+    os.dup2(to_file, 2)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = [program, *words]
+    if program.endswith(".py"):
+        sys.path.insert(0, str(Path(program).parent))
+        runpy.run_path(program, run_name="__main__")
+    else:
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "warm_start":
+    run(*globals()["START"])
