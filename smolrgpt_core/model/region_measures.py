@@ -272,7 +272,7 @@ class _Sight:
         drop = (-lowest).tan().clamp_min(_TINY)
         foot = torch.where(lowest < 0, floor.height / drop, _FARTHEST_M).clamp_max(_FARTHEST_M)
         width = foot * (right - left)
-        top = (floor.height + foot * highest.tan()).clamp(0, _FARTHEST_M)
+        top = (floor.height + foot * highest.tan()).clamp(0.0, _FARTHEST_M)
         place = torch.stack([foot * middle.sin(), foot * middle.cos(), top / 2], dim=-1)
         return cls(torch.stack([*angles, foot, width, top], dim=-1), place)
 
