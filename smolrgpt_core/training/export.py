@@ -52,9 +52,9 @@ it.
 _LIMITS = """\
 ## What it is for, and what it is not
 
-It answers the four kinds of questions of the warehouse data set (distance, count, left or right,
-which one) about regions of one RGB-D image with a known calibration, in English of the kind that it
-was trained on. It was trained only on simulated warehouses: evaluate it before you rely on it with
+It answers the questions that its `answers` in `config.json` name (distance, count, left or right, which
+one; `language`: every question about regions that the language can say) about one RGB-D image with a
+known calibration, in English of the kind that it was trained on. It was trained only on simulated warehouses: evaluate it before you rely on it with
 real images. It is just as confident on unfamiliar input: `likeness.json` has the range of classes,
 cameras, depth and masks on which it can be trusted by itself.
 """
