@@ -19,13 +19,22 @@ test: setup-tests lint
 	@$(ENVIRONMENT) && OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Hours on a CPU. Each command goes on where it stopped; docs/training.md says what comes out.
-NANO = output/train/nano
+NANO = output/train/nano_language_images
+LANGUAGE = smolrgpt simulate --mixture language --views 4 --questions 24 --image-size 320x240
 nano: setup
 	@$(ENVIRONMENT) && set -ex && \
 	smolrgpt simulate --scenes 2000 --seed 1 --out data/nano && \
 	smolrgpt train config/train/nano_geometry.yaml && \
 	smolrgpt train config/train/nano.yaml && \
-	smolrgpt calibrate $(NANO)/model --data data/nano --split val --limit 2400 && \
+	$(LANGUAGE) --scenes 300 --seed 3 --fractions 0.9,0.04,0.06 --out data/language && \
+	smolrgpt train config/train/nano_language.yaml && \
+	$(LANGUAGE) --scenes 170 --seed 7719 --randomization config/randomization_missing_depth.yaml \
+	  --fractions 0.8,0.05,0.15 --out data/language_gaps && \
+	smolrgpt train config/train/nano_language_images.yaml && \
+	smolrgpt simulate --scenes 40 --views 3 --seed 20261201 --image-size 320x240 --fractions 0,1,0 \
+	  --out data/nano_calibration && \
+	smolrgpt calibrate $(NANO)/model --data data/nano_calibration --data data/language \
+	  --data data/language_gaps && \
 	smolrgpt simulate --scenes 300 --seed 20261122 --views 1 --fractions 0,0,1 --out data/nano_held_out && \
 	for answerer in model fused; do \
 	  smolrgpt evaluate --answerer $$answerer --checkpoint $(NANO)/model --data data/nano_held_out \

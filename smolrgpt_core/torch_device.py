@@ -25,6 +25,13 @@ def torch_device(name: str) -> torch.device:
     return device
 
 
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether a device has instructions for bfloat16; without, it is far slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def finish(device: torch.device) -> None:
     """Wait until a device has done what it was told."""
     if device.type == "cuda":

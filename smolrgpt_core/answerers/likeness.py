@@ -182,6 +182,12 @@ class Likeness:
             if not -math.inf < low <= high < math.inf:
                 raise ValueError(f"ranges.{name} must be [low, high], got [{low}, {high}]")
 
+    @property
+    def has_unseen_regions(self) -> bool:
+        """Whether it was trained on regions without a single depth reading."""
+        low, _ = self.ranges.get("region_depth_fraction", (math.nan, math.nan))
+        return low <= 0
+
     def differences(
         self,
         geometry: FrameGeometry,
@@ -227,15 +233,16 @@ class LikenessTest:
     def doubt(self, frame: RGBDFrame, question: SpatialQuestion) -> str:
         """Why not; empty when the question is like those of the training.
 
-        Without a single depth reading of a region the model has nothing to measure either, whatever
-        it was trained on: it guesses, and is right about as often.
+        Without a single depth reading of a region, a model that was not trained on such has nothing
+        to measure either: it guesses, and is right about as often.
         """
         unseen = [
             region.name
             for region in (frame.regions[id] for id in question.region_ids)
             if valid_depth_share(frame, region) == 0
         ]
-        if unseen and question.category is not Category.LEFT_RIGHT:
+        knows_unseen = self._likeness is not None and self._likeness.has_unseen_regions
+        if unseen and not knows_unseen and question.category is not Category.LEFT_RIGHT:
             return f"no depth reading under the mask of {', '.join(unseen)}"
         if self._likeness is None:
             return (

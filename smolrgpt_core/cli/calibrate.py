@@ -19,7 +19,6 @@ from smolrgpt_core.checkpoints.files import CALIBRATION_FILE, LIKENESS_FILE
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.evaluate import (
     WRONG_CALL,
-    Data,
     Intrinsics,
     Limit,
     SplitName,
@@ -44,10 +43,19 @@ CheckpointFolder = Annotated[
     ),
 ]
 
+DataSets = Annotated[
+    list[Path],
+    typer.Option(
+        help="Folder of a data set in the warehouse layout; may be repeated.",
+        exists=True,
+        file_okay=False,
+    ),
+]
+
 
 def calibrate_command(
     checkpoint: CheckpointFolder,
-    data: Data,
+    data: DataSets,
     split: SplitName = "val",
     limit: Limit = None,
     workers: Workers = 1,
@@ -57,7 +65,7 @@ def calibrate_command(
 ) -> None:
     """Calibrate the confidences of a model, alone and combined with geometry.
 
-    Use a split that the model was not trained on, with images and questions like its training data.
+    Use splits that the model was not trained on, with images and questions like its training data.
     Their properties are measured too: on input unlike them, the model alone is not trusted.
     The exit status is 0, or 2 when the data set or the checkpoint cannot be used.
     """
@@ -73,7 +81,7 @@ def calibrate_command(
         settings = ModelSettings(answer_style=answer_style)
         with progress_bar() as progress:
             found = calibrate(
-                SplitFolder(data, split),
+                [SplitFolder(root, split) for root in data],
                 str(checkpoint),
                 settings,
                 camera,

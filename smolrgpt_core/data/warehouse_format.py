@@ -229,6 +229,11 @@ class SplitFolder:
     split: str
 
     @property
+    def name(self) -> str:
+        """Of data set and split, for people."""
+        return f"{self.root.name}/{self.split}"
+
+    @property
     def records_path(self) -> Path:
         """The questions."""
         return self.root / f"{self.split}.json"

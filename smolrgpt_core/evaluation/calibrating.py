@@ -1,4 +1,4 @@
-"""Asks a checkpoint and geometry the questions of a split, and fits the calibration to the answers.
+"""Asks a checkpoint and geometry the questions of splits, and fits the calibration to the answers.
 
 It also measures properties of images and questions: the calibration only holds for similar ones.
 """
@@ -19,7 +19,7 @@ from smolrgpt_core.checkpoints.weights import (
     weights_files,
     weights_fingerprint,
 )
-from smolrgpt_core.data.warehouse_format import SplitFolder
+from smolrgpt_core.data.warehouse_format import SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.calibration_fit import (
     JudgedAnswer,
@@ -27,7 +27,7 @@ from smolrgpt_core.evaluation.calibration_fit import (
     held_out_confidences,
     judged_answers,
 )
-from smolrgpt_core.evaluation.evaluation import evaluate, read_truths
+from smolrgpt_core.evaluation.evaluation import Evaluation, evaluate, read_truths
 from smolrgpt_core.evaluation.likeness_fit import measure_likeness
 from smolrgpt_core.evaluation.predictions import AnswererChoice, Camera
 from smolrgpt_core.files import file_error
@@ -55,7 +55,7 @@ class Calibrating:
 
 
 def calibrate(
-    folder: SplitFolder,
+    folders: Sequence[SplitFolder],
     checkpoint: str,
     settings: ModelSettings,
     camera: Camera | None = None,
@@ -67,43 +67,71 @@ def calibrate(
     """Fit the calibration of a checkpoint, and measure its range of validity.
 
     Args:
-        folder: a split with true answers that the model was not trained on, of images and
+        folders: splits with true answers that the model was not trained on, of images and
             questions like those that it was trained on.
         checkpoint: its folder.
         settings: of the model.
         camera: for images without calibration.
-        limit: only the first N questions.
+        limit: only the first N questions of each split.
         workers: processes of each answerer.
         progress: called with the answerer, the number of questions, and the number done.
         tolerances: what counts as agreement of model and geometry.
 
     Raises:
-        SpatialError: BAD_INPUT when the split cannot be used, has no true answers, the model has no
+        SpatialError: BAD_INPUT when a split cannot be used, has no true answers, the model has no
             answer to any question, or its weights cannot be read.
         ValueError: as `make_answerer`.
     """
     tolerances = tolerances or AgreementTolerances()
     # Of the weights that are loaded now, whatever happens to the files until all have answered.
     fingerprint = _fingerprint(Path(checkpoint))
-    if not read_truths(folder.read_records()[:limit])[0]:
-        raise _no_answers(folder)
     choice = AnswererChoice("model", checkpoint, replace(settings, raw_confidence=True))
-    found = evaluate(folder, choice, camera, limit, workers, progress)
-    systems = {item.name: item for item in found.systems}
-    judged = judged_answers(systems["model"], systems["geometric"], tolerances)
-    if not judged:
-        raise _no_answers(folder)
+    for folder in folders:
+        if not read_truths(folder.read_records()[:limit])[0]:
+            raise _no_answers(folder)
+    asked = []
+    for folder in folders:
+        found = evaluate(folder, choice, camera, limit, workers, progress)
+        asked.append(_Asked.of(folder, found, tolerances))
+    judged = [item for one in asked for item in one.judged]
+    records = [item for one in asked for item in one.records]
     calibration = Calibration(
         _style(checkpoint, settings),
         fit_curves(judged),
         tolerances,
-        f"{folder.root.name}/{folder.split}",
-        len(found.records),
+        ", ".join(folder.name for folder in folders),
+        len(records),
         fingerprint,
     )
-    held_out = held_out_confidences(judged, found.records)
-    likeness = measure_likeness(folder, found.records, camera, fingerprint)
-    return Calibrating(calibration, likeness, judged, held_out, found.unscored_note)
+    held_out = held_out_confidences(judged, records)
+    measured = [(one.folder, one.records) for one in asked]
+    likeness = measure_likeness(measured, camera, fingerprint)
+    notes = "; ".join(one.note for one in asked if one.note)
+    return Calibrating(calibration, likeness, judged, held_out, notes)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Records of a split and their judged answers, by ids that no other split has."""
+
+    folder: SplitFolder
+    records: Sequence[WarehouseRecord]
+    judged: Sequence[JudgedAnswer]
+    note: str
+
+    @classmethod
+    def of(cls, folder: SplitFolder, found: Evaluation, tolerances: AgreementTolerances) -> _Asked:
+        """Raises SpatialError (BAD_INPUT) when the model has no answer."""
+        systems = {item.name: item for item in found.systems}
+        judged = judged_answers(systems["model"], systems["geometric"], tolerances)
+        if not judged:
+            raise _no_answers(folder)
+        return cls(
+            folder,
+            [replace(item, id=f"{folder.root}:{item.id}") for item in found.records],
+            [replace(item, id=f"{folder.root}:{item.id}") for item in judged],
+            found.unscored_note,
+        )
 
 
 def _fingerprint(checkpoint: Path) -> str:

@@ -24,7 +24,7 @@ def write_confidence_report(evaluation: Evaluation, folder: Path) -> None:
     with_confidence = [item for item in evaluation.systems if item.reliabilities]
     if not with_confidence:
         return
-    data = f"{evaluation.folder.root.name}/{evaluation.folder.split}"
+    data = evaluation.folder.name
     lines = [f"# Confidence on {data}", "", f"{len(evaluation.records)} questions.", ""]
     for item in with_confidence:
         lines += [f"## {item.name}", "", *reliability_table(item.reliabilities), ""]

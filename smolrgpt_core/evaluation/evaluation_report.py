@@ -46,7 +46,7 @@ def write_report(evaluation: Evaluation, path: Path, camera: Camera | None = Non
     write_html_report(
         failures(evaluation, camera),
         path,
-        f"{best.name} on {evaluation.folder.root.name}/{evaluation.folder.split}",
+        f"{best.name} on {evaluation.folder.name}",
         f"{len(evaluation.records)} questions. {note}A distance is correct within "
         f"{DISTANCE_TOLERANCE:.0%} of the truth, everything else must be equal; a refusal counts "
         f"as wrong. Final scores of the baselines: {others}. Below: wrong and missing answers.",

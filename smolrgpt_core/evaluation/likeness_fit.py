@@ -1,9 +1,9 @@
-"""Measures the reference data of the likeness test of a checkpoint on a split."""
+"""Measures the reference data of the likeness test of a checkpoint."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from smolrgpt_core.answerers.likeness import (
     FORMAT,
@@ -16,12 +16,13 @@ from smolrgpt_core.answerers.likeness import (
 from smolrgpt_core.data.warehouse_format import SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.predictions import Camera, ImageJob, read_cameras
+from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
+from smolrgpt_core.language import SpatialQuestion
 
 
 def measure_likeness(
-    folder: SplitFolder,
-    records: Sequence[WarehouseRecord],
+    asked: Sequence[tuple[SplitFolder, Sequence[WarehouseRecord]]],
     camera: Camera | None,
     weights_sha256: str,
 ) -> Likeness:
@@ -30,28 +31,19 @@ def measure_likeness(
     Unusable questions and images are skipped.
 
     Args:
-        folder: the split.
-        records: of the split; with images and questions as the model was trained on.
+        asked: splits and records of each; with images and questions as the model was trained on.
         camera: for images without calibration.
         weights_sha256: fingerprint of the weights.
 
     Raises:
         SpatialError: BAD_INPUT when `cameras.json` cannot be used.
     """
-    cameras = read_cameras(folder)
-    of_image: dict[str, list[WarehouseRecord]] = defaultdict(list)
-    for record in records:
-        of_image[record.image].append(record)
     classes: Counter[str] = Counter()
     values: dict[str, list[float]] = defaultdict(list)
     questions = images = 0
-    for image, asked in of_image.items():
-        try:
-            frame, items = ImageJob(folder, asked, cameras.get(image), camera).read()
-        except SpatialError:
-            continue
+    for frame, of_frame in _usable_images(asked, camera):
         geometry, images = FrameGeometry(frame), images + 1
-        for question in (item.question for item in items if item.question is not None):
+        for question in of_frame:
             questions += 1
             classes.update(classes_of(frame, question))
             for name, value in features_of(geometry, question).items():
@@ -61,9 +53,26 @@ def measure_likeness(
             sorted(name for name, n in classes.items() if n >= MIN_CLASS_FRACTION * questions)
         ),
         ranges={name: range_of(name, found) for name, found in values.items()},
-        data=f"{folder.root.name}/{folder.split}",
+        data=", ".join(folder.name for folder, _ in asked),
         images=images,
         questions=questions,
         weights_sha256=weights_sha256,
         format=FORMAT,
     )
+
+
+def _usable_images(
+    asked: Sequence[tuple[SplitFolder, Sequence[WarehouseRecord]]], camera: Camera | None
+) -> Iterator[tuple[RGBDFrame, list[SpatialQuestion]]]:
+    """Each image, and the questions about it that can be read."""
+    for folder, records in asked:
+        cameras = read_cameras(folder)
+        of_image: dict[str, list[WarehouseRecord]] = defaultdict(list)
+        for record in records:
+            of_image[record.image].append(record)
+        for image, of_one in of_image.items():
+            try:
+                frame, items = ImageJob(folder, of_one, cameras.get(image), camera).read()
+            except SpatialError:
+                continue
+            yield frame, [item.question for item in items if item.question is not None]

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from smolrgpt_core.frame import RGBDFrame
 
 Array: TypeAlias = Any
@@ -25,11 +28,14 @@ class EncodedFrame:
             all layers together.
         region_features: of the regions asked about so far, by region id: (D,) for each modality
             that is an image, and what the metric depth branch takes.
+        foot: (3,), point of the floor below the camera, NaN where no floor is found; None for
+            models without `region_measures`.
     """
 
     frame: RGBDFrame
     image_tokens: dict[str, Array]
     prefix: tuple[tuple[Array, ...], ...]
+    foot: NDArray[np.float32] | None = None
     region_features: dict[int, dict[str, Array]] = field(default_factory=dict)
 
     @property

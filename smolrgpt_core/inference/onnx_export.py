@@ -27,6 +27,7 @@ from smolrgpt_core.inference.engine import EngineQuestion, InferenceEngine
 from smolrgpt_core.inference.onnx_folder import (
     CODE,
     ENCODE,
+    MEASURE,
     READ,
     SEE,
     TOKENIZER_FILE,
@@ -40,6 +41,7 @@ from smolrgpt_core.inference.onnx_graphs import (
     CodeRegions,
     EncodeFrame,
     Graph,
+    MeasureRegions,
     ReadPrompts,
     SeeRegions,
     WriteToken,
@@ -130,8 +132,6 @@ def check_model(model: SmolRGPTForConditionalGeneration) -> None:
         problem = f"its depth_branch is {config.depth_branch!r}, not 'metric'"
     elif config.point_fusion:
         problem = "it fuses points with the image (point_fusion)"
-    elif config.region_measures:
-        problem = "it measures regions on the floor (region_measures)"
     elif config.prompt_tokens or config.bottlenecks:
         problem = "it has an adapter that cannot be merged (prompt_tokens, bottlenecks)"
     elif not PlainLlama.fits(model):
@@ -152,6 +152,7 @@ def write_steps(model: SmolRGPTForConditionalGeneration, head: Sequence[int], fo
         ENCODE: EncodeFrame(model, list(head)),
         SEE: SeeRegions(),
         CODE: CodeRegions(),
+        **({MEASURE: MeasureRegions(model)} if model.config.region_measures else {}),
         READ: ReadPrompts(model, len(head)),
         WRITE: WriteToken(model),
     }
@@ -179,6 +180,9 @@ def _examples(
             "samples": torch.rand(size["R"], count, 3, generator=generator) + 0.5,
             "weights": torch.rand(size["R"], config.refined_grid**2, generator=generator),
         }
+    if step == MEASURE:
+        foot = torch.tensor([0.0, 1.5, 0.1]).expand(size["R"], 1, 3)
+        return {"samples_and_foot": torch.cat([known["samples"], foot], dim=1)}
     if step == CODE:
         variances, axes = torch.linalg.eigh(known["covariance"])
         return {"variances": variances, "axes": axes}
@@ -212,7 +216,7 @@ def _example_prompts() -> dict[str, torch.Tensor]:
 
 _AXES = {
     **dict.fromkeys(("samples", "weights", *SeeRegions.outputs, *CodeRegions.outputs), "R"),
-    **dict.fromkeys(("variances", "axes"), "R"),
+    **dict.fromkeys(("variances", "axes", "samples_and_foot", "measures"), "R"),
     **dict.fromkeys(("ids", "rgb_slots", "depth_slots"), "QT"),
     **dict.fromkeys(("regions", "places", "exists"), "QM"),
     **dict.fromkeys(("lengths", "tokens", "positions"), "Q"),

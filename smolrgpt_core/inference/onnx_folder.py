@@ -15,11 +15,14 @@ from smolrgpt_core.model_inputs.resampling import PixelRange
 MANIFEST_FILE = "onnx.json"
 TOKENIZER_FILE = "tokenizer.json"
 
-FORMAT = 1
+FORMAT = 2
 """Version of the folder; others are refused."""
 
 ENCODE, SEE, CODE, READ, WRITE = STEPS = ("encode", "see", "code", "read", "write")
 """Steps of the engine, each a file; `onnx_graphs` says what they compute."""
+
+MEASURE = "measure"
+"""One more step, of models with `region_measures`."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class ExportedModel:
     mask_depth_token: str
     mask_depth_token_id: int
     depth_branch: str
+    region_measures: bool
     depth_unit_m: float
     rgb_range: PixelRange
     mask_pooling: str
@@ -60,6 +64,11 @@ class ExportedModel:
     weights_sha256: str
     files: Mapping[str, str]
     is_small: bool
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Those that it has a file of."""
+        return (*STEPS, MEASURE) if self.region_measures else STEPS
 
 
 def is_exported(checkpoint: str | Path) -> bool:

@@ -19,6 +19,7 @@ from smolrgpt_core.kernels.pooling import weighted_mean
 from smolrgpt_core.model import RGB, SmolRGPTForConditionalGeneration
 from smolrgpt_core.model.metric_branch import QuestionRegions
 from smolrgpt_core.model.region_geometry import RegionGeometry, SeenRegions
+from smolrgpt_core.model.region_measures import RegionMeasures
 
 
 class _Appended:
@@ -145,6 +146,29 @@ class CodeRegions(Graph):
         return geometry.region_codes(), geometry.spread
 
 
+class MeasureRegions(Graph):
+    """Where the objects of regions are, and how large.
+
+    Args:
+        model: with `region_measures`.
+    """
+
+    inputs = ("samples_and_foot",)
+    outputs = ("measures",)
+
+    def __init__(self, model: SmolRGPTForConditionalGeneration) -> None:
+        super().__init__()
+        self.measurer = model.model.metric_branch.measurer
+
+    def forward(self, samples_and_foot: torch.Tensor) -> tuple[torch.Tensor]:
+        """Measures (R, N), see `RegionMeasures.packed`.
+
+        Args:
+            samples_and_foot: (R, K + A + 1, 3) of `region_samples` and `floor_sample`.
+        """
+        return (self.measurer(samples_and_foot).packed(),)
+
+
 class ReadPrompts(Graph):
     """Questions to the first token of each answer.
 
@@ -164,13 +188,15 @@ class ReadPrompts(Graph):
         self.branch = model.model.metric_branch
         self.language = PlainLlama(model)
         self.head = head
+        if model.config.region_measures:
+            self.inputs = (*ReadPrompts.inputs, *MeasureRegions.outputs)
 
     def forward(
         self, prefix: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor,
         rgb_slots: torch.Tensor, depth_slots: torch.Tensor, regions: torch.Tensor,
         places: torch.Tensor, exists: torch.Tensor, features: torch.Tensor, codes: torch.Tensor,
         rays: torch.Tensor, points: torch.Tensor, counts: torch.Tensor, centers: torch.Tensor,
-        axes: torch.Tensor, spread: torch.Tensor,
+        axes: torch.Tensor, spread: torch.Tensor, measures: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
         """Chosen token (Q,), its probability (Q,), keys and values (2 L, Q, H, T, d).
 
@@ -192,12 +218,16 @@ class ReadPrompts(Graph):
             centers: (R, 3).
             axes: (R, 3, 3).
             spread: (R, 3).
+            measures: (R, N); None where regions are not measured.
         """
         order = torch.arange(ids.shape[1])
         embeds = _filled(self.language.embed(ids), rgb_slots, features.expand(ids.shape[0], -1, -1))
         geometry = RegionGeometry(rays, points, counts, centers, axes, spread, rays, rays)
         pairs = geometry.pair_codes(regions[:, :, None], regions[:, None])
-        asked = QuestionRegions(codes[regions], pairs, centers[regions], places, exists)
+        asked = QuestionRegions(
+            codes[regions], pairs, centers[regions], places, exists,
+            None if measures is None else RegionMeasures.unpacked(measures).of(regions),
+        )  # fmt: skip
         tokens, _ = self.branch(embeds, order < lengths[:, None], asked)
         embeds = _filled(embeds, depth_slots, tokens)
         cache = _Appended(prefix)

@@ -21,9 +21,9 @@ from smolrgpt_core.inference.frame_cache import EncodedFrame
 from smolrgpt_core.inference.onnx_folder import (
     CODE,
     ENCODE,
+    MEASURE,
     READ,
     SEE,
-    STEPS,
     TOKENIZER_FILE,
     WRITE,
     ExportedModel,
@@ -34,6 +34,7 @@ from smolrgpt_core.inference.stage_clock import StageClock
 from smolrgpt_core.inference.steps import Prompt
 from smolrgpt_core.kernels.form_weights import Mode, empty_mask, form_weights
 from smolrgpt_core.kernels.masks import MaskForm, read_batch
+from smolrgpt_core.model_inputs.floor_sample import camera_foot, with_foot
 from smolrgpt_core.model_inputs.prompts import Message, Prompts, TokenRow
 from smolrgpt_core.model_inputs.region_samples import region_samples
 from smolrgpt_core.model_inputs.resampling import resize_bilinear, scaled
@@ -42,7 +43,8 @@ from smolrgpt_core.regions import Region
 RGB = "rgb"
 FEATURES = "features"
 GEOMETRY = ("codes", "rays", "points", "counts", "centers", "axes", "spread")
-"""What `read` takes of a region beside its features."""
+MEASURES = "measures"
+"""What `read` takes of a region beside its features; measures where the model has them."""
 
 NOTHING = -1
 """Slot of a token that is no placeholder."""
@@ -75,8 +77,12 @@ class OnnxSteps:
         self.model_config: ExportedModel = read_manifest(folder)
         self._tokenizer = _Tokenizer(folder / TOKENIZER_FILE, self.model_config)
         self._prompts = Prompts(self._tokenizer, self.model_config)
+        measures = (MEASURES,) if self.model_config.region_measures else ()
+        self._of_region = (FEATURES, *GEOMETRY, *measures)
         threads = config.threads or int(self.model_config.is_small)
-        self._steps = {step: _Step(folder / step_file(step), threads) for step in STEPS}
+        self._steps = {
+            step: _Step(folder / step_file(step), threads) for step in self.model_config.steps
+        }
 
     @property
     def end_ids(self) -> Sequence[int]:
@@ -113,17 +119,19 @@ class OnnxSteps:
             resized = resize_bilinear(frame.rgb, (model.image_size,) * 2)
             pixels = scaled(resized.transpose(2, 0, 1), model.rgb_range)[None]
             found = self._steps[ENCODE]({"pixels": pixels})
-        return EncodedFrame(frame, {RGB: found["cells"]}, ((found["prefix"],),))
+        foot = None
+        if model.region_measures:
+            foot = camera_foot(frame.depth, frame.intrinsics, frame.up, frame.camera_height)
+        return EncodedFrame(frame, {RGB: found["cells"]}, ((found["prefix"],),), foot)
 
     def add_regions(self, encoded: EncodedFrame, ids: Sequence[int]) -> None:
         """As `Steps`."""
         masks = [encoded.frame.regions[id] for id in ids]
         model, frame = self.model_config, encoded.frame
+        samples = region_samples(masks, frame.depth, frame.intrinsics, model.samples_per_region)
         seen = self._steps[SEE](
             {
-                "samples": region_samples(
-                    masks, frame.depth, frame.intrinsics, model.samples_per_region
-                ),
+                "samples": samples,
                 "weights": self._weights(masks, encoded.frame.regions.image_size),
                 "cells": encoded.image_tokens[RGB],
             }
@@ -131,10 +139,10 @@ class OnnxSteps:
         variances, axes = np.linalg.eigh(seen["covariance"])
         seen |= {"variances": variances, "axes": axes}
         found = seen | self._steps[CODE](seen)
+        if encoded.foot is not None:
+            found |= self._steps[MEASURE]({"samples_and_foot": with_foot(samples, encoded.foot)})
         for place, id in enumerate(ids):
-            encoded.region_features[id] = {
-                name: found[name][place] for name in (FEATURES, *GEOMETRY)
-            }
+            encoded.region_features[id] = {name: found[name][place] for name in self._of_region}
 
     def _weights(self, masks: Sequence[Region], image_size: tuple[int, int]) -> NDArray[np.float32]:
         """(R, G * G), weight of each cell of the refined grid under each mask."""
@@ -186,14 +194,14 @@ class OnnxSteps:
         if not ids:
             return self._no_region
         known = [encoded.region_features[id] for id in ids]
-        return {name: np.stack([of[name] for of in known]) for name in (FEATURES, *GEOMETRY)}
+        return {name: np.stack([of[name] for of in known]) for name in self._of_region}
 
     @property
     def _no_region(self) -> Arrays:
         shapes = self._steps[READ].shapes
         return {
             name: np.zeros((1, *shapes[name][1:]), bool if name == "counts" else np.float32)
-            for name in (FEATURES, *GEOMETRY)
+            for name in self._of_region
         }
 
 

@@ -29,7 +29,7 @@ from smolrgpt_core.model import (
     SmolRGPTProcessor,
 )
 from smolrgpt_core.model.parts import Model
-from smolrgpt_core.model_inputs.floor_sample import with_floor
+from smolrgpt_core.model_inputs.floor_sample import camera_foot, with_foot
 from smolrgpt_core.model_inputs.prompts import TokenRow
 from smolrgpt_core.model_inputs.region_samples import region_samples
 from smolrgpt_core.torch_device import finish
@@ -120,7 +120,10 @@ class TorchSteps:
             ids = torch.tensor([list(head)], device=self._device)
             # For its keys and values: no logits of it are wanted.
             self.language.logits(steps.embed(ids, tokens[RGB]), cache, keep=ids.new_empty(0))
-        return EncodedFrame(frame, tokens, prefix_keys_values(cache))
+        foot = None
+        if self.model.config.region_measures:
+            foot = camera_foot(frame.depth, frame.intrinsics, frame.up, frame.camera_height)
+        return EncodedFrame(frame, tokens, prefix_keys_values(cache), foot)
 
     def _encode_image(self, frame: RGBDFrame, modality: str) -> torch.Tensor:
         """Vision features (1, P, Dv) of one modality."""
@@ -145,10 +148,8 @@ class TorchSteps:
         if self._is_metric:
             frame, count = encoded.frame, self.model.config.samples_per_region
             samples = region_samples(masks, frame.depth, frame.intrinsics, count)
-            if self.model.config.region_measures:
-                samples = with_floor(
-                    samples, frame.depth, frame.intrinsics, frame.up, frame.camera_height
-                )
+            if encoded.foot is not None:
+                samples = with_foot(samples, encoded.foot)
             features[SAMPLES] = torch.from_numpy(samples)
         for place, id in enumerate(ids):
             encoded.region_features[id] = {name: rows[place] for name, rows in features.items()}

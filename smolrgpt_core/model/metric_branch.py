@@ -42,9 +42,7 @@ class QuestionRegions:
         centers: (Q, M, 3), mean point of what is seen of each, optical frame, meters.
         places: int64 (Q, M), the token of each region in its question; 0 for padding.
         exists: bool (Q, M), False for padding.
-        samples: (R, K + A + 1, 3) of all regions of the batch, with the camera's foot, for
-            `region_measures`; None: they are not measured.
-        index: int64 (Q, M), which of them each is; 0 for padding.
+        measures: (Q, M, ...); None where regions are not measured (`region_measures`).
     """
 
     codes: torch.Tensor
@@ -52,8 +50,7 @@ class QuestionRegions:
     centers: torch.Tensor
     places: torch.Tensor
     exists: torch.Tensor
-    samples: torch.Tensor | None = None
-    index: torch.Tensor | None = None
+    measures: RegionMeasures | None = None
 
 
 class MetricBranch(nn.Module):
@@ -114,10 +111,9 @@ class MetricBranch(nn.Module):
         dtype = words.dtype
         states = self.words_in(words) + self.order(_order_code(words, words.shape[1]))
         slot = self.slot(_order_code(words, regions.places.shape[1]))
-        measures = self._measures(regions)
         own = self.region(regions.codes.to(dtype)) + slot
-        if measures is not None:
-            own = own + self.measures_in(measures.states.to(dtype))
+        if regions.measures is not None:
+            own = own + self.measures_in(regions.measures.states.to(dtype))
         states = _add_at(states, regions, own)
         pairs = self.pair(regions.pairs.to(dtype))
         seen = is_word[:, None, None, :]
@@ -128,27 +124,19 @@ class MetricBranch(nn.Module):
             # Half precision would round a distance to its second digit.
             weights = self.norm.weight.dtype
             embedding, losses = self._read(
-                of_regions.to(weights), pairs.to(weights), regions, measures, answers
+                of_regions.to(weights), pairs.to(weights), regions, answers
             )
         return self.tokens_out(of_regions) + embedding.to(dtype), losses
-
-    def _measures(self, regions: QuestionRegions) -> RegionMeasures | None:
-        """Measures of the regions of questions, float32; None where they are not measured."""
-        if regions.samples is None or regions.index is None:
-            return None
-        with torch.autocast(regions.samples.device.type, enabled=False):
-            return self.measurer(regions.samples).of(regions.index)
 
     def _read(
         self,
         states: torch.Tensor,
         pairs: torch.Tensor,
         regions: QuestionRegions,
-        measures: RegionMeasures | None,
         answers: RegionAnswers | None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """What the readings say (Q, M, D), and their losses (Q,) if there are answers."""
-        dtype, exists = states.dtype, regions.exists
+        dtype, exists, measures = states.dtype, regions.exists, regions.measures
         if measures is None:
             readings = self.reader(states, pairs, regions.centers, exists)
             losses = None if answers is None else readings.losses(answers)

@@ -375,9 +375,8 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
             )
         token, token_id = self.config.region_token(DEPTH)
         places = input_ids == token_id
-        asked = asked_regions(
-            places, question_ids, region_samples, region_indices, self.config.region_measures
-        )
+        measure = self.metric_branch.measurer if self.config.region_measures else None
+        asked = asked_regions(places, question_ids, region_samples, region_indices, measure)
         words = embeds.flatten(0, 1)[asked.tokens]
         answers = None
         if region_answers is not None:

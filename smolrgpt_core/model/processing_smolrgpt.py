@@ -26,7 +26,7 @@ from smolrgpt_core.model.point_map.code import WAREHOUSE
 from smolrgpt_core.model.point_map.points import depth_point_map, model_points, resized_point_map
 from smolrgpt_core.model.region_weights import region_weights
 from smolrgpt_core.model_inputs.depth_images import as_array, as_depth, in_meters, metric_view
-from smolrgpt_core.model_inputs.floor_sample import with_floor
+from smolrgpt_core.model_inputs.floor_sample import camera_foot, with_foot
 from smolrgpt_core.model_inputs.prompt_tokens import add_prompt_tokens
 from smolrgpt_core.model_inputs.prompts import IGNORED_LABEL, Message, Prompts, TokenRow
 from smolrgpt_core.model_inputs.region_samples import AROUND, region_samples
@@ -248,7 +248,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         meters, camera = self.metric_view(depth, intrinsics)
         samples = region_samples(masks, meters, camera, self.config.samples_per_region)
         if self.config.region_measures:
-            samples = with_floor(samples, meters, camera)
+            samples = with_foot(samples, camera_foot(meters, camera))
         return torch.from_numpy(samples)
 
     def prepare_points(self, depth: Any, intrinsics: CameraIntrinsics | None) -> torch.Tensor:

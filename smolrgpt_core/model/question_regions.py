@@ -5,13 +5,14 @@ Rows hold one or many questions; `question_ids` says which token belongs to whic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from smolrgpt_core.model.metric_branch import QuestionRegions
 from smolrgpt_core.model.region_geometry import RegionGeometry
+from smolrgpt_core.model.region_measures import RegionMeasures
 from smolrgpt_core.model_inputs.region_samples import check_samples
 
 
@@ -37,7 +38,7 @@ def asked_regions(
     question_ids: torch.Tensor,
     region_samples: Sequence[torch.Tensor],
     region_indices: Sequence[torch.Tensor],
-    with_floor: bool = False,
+    measure: Callable[[torch.Tensor], RegionMeasures] | None = None,
 ) -> AskedRegions:
     """Questions and their regions, padded to the longest.
 
@@ -47,7 +48,8 @@ def asked_regions(
             a row.
         region_samples: (M_i, K, 3) for each row, see `region_samples`.
         region_indices: (N_i,) for each row: which of its M_i regions each placeholder is.
-        with_floor: whether the last of the K samples is the camera's foot, as `floor_sample` adds.
+        measure: measures all M regions of the rows; the last of their K samples is then the
+            camera's foot, as `floor_sample` adds it.
 
     Raises:
         ValueError: when a placeholder belongs to no question, or names a region that is not there.
@@ -72,7 +74,7 @@ def asked_regions(
     tokens, is_word = _padded(place, number, order)
     named = is_named.nonzero()[:, 0]
     mentions = _Mentions(number[named], order[named], row[named])
-    regions = _regions(mentions, region_samples, region_indices, with_floor)
+    regions = _regions(mentions, region_samples, region_indices, measure)
     every = torch.arange(len(named), device=ids.device)
     numbers, exists = _padded(every, mentions.question, _order_within(mentions.question))
     return AskedRegions(tokens, is_word, regions, numbers.masked_fill(~exists, -1))
@@ -91,7 +93,7 @@ def _regions(
     mentions: _Mentions,
     region_samples: Sequence[torch.Tensor],
     region_indices: Sequence[torch.Tensor],
-    with_floor: bool,
+    measure: Callable[[torch.Tensor], RegionMeasures] | None,
 ) -> QuestionRegions:
     device = mentions.row.device
     sizes = torch.tensor([len(samples) for samples in region_samples], device=device)
@@ -109,12 +111,12 @@ def _regions(
     # Half precision would round meters to centimeters.
     with torch.autocast(device.type, enabled=False):
         samples = torch.cat([item.to(device) for item in region_samples])
-        measured = RegionGeometry.measure(samples[:, :-1] if with_floor else samples)
+        measured = RegionGeometry.measure(samples[:, :-1] if measure else samples)
+        measures = measure(samples).of(region) if measure else None
         first, second = region[:, :, None], region[:, None]
         pairs = measured.pair_codes(first, second)
         codes = measured.region_codes()[region]
-    measurable = (samples, region) if with_floor else ()
-    return QuestionRegions(codes, pairs, measured.centers[region], places, exists, *measurable)
+    return QuestionRegions(codes, pairs, measured.centers[region], places, exists, measures)
 
 
 def _order_within(groups: torch.Tensor) -> torch.Tensor:

@@ -123,6 +123,24 @@ class RegionMeasures:
         """Those of regions, by their places, int64 of any shape."""
         return RegionMeasures(*(getattr(self, item.name)[regions] for item in fields(self)))
 
+    def packed(self) -> torch.Tensor:
+        """(R, N), float32: the fields of each region one behind the other."""
+        columns = [
+            getattr(self, item.name).float().unsqueeze(-1).flatten(1) for item in fields(self)
+        ]
+        return torch.cat(columns, dim=1)
+
+    @classmethod
+    def unpacked(cls, table: torch.Tensor) -> RegionMeasures:
+        """From what `packed` gives."""
+        center, optical, sizes, turn, axes, height, has_depth, states = table.split(
+            [3, 3, 3, 4, 9, 1, 1, table.shape[1] - 24], dim=1
+        )
+        return cls(
+            center, optical, sizes, turn, axes.unflatten(1, (3, 3)), height[:, 0],
+            has_depth[:, 0] > 0, states,
+        )  # fmt: skip
+
     def losses(self, boxes: torch.Tensor) -> torch.Tensor:
         """Losses (...) of each region; 0 where nothing is known of it.
 
@@ -254,7 +272,7 @@ class _Sight:
         drop = (-lowest).tan().clamp_min(_TINY)
         foot = torch.where(lowest < 0, floor.height / drop, _FARTHEST_M).clamp_max(_FARTHEST_M)
         width = foot * (right - left)
-        top = (floor.height + foot * highest.tan()).clamp(0, _FARTHEST_M)
+        top = (floor.height + foot * highest.tan()).clamp(0.0, _FARTHEST_M)
         place = torch.stack([foot * middle.sin(), foot * middle.cos(), top / 2], dim=-1)
         return cls(torch.stack([*angles, foot, width, top], dim=-1), place)
 

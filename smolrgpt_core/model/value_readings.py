@@ -143,9 +143,9 @@ class ValueReader(nn.Module):
         order = torch.arange(states.shape[1], device=states.device)
         signs = signs + (order == 0).to(signs.dtype) - (order == 1).to(signs.dtype)
         sides = signs * keys * exists
-        if states.shape[1] > 2:
-            seen = _OBSERVER_GAIN * self.observer_gate(asked)[:, 0] * observed(measures.center)
-            sides = sides + functional.pad((seen * exists[:, 2])[:, None], (0, states.shape[1] - 1))
+        is_third = functional.pad(exists, (0, 3))[:, 2]
+        seen = _OBSERVER_GAIN * self.observer_gate(asked)[:, 0] * observed(measures.center)
+        sides = sides + (seen * is_third)[:, None] * (order == 0).to(sides.dtype)
         return keys.masked_fill(~exists, _LOWEST), sides
 
     def forward(
@@ -197,7 +197,7 @@ class ValueReader(nn.Module):
         """
         ranks = _ranks(readings.keys, exists)
         number = readings.chosen.detach()
-        by_rank = functional.pad(ranks, (0, 0, 0, max(0, _RANKS - ranks.shape[1])))
+        by_rank = functional.pad(ranks, (0, 0, 0, _RANKS))
         of_question = torch.cat(
             [
                 _digits(number),
@@ -236,7 +236,8 @@ def values_of(measures: RegionMeasures) -> list[torch.Tensor]:
     """(Q, M, M) of each kind between the distance and the difference."""
     center, sizes = measures.center, measures.sizes
     number = center.shape[1]
-    is_same = torch.eye(number, dtype=torch.bool, device=center.device)
+    order = torch.arange(number, device=center.device)
+    is_same = order[:, None] == order
     camera = functional.pad(measures.camera_height[..., None], (2, 0))
     from_camera = (center - camera)[:, :, None]
     apart = torch.where(is_same[..., None], from_camera, center[:, :, None] - center[:, None])
@@ -279,12 +280,12 @@ def observed(center: torch.Tensor) -> torch.Tensor:
     """(Q,) how far right the first region is of who stands at the second and looks at the third.
 
     Args:
-        center: (Q, M, 3), M at least 3, floor frame.
+        center: (Q, M, 3), floor frame; what is missing of three regions is taken at the origin.
 
     Returns:
         Sine of the angle, above 0 for right.
     """
-    first, second, third = center[:, 0, :2], center[:, 1, :2], center[:, 2, :2]
+    first, second, third = functional.pad(center, (0, 0, 0, 3))[:, :3, :2].unbind(dim=1)
     at, ahead = (functional.normalize(place - second + _TINY, dim=-1) for place in (first, third))
     return at[:, 0] * ahead[:, 1] - at[:, 1] * ahead[:, 0]
 
@@ -313,11 +314,16 @@ def _ordering(measures: RegionMeasures) -> torch.Tensor:
 def _ranks(keys: torch.Tensor, exists: torch.Tensor) -> torch.Tensor:
     """(Q, M, _RANKS): the place of each region in the order of the keys (Q, M); 0 for padding."""
     before = (keys[:, None] > keys[:, :, None]).sum(dim=-1).clamp_max(_RANKS - 1)
-    return functional.one_hot(before, _RANKS).to(keys.dtype) * exists[..., None]
+    return _one_hot(before, _RANKS, keys.dtype) * exists[..., None]
 
 
 def _digits(values: torch.Tensor) -> torch.Tensor:
     """(..., 10 * places): which digit a value has at each of `_PLACES`, in hundredths."""
     hundredths = (values.abs().clamp_max(999.99) * 100).round().long()
     digits = torch.stack([hundredths // place % 10 for place in _PLACES], dim=-1)
-    return functional.one_hot(digits, 10).flatten(-2).to(values.dtype)
+    return _one_hot(digits, 10, values.dtype).flatten(-2)
+
+
+def _one_hot(numbers: torch.Tensor, count: int, dtype: torch.dtype) -> torch.Tensor:
+    """(..., count); unlike PyTorch's own it can be exported."""
+    return (numbers[..., None] == torch.arange(count, device=numbers.device)).to(dtype)

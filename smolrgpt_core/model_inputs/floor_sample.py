@@ -14,27 +14,24 @@ from smolrgpt_core.geometry.ground_plane import find_floor
 from smolrgpt_core.regions import RegionSet
 
 
-def with_floor(
-    samples: NDArray[np.float32],
+def camera_foot(
     depth: NDArray[np.float32],
     intrinsics: CameraIntrinsics,
     up: NDArray[np.float64] | None = None,
     camera_height: float | None = None,
 ) -> NDArray[np.float32]:
-    """Samples of regions with the camera's foot behind them.
+    """The point of the floor below the camera, float32 (3,), optical frame, meters.
 
     The floor is searched without the regions, of which a training row has only some.
 
     Args:
-        samples: float32 (M, K, 3) of `region_samples`.
-        depth: float32 (H, W), meters, NaN = no reading, of the same image.
+        depth: float32 (H, W), meters, NaN = no reading.
         intrinsics: calibration of the same image.
         up: as of `RGBDFrame`.
         camera_height: as of `RGBDFrame`.
 
     Returns:
-        float32 (M, K + 1, 3): the last is the point of the floor below the camera, optical frame,
-        meters; NaN where no floor is found.
+        NaN where no floor is found.
     """
     size = (intrinsics.height, intrinsics.width)
     frame = RGBDFrame(
@@ -43,5 +40,9 @@ def with_floor(
     )  # fmt: skip
     floor = find_floor(frame)
     foot = np.full(3, np.nan) if floor is None else -floor.camera_height * floor.up
-    last = np.broadcast_to(foot.astype(np.float32), (len(samples), 1, 3))
-    return np.concatenate([samples, last], axis=1)
+    return foot.astype(np.float32)
+
+
+def with_foot(samples: NDArray[np.float32], foot: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Samples float32 (M, K, 3) of regions with the camera's foot (3,) behind them."""
+    return np.concatenate([samples, np.broadcast_to(foot, (len(samples), 1, 3))], axis=1)

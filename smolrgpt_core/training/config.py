@@ -43,7 +43,8 @@ STEPS = "steps"
 STYLES = (*ANSWER_STYLES, STEPS)
 """How an answer is trained: as it is asked for later, or step by step where the data set has it."""
 
-PRECISIONS = ("float32", "bfloat16", "float16")
+AUTO_PRECISION = "auto"
+PRECISIONS = (AUTO_PRECISION, "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -511,6 +512,7 @@ class TrainConfig:
             beside the loss of one answer token; other models have none.
         seed: of weights, order and packing.
         precision: of the computation, one of `PRECISIONS`; weights and optimizer stay float32.
+            "auto" = bfloat16 where the device has instructions for it, float32 elsewhere.
         gradient_checkpointing: recompute activations to save memory.
         fsdp: shard weights, gradients and optimizer over the processes (CUDA); otherwise each
             process has all of them.

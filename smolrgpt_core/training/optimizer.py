@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from smolrgpt_core.training.config import MUON, OptimizerConfig
+from smolrgpt_core.training.muon import Muon
 
 MATRICES = "matrices"
 """Key of a parameter group: whether it is of matrices that Muon takes."""
@@ -54,7 +55,7 @@ class MuonAndAdamW(torch.optim.Optimizer):
         others = [group for group in groups if not group[MATRICES]]
         self._inner: list[torch.optim.Optimizer] = []
         if matrices:
-            self._inner.append(torch.optim.Muon(matrices, adjust_lr_fn="match_rms_adamw"))
+            self._inner.append(Muon(matrices))
         if others:
             self._inner.append(torch.optim.AdamW(others, betas=betas))
         super().__init__([group for part in self._inner for group in part.param_groups], {})

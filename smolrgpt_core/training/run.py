@@ -43,6 +43,7 @@ from smolrgpt_core.model.adapter_files import (
 )
 from smolrgpt_core.model.adapters import attach_adapter
 from smolrgpt_core.settings_file import to_entries
+from smolrgpt_core.torch_device import computes_bfloat16, torch_device
 from smolrgpt_core.training.checkpoints import (
     RUN_FILE,
     Checkpoint,
@@ -50,7 +51,7 @@ from smolrgpt_core.training.checkpoints import (
     flush_to_disk,
     storage_errors,
 )
-from smolrgpt_core.training.config import StartConfig, TrainConfig
+from smolrgpt_core.training.config import AUTO_PRECISION, StartConfig, TrainConfig
 from smolrgpt_core.training.config_file import read_config, write_config
 from smolrgpt_core.training.errors import RunStoppedError
 from smolrgpt_core.training.learned import learned_of
@@ -131,7 +132,7 @@ def training_arguments(config: TrainConfig) -> TrainingArguments:
     has_cuda, is_distributed = torch.cuda.is_available(), _RANK in os.environ
     if config.fsdp and not (has_cuda and is_distributed):
         raise bad_input("fsdp needs CUDA and processes started by torchrun; set fsdp to false")
-    optimizer = config.optimizer
+    optimizer, precision = config.optimizer, precision_of(config)
     arguments = TrainingArguments(
         output_dir=config.output,
         per_device_train_batch_size=optimizer.micro_rows,
@@ -139,8 +140,8 @@ def training_arguments(config: TrainConfig) -> TrainingArguments:
         max_grad_norm=optimizer.gradient_norm,
         lr_scheduler_type="cosine_with_min_lr",
         lr_scheduler_kwargs={"min_lr_rate": optimizer.final_rate_fraction},
-        bf16=config.precision == "bfloat16",
-        fp16=config.precision == "float16",
+        bf16=precision == "bfloat16",
+        fp16=precision == "float16",
         fsdp=config.fsdp or None,  # type: ignore[arg-type]
         use_cpu=not has_cuda,
         ddp_backend=("nccl" if has_cuda else "gloo") if is_distributed else None,
@@ -194,6 +195,13 @@ def check_same_run(config: TrainConfig) -> None:
         )
 
 
+def precision_of(config: TrainConfig) -> str:
+    """In which a run computes on this machine; never "auto"."""
+    if config.precision != AUTO_PRECISION:
+        return config.precision
+    return "bfloat16" if computes_bfloat16(torch_device("auto")) else "float32"
+
+
 def _train_from(
     config: TrainConfig,
     arguments: TrainingArguments,
@@ -205,7 +213,7 @@ def _train_from(
     step = facts.get("step", 0)
     model, processor, card = _model_of(config, newest)
     set_trainable(model, config.trainable, config.adapted)
-    if arguments.device.type == "cpu" and config.precision == "bfloat16":
+    if arguments.device.type == "cpu" and precision_of(config) == "bfloat16":
         # There, the backward pass of fused attention is several times slower than plain products.
         model.set_attn_implementation("eager")
     if config.gradient_checkpointing:

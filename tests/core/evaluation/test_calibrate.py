@@ -224,3 +224,19 @@ def test_a_split_without_answers_leaves_the_checkpoint_as_it_was(
     assert not (checkpoint / LIKENESS_FILE).exists()
     assert run("calibrate", checkpoint, "--data", copied).exit_code == 2
     assert run("calibrate", tmp_path / "none", *words).exit_code == 2
+
+
+def test_several_data_sets_are_one(data_set: Path, checkpoint: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(data_set, tmp_path / "second"))
+    run("calibrate", checkpoint, "--data", data_set, "--split", "train")
+    alone = read_calibration(checkpoint / CALIBRATION_FILE)
+    like = read_likeness(checkpoint / LIKENESS_FILE)
+    result = run("calibrate", checkpoint, "--data", data_set, "--data", other, "--split", "train")
+    assert result.exit_code == 0, result.output
+    both = read_calibration(checkpoint / CALIBRATION_FILE)
+    assert (both.data, both.questions) == ("warehouse/train, second/train", 2 * alone.questions)
+    for evidence, curves in alone.curves.items():
+        for category, curve in curves.items():
+            twice = both.curves[evidence][category]
+            assert (twice.samples, twice.right) == (2 * curve.samples, 2 * curve.right)
+    assert read_likeness(checkpoint / LIKENESS_FILE).images == 2 * like.images

@@ -183,13 +183,20 @@ def test_alone_it_is_not_believed_where_nobody_knows_what_it_was_trained_on(
             fused(checkpoint).answer(frames[0], without_program(lessons[AGREED], frames[0]))
 
 
-def test_of_a_region_without_depth_it_tells_nothing_whatever_it_was_trained_on(
-    calibrated, frames, lessons
-):
-    depth = frames[0].depth.copy()
-    region = frames[0].regions[13]
+def without_depth_of(frame, id):
+    depth = frame.depth.copy()
+    region = frame.regions[id]
     depth[region.box.slices][region.mask] = np.nan
-    frame = replace(frames[0], depth=depth)
+    return replace(frame, depth=depth)
+
+
+def test_of_a_region_without_depth_it_is_not_believed_where_all_of_its_training_had_some(
+    calibrated, frames, lessons, anything
+):
+    fingerprint = weights_fingerprint([calibrated / WEIGHTS_FILE])
+    measured = anything(fingerprint, region_depth_fraction=(0.6, 1.05))
+    write_likeness(calibrated / LIKENESS_FILE, measured)
+    frame = without_depth_of(frames[0], 13)
     with pytest.raises(SpatialError, match=r"trusted: no depth reading .* pallet 13") as caught:
         fused(calibrated).answer(frame, read_question(lessons[AGREED], frame.regions))
     assert caught.value.status is Status.NO_VALID_DEPTH
@@ -198,6 +205,16 @@ def test_of_a_region_without_depth_it_tells_nothing_whatever_it_was_trained_on(
     answer = alone.answer(frame, read_question(lessons[AGREED], frame.regions))
     assert answer.confidence < 0.5
     assert "no depth reading under the mask of pallet 13" in answer.message
+
+
+def test_of_a_region_without_depth_it_answers_if_it_was_trained_on_such(
+    calibrated, frames, lessons
+):
+    frame = without_depth_of(frames[0], 13)
+    answer = fused(calibrated).answer(frame, read_question(lessons[AGREED], frame.regions))
+    assert answer.value == answer.model_value
+    assert answer.geometric_value is None
+    assert "from the model only" in answer.message
 
 
 def test_against_geometry_it_does_not_count_about_what_is_unlike(unlike, ask):

@@ -9,15 +9,19 @@ import sys
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine, load_engine
-from smolrgpt_core.inference.onnx_export import example_frame, export_onnx
-from smolrgpt_core.inference.onnx_folder import MANIFEST_FILE
+from smolrgpt_core.inference.onnx_export import PROBABILITY_TOLERANCE, example_frame, export_onnx
+from smolrgpt_core.inference.onnx_folder import MANIFEST_FILE, MEASURE
+from smolrgpt_core.inference.onnx_graphs import MeasureRegions
+from smolrgpt_core.model_inputs.region_samples import AROUND
 from smolrgpt_core.training.config import StartConfig
 from smolrgpt_core.training.start import make_start
 
@@ -72,28 +76,49 @@ def engine(exported):
 
 
 def test_both_runtimes_say_the_same(metric, engine):
-    frame = example_frame()
-    plain = InferenceEngine.from_pretrained(metric, CONFIG)
-    texts = set()
-    for together in (QUESTIONS, *([question] for question in QUESTIONS)):
+    assert_same_answers(InferenceEngine.from_pretrained(metric, CONFIG), engine, QUESTIONS)
+
+
+@pytest.mark.parametrize("rays", [False, True])
+def test_measures_of_regions_are_exported(metric, tmp_path, rays):
+    changed = {"region_measures": True, "region_rays": rays}
+    model, processor = make_start(StartConfig(checkpoint=str(metric), overrides=changed), 0, list)
+    randomize(model.model.metric_branch)
+    model.save_pretrained(tmp_path / "measures")
+    processor.save_pretrained(tmp_path / "measures")
+    export_onnx(tmp_path / "measures", tmp_path / "onnx")
+    plain = InferenceEngine.from_pretrained(tmp_path / "measures", CONFIG)
+    engine = load_engine(tmp_path / "onnx", CONFIG)
+    # A region named twice is at once before and behind itself, by rounding.
+    assert_same_answers(plain, engine, QUESTIONS[:-1], PROBABILITY_TOLERANCE)
+    count = plain.model_config.samples_per_region + AROUND
+    samples = np.random.default_rng(0).uniform(0.5, 4.0, (3, count + 1, 3))
+    samples[1, :-1, 2] = np.nan
+    (wanted,) = MeasureRegions(plain.steps.model)(torch.tensor(samples, dtype=torch.float32))
+    found = engine.steps._steps[MEASURE]({"samples_and_foot": samples.astype(np.float32)})
+    assert np.abs(found["measures"] - wanted.detach().numpy()).max() < 1e-3
+
+
+def assert_same_answers(plain, engine, questions, tolerance=1e-4):
+    frame, texts = example_frame(), set()
+    for together in (questions, *([question] for question in questions)):
         both = [one.ask(together, frame=frame) for one in (plain, engine)]
         for wanted, found in zip(*both, strict=True):
             assert found.token_ids == wanted.token_ids
             assert len(found.token_ids) == STYLE.max_new_tokens
-            assert found.probabilities == pytest.approx(wanted.probabilities, abs=1e-4)
+            assert found.probabilities == pytest.approx(wanted.probabilities, abs=tolerance)
             assert found.text == wanted.text
             texts.add(wanted.token_ids)
     # Otherwise the same answers would prove nothing.
-    assert len(texts) == len(QUESTIONS)
+    assert len(texts) == len(questions)
 
 
-def test_measures_of_regions_are_refused(metric, tmp_path):
-    changed = {"region_measures": True}
-    model, processor = make_start(StartConfig(checkpoint=str(metric), overrides=changed), 0, list)
-    model.save_pretrained(tmp_path / "measures")
-    processor.save_pretrained(tmp_path / "measures")
-    with pytest.raises(SpatialError, match="it measures regions on the floor"):
-        export_onnx(tmp_path / "measures", tmp_path / "onnx")
+def randomize(module):
+    """Weights that start at zero would hide what is not exported."""
+    generator = torch.Generator().manual_seed(0)
+    for weight in module.parameters():
+        if not weight.any():
+            weight.data.normal_(std=0.03, generator=generator)
 
 
 def test_bad_questions_are_refused_as_by_pytorch(metric, engine):

@@ -91,7 +91,7 @@ def test_what_is_written_is_what_was_read(file, tmp_path):
             "data.styles={poem: 1.0}",
             "data.styles must be one of sentence, short, steps, got 'poem'",
         ),
-        ("precision=int8", "precision must be one of float32"),
+        ("precision=int8", "precision must be one of auto, float32"),
         ("data={}", "missing key `data.sources`"),
         ("steps", "expected key=value"),
         ("seed={", "the value of 'seed={': expected YAML"),

@@ -9,6 +9,7 @@ from torch import nn
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.settings_file import from_entries
 from smolrgpt_core.training.config import OptimizerConfig, TrainConfig
+from smolrgpt_core.training.muon import Muon, orthogonal
 from smolrgpt_core.training.optimizer import MATRICES, MuonAndAdamW, make_optimizer
 
 
@@ -96,3 +97,34 @@ def test_muon_needs_whole_matrices():
     }
     with pytest.raises(SpatialError, match="use adamw"):
         from_entries(TrainConfig, entries)
+
+
+@pytest.mark.parametrize("shape", [(24, 16), (16, 40)])
+def test_muon_steps_as_that_of_pytorch(shape):
+    generator = torch.Generator().manual_seed(0)
+    ours = nn.Parameter(torch.randn(shape, generator=generator))
+    theirs = nn.Parameter(ours.detach().clone())
+    group = {"lr": 0.01, "weight_decay": 0.1}
+    optimizers = [
+        Muon([{"params": [ours], **group}]),
+        torch.optim.Muon([{"params": [theirs], **group}], adjust_lr_fn="match_rms_adamw"),
+    ]
+    before = ours.detach().clone()
+    for _ in range(3):
+        gradient = torch.randn(shape, generator=generator)
+        for weight, optimizer in zip((ours, theirs), optimizers, strict=True):
+            weight.grad = gradient.clone()
+            optimizer.step()
+    moved = (theirs - before).norm()
+    # PyTorch rounds to bfloat16, which has three digits.
+    assert (ours - theirs).norm() < 0.02 * moved
+
+
+def test_orthogonal_matrices_have_the_directions_of_the_singular_value_decomposition():
+    matrix = torch.randn(20, 30, generator=torch.Generator().manual_seed(1))
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    found = orthogonal(matrix, (3.4445, -4.7750, 2.0315), 5, 1e-7)
+    sizes = torch.diagonal(left.T @ found @ right.T)
+    assert sizes.min() > 0.6
+    assert sizes.max() < 1.3
+    assert (found - left @ torch.diag(sizes) @ right).norm() < 0.05 * found.norm()

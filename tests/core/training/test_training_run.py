@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import platform
 import random
 import shutil
 import signal
@@ -20,6 +21,8 @@ from safetensors.torch import load_file, save_file
 from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.data.warehouse_format import SplitFolder
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.torch_device import computes_bfloat16
+from smolrgpt_core.training import run
 from smolrgpt_core.training.checkpoints import CheckpointStore
 from smolrgpt_core.training.config import (
     OPTIMIZERS,
@@ -33,7 +36,7 @@ from smolrgpt_core.training.config import (
     ValidationConfig,
 )
 from smolrgpt_core.training.errors import RunStoppedError
-from smolrgpt_core.training.run import train
+from smolrgpt_core.training.run import precision_of, train, training_arguments
 
 KILLS = int(os.environ.get("SMOLRGPT_KILLS", "2"))
 DEADLINE_S = 90.0
@@ -265,6 +268,22 @@ def test_what_saves_memory_gives_the_same_losses(run_config, changes, tolerance,
         assert two["loss"] == pytest.approx(one["loss"], abs=tolerance)
     weights = load_file(Path(saving.output, "model", "model.safetensors"))
     assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+
+
+@pytest.mark.parametrize(("is_fast", "precision"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_precision_follows_the_processor(run_config, monkeypatch, is_fast, precision):
+    monkeypatch.setattr(run, "computes_bfloat16", lambda device: is_fast)
+    config = replace(run_config(), precision="auto")
+    assert precision_of(config) == precision
+    assert training_arguments(config).bf16 == is_fast
+    assert precision_of(replace(config, precision="float16")) == "float16"
+
+
+def test_a_processor_without_avx512_has_no_bfloat16():
+    found = computes_bfloat16(torch.device("cpu"))
+    if platform.machine() == "x86_64":
+        assert found == ("avx512bw" in Path("/proc/cpuinfo").read_text())
+    assert isinstance(found, bool)
 
 
 def test_numbers_that_are_none_stop_the_run_and_name_the_batch(run_config, logged_losses):
