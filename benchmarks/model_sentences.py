@@ -205,7 +205,9 @@ def _drawn(kind: AnswerKind) -> Iterator[Drawn]:
     while True:
         first, second, *others = rng.choice(_CLASSES, _classes(kind), replace=False).tolist()
         letters = OPTION_LETTERS[: len(others)]
-        options = {letter: f"({letter}) {name}" for letter, name in zip(letters, others, strict=True)}
+        options = {
+            letter: f"({letter}) {name}" for letter, name in zip(letters, others, strict=True)
+        }
         texts = _QUESTIONS[kind]
         text = texts[int(rng.integers(len(texts)))]
         question = text.format(a=first, b=second, options=" ".join(options.values()))
