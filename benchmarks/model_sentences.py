@@ -92,8 +92,8 @@ PROMPT = (
     "is{word}. Write only the sentence."
 )
 
-TWO_WORDS = (AnswerKind.SIDE, AnswerKind.YES_NO)
-"""Kinds whose true word the prompt insists on: otherwise few sentences have it."""
+INSISTED_ON = (AnswerKind.SIDE, AnswerKind.YES_NO, AnswerKind.HOUR)
+"""Kinds whose true words the prompt insists on: otherwise few sentences have them."""
 
 CHOICES = 4
 """Options of a multiple choice."""
@@ -131,7 +131,8 @@ class Drawn:
     @property
     def prompt(self) -> str:
         """For the model."""
-        word = f', with the word "{self.answer}"' if self.asked.kind in TWO_WORDS else ""
+        insists = self.asked.kind in INSISTED_ON
+        word = f', with the word "{self.answer}"' if insists else ""
         return PROMPT.format(
             question=self.question, answer=self.answer, manner=self.manner, word=word
         )
