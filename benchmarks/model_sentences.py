@@ -92,7 +92,7 @@ PROMPT = (
     "is{word}. Write only the sentence."
 )
 
-INSISTED_ON = (AnswerKind.SIDE, AnswerKind.YES_NO, AnswerKind.HOUR)
+INSISTED_ON = (AnswerKind.SIDE, AnswerKind.YES_NO, AnswerKind.LETTER, AnswerKind.HOUR)
 """Kinds whose true words the prompt insists on: otherwise few sentences have them."""
 
 CHOICES = 4
