@@ -260,7 +260,8 @@ def says(drawn: Drawn, text: str) -> bool:
     A length: its number, whole, before any form of its unit. A count: the number in digits or as a
     word. An hour: the same, and no other one "o'clock". A side: the word, and not the other one.
     Yes and no: the same, or what was asked as a statement, or as one that is denied. A letter: it,
-    or the text of its option, and neither of any other. A region: its number in brackets or its
+    or the text of its option, and neither of any other. Neither an hour nor a letter is stated
+    where the sentence has a "not". A region: its number in brackets or its
     class, and neither of the other region's, unless the other is only what the region is compared
     with ("The crate is taller than the shelf.").
     """
@@ -287,7 +288,8 @@ def _says_number(drawn: Drawn, text: str) -> bool:
 def _says_hour(drawn: Drawn, text: str) -> bool:
     hours = set(re.findall(r"(\w+)\s*o['\u2019]?\s?clock", text.lower()))
     spelled = {word for word, value in NUMBER_WORDS.items() if f"{value}" in drawn.answer.split()}
-    return _says_number(drawn, text) and hours <= {drawn.answer.split()[0], *spelled}
+    is_only = hours <= {drawn.answer.split()[0], *spelled}
+    return _says_number(drawn, text) and is_only and not _has_not(text)
 
 
 def _says_word(drawn: Drawn, text: str) -> bool:
@@ -315,7 +317,11 @@ def _says_letter(drawn: Drawn, text: str) -> bool:
         for place, name in enumerate(names)
         if re.search(rf"\b{name}\b", text.lower())
     }
-    return letters == {drawn.meaning}
+    return letters == {drawn.meaning} and not _has_not(text)
+
+
+def _has_not(text: str) -> bool:
+    return bool(re.search(r"\bnot\b|n't\b", text.lower()))
 
 
 def _says_region(drawn: Drawn, text: str) -> bool:
