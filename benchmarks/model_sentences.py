@@ -260,10 +260,10 @@ def says(drawn: Drawn, text: str) -> bool:
     A length: its number, whole, before any form of its unit. A count: the number in digits or as a
     word. An hour: the same, and no other one "o'clock". A side: the word, and not the other one.
     Yes and no: the same, or what was asked as a statement, or as one that is denied. A letter: it,
-    or the text of its option, and neither of any other. Neither an hour nor a letter is stated
-    where the sentence has a "not". A region: its number in brackets or its
+    or the text of its option, and neither of any other. A region: its number in brackets or its
     class, and neither of the other region's, unless the other is only what the region is compared
-    with ("The crate is taller than the shelf.").
+    with ("The crate is taller than the shelf."). Neither an hour nor a letter is stated in a
+    sentence with a "not".
     """
     return _SAYS[drawn.asked.kind](drawn, text)
 
