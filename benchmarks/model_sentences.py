@@ -3,7 +3,7 @@
 A model is given a question, its true answer in bare form, and a manner, and writes a sentence. Not
 every sentence still states the truth: one that does not, or names a rival too, by the words looked
 for in `says`, is counted apart. That rule looks for words; it does not see most negations. Where
-there are two possible answers, as many sentences are written for one as for the other.
+there are only a few possible answers, as many sentences are written for one as for another.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +92,19 @@ PROMPT = (
     "is{word}. Write only the sentence."
 )
 
-TWO_WORDS = (AnswerKind.SIDE, AnswerKind.YES_NO)
-"""Kinds whose true word the prompt insists on: otherwise few sentences have it."""
-
-TWO_TRUTHS = (*TWO_WORDS, AnswerKind.REGION)
-"""Kinds with two possible answers."""
+INSISTED_ON = (AnswerKind.SIDE, AnswerKind.YES_NO, AnswerKind.LETTER, AnswerKind.HOUR)
+"""Kinds whose true words the prompt insists on: otherwise few sentences have them."""
 
 CHOICES = 4
 """Options of a multiple choice."""
+
+HOURS = 12
+
+FEW_TRUTHS = {
+    AnswerKind.SIDE: 2, AnswerKind.YES_NO: 2, AnswerKind.REGION: 2, AnswerKind.LETTER: CHOICES,
+    AnswerKind.HOUR: HOURS,
+}  # fmt: skip
+"""Kinds with so many possible answers, of which each is phrased as often."""
 
 _LENGTH_UNITS = {"meters": "m", "m": "m", "centimeters": "cm", "cm": "cm", "feet": "ft"}
 _METERS = {"m": 1.0, "cm": 0.01, "ft": 0.3048}
@@ -125,7 +131,8 @@ class Drawn:
     @property
     def prompt(self) -> str:
         """For the model."""
-        word = f', with the word "{self.answer}"' if self.asked.kind in TWO_WORDS else ""
+        insists = self.asked.kind in INSISTED_ON
+        word = f', with the word "{self.answer}"' if insists else ""
         return PROMPT.format(
             question=self.question, answer=self.answer, manner=self.manner, word=word
         )
@@ -137,8 +144,8 @@ def write(server: ChatServer, kinds: Sequence[AnswerKind], each: int, path: Path
     Args:
         server: with the model.
         kinds: of the answers.
-        each: sentences of a kind that state their truth, half of them for either where there are
-            two answers; after `MOST_DRAWN` it is given up.
+        each: sentences of a kind that state their truth, as many for each answer in
+            `FEW_TRUTHS`; after `MOST_DRAWN` it is given up.
         path: JSON Lines file; what is there already is not written again.
     """
     rows = _rows(path) if path.exists() else []
@@ -160,9 +167,8 @@ def write(server: ChatServer, kinds: Sequence[AnswerKind], each: int, path: Path
 
 def _enough(kind: AnswerKind, meaning: str, stating: Mapping[str, str], each: int) -> bool:
     """Whether there are enough sentences, by their meaning, that mean the same."""
-    if kind in TWO_TRUTHS:
-        return Counter(stating.values())[meaning] >= each // 2
-    return len(stating) >= each
+    alike = Counter(stating.values())[meaning]
+    return len(stating) >= each or alike >= ceil(each / FEW_TRUTHS.get(kind, 1))
 
 
 def read_written(path: Path) -> list[tuple[Sentence, bool]]:
@@ -199,14 +205,17 @@ def _drawn(kind: AnswerKind) -> Iterator[Drawn]:
     prompts: set[str] = set()
     while True:
         first, second, *others = rng.choice(_CLASSES, _classes(kind), replace=False).tolist()
-        options = " ".join(f"({OPTION_LETTERS[place]}) {name}" for place, name in enumerate(others))
+        letters = OPTION_LETTERS[: len(others)]
+        options = {
+            letter: f"({letter}) {name}" for letter, name in zip(letters, others, strict=True)
+        }
         texts = _QUESTIONS[kind]
         text = texts[int(rng.integers(len(texts)))]
-        question = text.format(a=first, b=second, options=options)
+        question = text.format(a=first, b=second, options=" ".join(options.values()))
         answer, meaning = _TRUTHS[kind](rng)
         asked = Asked(kind, (first, second) if kind is AnswerKind.REGION else tuple(others))
         manner = MANNERS[len(prompts) % len(MANNERS)]
-        drawn = Drawn(asked, question, answer, meaning, manner)
+        drawn = Drawn(asked, question, options.get(answer, answer), meaning, manner)
         if drawn.prompt not in prompts:
             prompts.add(drawn.prompt)
             yield drawn
@@ -228,13 +237,8 @@ def _one_of(*answers: str) -> Callable[[np.random.Generator], tuple[str, str]]:
     return lambda rng: (answers[int(rng.integers(len(answers)))],) * 2
 
 
-def _letter(rng: np.random.Generator) -> tuple[str, str]:
-    letter = OPTION_LETTERS[int(rng.integers(CHOICES))]
-    return f"({letter})", letter
-
-
 def _hour(rng: np.random.Generator) -> tuple[str, str]:
-    return (hour_text(int(rng.integers(12)) + 1),) * 2
+    return (hour_text(int(rng.integers(HOURS)) + 1),) * 2
 
 
 _TRUTHS: dict[AnswerKind, Callable[[np.random.Generator], tuple[str, str]]] = {
@@ -243,7 +247,7 @@ _TRUTHS: dict[AnswerKind, Callable[[np.random.Generator], tuple[str, str]]] = {
     AnswerKind.SIDE: _one_of("left", "right"),
     AnswerKind.REGION: _one_of(region_text(0), region_text(1)),
     AnswerKind.YES_NO: _one_of("yes", "no"),
-    AnswerKind.LETTER: _letter,
+    AnswerKind.LETTER: _one_of(*OPTION_LETTERS[:CHOICES]),
     AnswerKind.HOUR: _hour,
 }
 KINDS = tuple(_TRUTHS)
@@ -253,12 +257,13 @@ KINDS = tuple(_TRUTHS)
 def says(drawn: Drawn, text: str) -> bool:
     """Whether a sentence states the true answer and no rival of it.
 
-    A length: its number, whole, before any form of its unit. A count or hour: the number in digits
-    or as a word. A side: the word, and not the other one. Yes and no: the same, or what was asked
-    as a statement, or as one that is denied. A letter: it, or the text of its option, and neither
-    of any other. A region: its number in brackets or its class, and neither of the other region's,
-    unless the other is only what the region is compared with ("The crate is taller than the
-    shelf.").
+    A length: its number, whole, before any form of its unit. A count: the number in digits or as a
+    word. An hour: the same, and no other one "o'clock". A side: the word, and not the other one.
+    Yes and no: the same, or what was asked as a statement, or as one that is denied. A letter: it,
+    or the text of its option, and neither of any other. A region: its number in brackets or its
+    class, and neither of the other region's, unless the other is only what the region is compared
+    with ("The crate is taller than the shelf."). Neither an hour nor a letter is stated in a
+    sentence with a "not".
     """
     return _SAYS[drawn.asked.kind](drawn, text)
 
@@ -280,6 +285,13 @@ def _says_number(drawn: Drawn, text: str) -> bool:
     return bool(re.search(pattern, text.lower()))
 
 
+def _says_hour(drawn: Drawn, text: str) -> bool:
+    hours = set(re.findall(r"(\w+)\s*o['\u2019]?\s?clock", text.lower()))
+    spelled = {word for word, value in NUMBER_WORDS.items() if f"{value}" in drawn.answer.split()}
+    is_only = hours <= {drawn.answer.split()[0], *spelled}
+    return _says_number(drawn, text) and is_only and not _has_not(text)
+
+
 def _says_word(drawn: Drawn, text: str) -> bool:
     rivals = {"left": "right", "right": "left", "yes": "no", "no": "yes"}
     words = set(re.findall(r"[a-z]+", text.lower()))
@@ -298,9 +310,18 @@ def _says_yes_no(drawn: Drawn, text: str) -> bool:
 
 def _says_letter(drawn: Drawn, text: str) -> bool:
     names = drawn.asked.names
-    letters = set(re.findall(r"(?<![A-Za-z'])([A-D])(?![A-Za-z'])(?! [a-z])", text))
-    letters |= {OPTION_LETTERS[place] for place, name in enumerate(names) if name in text.lower()}
-    return letters == {drawn.meaning}
+    # "A crate" names no option, "A is" does.
+    letters = set(re.findall(r"(?<![A-Za-z'])(A(?! (?!is\b)[a-z])|[B-D])(?![A-Za-z'])", text))
+    letters |= {
+        OPTION_LETTERS[place]
+        for place, name in enumerate(names)
+        if re.search(rf"\b{name}\b", text.lower())
+    }
+    return letters == {drawn.meaning} and not _has_not(text)
+
+
+def _has_not(text: str) -> bool:
+    return bool(re.search(r"\bnot\b|n't\b", text.lower()))
 
 
 def _says_region(drawn: Drawn, text: str) -> bool:
@@ -332,5 +353,5 @@ _SAYS: dict[AnswerKind, Callable[[Drawn, str], bool]] = {
     AnswerKind.REGION: _says_region,
     AnswerKind.YES_NO: _says_yes_no,
     AnswerKind.LETTER: _says_letter,
-    AnswerKind.HOUR: _says_number,
+    AnswerKind.HOUR: _says_hour,
 }

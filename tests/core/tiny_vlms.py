@@ -58,6 +58,8 @@ _CHAT = (
 )
 PALIGEMMA = {"paligemma": "gemma2", "paligemma1": "gemma"}
 """Language models of PaliGemma 2 and of the first PaliGemma."""
+INTERNVL = {"internvl": "qwen2", "internvl3_5": "qwen3"}
+"""Language models of InternVL 3 and 3.5."""
 
 SPECIAL_TOKENS = {
     "paligemma": ["<image>"],
@@ -65,6 +67,7 @@ SPECIAL_TOKENS = {
     "idefics3": ["<image>", "<fake_token_around_image>", "<global-img>"],
     "smolvlm": ["<image>", "<fake_token_around_image>", "<global-img>"],
     "internvl": ["<IMG_CONTEXT>", "<img>", "</img>"],
+    "internvl3_5": ["<IMG_CONTEXT>", "<img>", "</img>"],
     "qwen2_vl": ["<|image_pad|>", "<|vision_start|>", "<|vision_end|>"],
     "qwen2_5_vl": ["<|image_pad|>", "<|vision_start|>", "<|vision_end|>"],
     "qwen3_vl": ["<|image_pad|>", "<|vision_start|>", "<|vision_end|>"],
@@ -122,10 +125,10 @@ def make_config(family: str):
             scale_factor=2,
             **tokens,
         )
-    if family == "internvl":
+    if family in INTERNVL:
         return InternVLConfig(
             vision_config=_VISION | {"image_size": [64, 64], "patch_size": [8, 8]},
-            text_config=_TEXT | {"model_type": "qwen2"},
+            text_config=_TEXT | {"model_type": INTERNVL[family], "head_dim": 8},
             downsample_ratio=0.5,
             image_token_id=image_id,
         )
@@ -165,7 +168,7 @@ def make_image_processor(family: str):
         return Idefics3ImageProcessorPil(
             size={"longest_edge": 64}, max_image_size={"longest_edge": 64}
         )
-    if family == "internvl":
+    if family in INTERNVL:
         return GotOcr2ImageProcessorPil(size={"height": 64, "width": 64})
     patch = 16 if family == "qwen3_vl" else 14
     pixels = (patch * 2) ** 2 * 24

@@ -19,8 +19,8 @@ from smolrgpt_core.public_benchmarks.questions import AnswerForm, question_of
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 
 FAMILIES = (
-    "paligemma", "paligemma1", "idefics3", "smolvlm", "internvl", "qwen2_vl", "qwen2_5_vl",
-    "qwen3_vl",
+    "paligemma", "paligemma1", "idefics3", "smolvlm", "internvl", "internvl3_5", "qwen2_vl",
+    "qwen2_5_vl", "qwen3_vl",
 )  # fmt: skip
 
 

@@ -49,12 +49,19 @@ def model_sentences() -> ModuleType:
         (AnswerKind.SIDE, "Left or right?", "left", "On the left of the right box.", False),
         (AnswerKind.HOUR, "At what hour?", "1 o'clock", "It is the one that is left.", False),
         (AnswerKind.HOUR, "At what hour?", "1 o'clock", "At one o'clock.", True),
+        (AnswerKind.HOUR, "At what hour?", "1 o'clock", "It isn't at 1 o'clock.", False),
+        (AnswerKind.HOUR, "At what hour?", "1 o'clock", "It is 1 o'clock, or 7 o'clock.", False),
         (AnswerKind.COUNT, "How many?", "2", "It is 2.5 of them.", False),
         (AnswerKind.COUNT, "How many?", "2", "There are two.", True),
         (AnswerKind.LETTER, "Which?", "(B)", "The answer is (B).", True),
         (AnswerKind.LETTER, "Which?", "(B)", "A shelf stands there.", True),
         (AnswerKind.LETTER, "Which?", "(B)", "The shelf, not the door.", False),
         (AnswerKind.LETTER, "Which?", "(B)", "B, not C.", False),
+        (AnswerKind.LETTER, "Which?", "(B)", "The ladder is a ladder, not a shelf.", False),
+        (AnswerKind.LETTER, "Which?", "(B)", "B is the tallest one.", True),
+        (AnswerKind.LETTER, "Which?", "(A)", "A is the tallest one.", True),
+        (AnswerKind.LETTER, "Which?", "(A)", "A barrel is the tallest one.", False),
+        (AnswerKind.LETTER, "Which?", "(C)", "The cabinet is the tallest one.", False),
     ],
 )
 def test_what_states_the_truth(model_sentences, kind, question, answer, text, holds) -> None:
@@ -93,3 +100,15 @@ def test_both_answers_are_written_as_often_and_a_stopped_run_goes_on(
     model_sentences.write(server, [AnswerKind.SIDE], 8, parts)
     assert parts.read_text() == whole.read_text()
     assert len(chat_server.asked) == asked + len(lines) - 5
+
+
+def test_letters_are_written_as_often_each(model_sentences, chat_server, tmp_path) -> None:
+    chat_server.answer = lambda body: re.findall(r"Answer: (.*)", body["messages"][0]["content"])[0]
+    server = ChatServer.connect(ServerSettings(chat_server.url, ""))
+    model_sentences.write(server, [AnswerKind.LETTER], 20, tmp_path / "letters.jsonl")
+    stating = {
+        sentence.text: sentence.meaning
+        for sentence, holds in model_sentences.read_written(tmp_path / "letters.jsonl")
+        if holds
+    }
+    assert Counter(stating.values()) == dict.fromkeys("ABCD", 5)

@@ -50,8 +50,8 @@ DATA = {
     "hispatial-tasks": "hispatial_tasks",
 }
 FAMILIES = (
-    "paligemma", "paligemma1", "idefics3", "smolvlm", "internvl", "qwen2_vl", "qwen2_5_vl",
-    "qwen3_vl",
+    "paligemma", "paligemma1", "idefics3", "smolvlm", "internvl", "internvl3_5", "qwen2_vl",
+    "qwen2_5_vl", "qwen3_vl",
 )  # fmt: skip
 
 
