@@ -133,14 +133,32 @@ def _read_restated(
     if lexicon.framing is None or lexicon.context is None:
         return None
     tried = {text.strip(" ?.")}
-    for bare in unframed(text, lexicon.framing, lexicon.context, lexicon.meaningful):
-        for question in (bare, reworded(bare.rstrip(" ?"), lexicon.restatements)):
+
+    def first_read(questions: Sequence[str]) -> Read | None:
+        for question in questions:
             said = question.strip(" ?.")
             if said in tried or said.count(MASK) != len(mask_ids):
                 continue
             tried.add(said)
             with suppress(SpatialError):
                 return _Attempt(question, language, regions, mask_ids).read()
+        return None
+
+    bare = [*unframed(text, lexicon.framing, lexicon.context, lexicon.meaningful)]
+    for question in bare:
+        restated = reworded(question.rstrip(" ?"), lexicon.restatements)
+        if read := first_read([question, restated]):
+            return read
+    for question in bare:
+        found = {}
+        for common in lexicon.synonyms.texts(question.rstrip(" ?")):
+            if read := first_read([common, reworded(common, lexicon.restatements)]):
+                found[read] = common
+        if len(found) > 1:
+            first, second, *_ = (say(item.program, regions) for item in found)
+            raise bad_question(f'this has two meanings: "{first}" or "{second}"')
+        if found:
+            return next(iter(found))
     return None
 
 
