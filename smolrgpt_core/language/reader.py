@@ -144,7 +144,7 @@ def _read_restated(
                 return _Attempt(question, language, regions, mask_ids).read()
         return None
 
-    bare = [*unframed(text, lexicon.framing, lexicon.context, lexicon.meaningful)]
+    bare = [*unframed(text, lexicon.framing, lexicon.context, lexicon.meaningful), text]
     for question in bare:
         restated = reworded(question.rstrip(" ?"), lexicon.restatements)
         if read := first_read([question, restated]):
