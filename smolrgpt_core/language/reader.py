@@ -128,38 +128,47 @@ def _with_suggestion(
 def _read_restated(
     text: str, language: str, regions: RegionSet, mask_ids: Sequence[int]
 ) -> Read | None:
-    """A question without what only wraps it, or built in another way; None where none is read."""
+    """A question without what only wraps it, or built in another way; None where none is read.
+
+    Raises:
+        SpatialError: BAD_QUESTION for one whose rare words have two meanings.
+    """
     lexicon = load_lexicon(language)
     if lexicon.framing is None or lexicon.context is None:
         return None
     tried = {text.strip(" ?.")}
 
-    def first_read(questions: Sequence[str]) -> Read | None:
-        for question in questions:
-            said = question.strip(" ?.")
-            if said in tried or said.count(MASK) != len(mask_ids):
-                continue
-            tried.add(said)
-            with suppress(SpatialError):
-                return _Attempt(question, language, regions, mask_ids).read()
+    def first_read(said: str) -> Read | None:
+        for question in (said, reworded(said.rstrip(" ?"), lexicon.restatements)):
+            bare = question.strip(" ?.")
+            if bare not in tried and bare.count(MASK) == len(mask_ids):
+                tried.add(bare)
+                with suppress(SpatialError):
+                    return _Attempt(question, language, regions, mask_ids).read()
         return None
 
-    bare = [*unframed(text, lexicon.framing, lexicon.context, lexicon.meaningful), text]
-    for question in bare:
-        restated = reworded(question.rstrip(" ?"), lexicon.restatements)
-        if read := first_read([question, restated]):
+    unwrapped = [*unframed(text, lexicon.framing, lexicon.context, lexicon.meaningful), text]
+    for question in unwrapped:
+        if read := first_read(question):
             return read
-    for question in bare:
-        found = {}
-        for common in lexicon.synonyms.texts(question.rstrip(" ?")):
-            if read := first_read([common, reworded(common, lexicon.restatements)]):
-                found[read] = common
-        if len(found) > 1:
-            first, second, *_ = (say(item.program, regions) for item in found)
-            raise bad_question(f'this has two meanings: "{first}" or "{second}"')
-        if found:
-            return next(iter(found))
+    for question in unwrapped:
+        common = lexicon.synonyms.texts(question.rstrip(" ?"))
+        if found := [read for read in map(first_read, common) if read]:
+            return _only_meaning(found, regions)
     return None
+
+
+def _only_meaning(found: Sequence[Read], regions: RegionSet) -> Read:
+    """What all that a question may stand for means.
+
+    Raises:
+        SpatialError: BAD_QUESTION where they do not mean the same.
+    """
+    meanings = {say(read.program, regions): read for read in reversed(found)}
+    if len(meanings) > 1:
+        first, second, *_ = reversed(meanings)
+        raise bad_question(f'this has two meanings: "{first}" or "{second}"')
+    return next(iter(meanings.values()))
 
 
 def _read_behind(

@@ -1,8 +1,8 @@
 """Rare words for common ones: "rests" as "stands", "vertical extent" as "height".
 
-The table of a language (`[synonyms]`) is looked at only where a question has no reading as it stands.
-A line has the common word and the rare ones; a word in two lines has two meanings, and a question
-that means something else with each of them is refused.
+The table of a language (`[synonyms]`) is looked at only where a question has no reading as it
+stands. A line has the common word and the rare ones; a word in two lines has two meanings, and a
+question that means something else with each of them is refused.
 
     nearest: closest by | least distant
     stand~: rest perch linger
@@ -40,12 +40,6 @@ class Synonyms:
     """
 
     by_first_word: Mapping[str, Sequence[tuple[Phrase, tuple[str, ...]]]]
-
-    @property
-    def words(self) -> frozenset[str]:
-        """Every word of the table."""
-        phrases = (phrase for found in self.by_first_word.values() for phrase, _ in found)
-        return frozenset(word for phrase in phrases for word in phrase)
 
     def texts(self, text: str) -> list[str]:
         """What a text may stand for in common words; empty where it has no rare ones."""

@@ -42,7 +42,7 @@ def test_two_meanings_are_refused(monkeypatch):
     table = make_synonyms([("left of", "yonder"), ("right of", "yonder")])
     lexicon = load_lexicon("english")
     monkeypatch.setitem(lexicon.__dict__, "synonyms", table)
-    with pytest.raises(SpatialError, match="left of pallet 5.*right of pallet 5"):
+    with pytest.raises(SpatialError, match=r"left of pallet 5.*right of pallet 5"):
         read_text("Is pallet 3 yonder pallet 5?", FRAME)
 
 
