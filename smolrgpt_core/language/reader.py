@@ -57,6 +57,8 @@ UnitAsked = tuple[str, float, str]
 """SI unit, factor and word, as the terminal UNIT has them."""
 MAX_WORDS = 250
 """More words than this are no question."""
+MOST_RESTATED_WORDS = 40
+"""Words of a question that is tried in common words, if it has no reading."""
 
 
 @dataclass(frozen=True)
@@ -147,11 +149,14 @@ def _read_restated(
                     return _Attempt(question, language, regions, mask_ids).read()
         return None
 
-    unwrapped = [*unframed(text, lexicon.framing, lexicon.context, lexicon.meaningful), text]
+    unwrapped = [*unframed(text, lexicon.framing, lexicon.context, lexicon.meaningful)]
+    # What is so long costs time with every try.
+    is_short = len(text.split()) <= MOST_RESTATED_WORDS
+    unwrapped += [text] if is_short else []
     for question in unwrapped:
         if read := first_read(question):
             return read
-    for question in unwrapped:
+    for question in unwrapped if is_short else []:
         common = lexicon.synonyms.texts(question.rstrip(" ?"))
         if found := [read for read in map(first_read, common) if read]:
             return _only_meaning(found, regions)
