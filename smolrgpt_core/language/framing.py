@@ -28,7 +28,7 @@ MOST_STARTS = 3
 """Places at which the question may begin that are tried."""
 
 
-PATTERNS = ("openers", "asking", "reports", "starters", "added", "purposes", "harmless")
+PATTERNS = ("openers", "asking", "reports", "starters", "added", "purposes", "harmless", "clauses")
 """Entries of `[framing]` that are regular expressions for the beginning of words."""
 
 
@@ -47,6 +47,9 @@ class Framing:
         unfinished: words that need what stands behind them, if only behind an aside.
         purposes: how a reason or a purpose begins, before or behind it.
         harmless: words that may mean something elsewhere, and nothing in a reason.
+        clauses: words before what may be so or not: "whether".
+        speakers: who speaks or listens, one of whom is in strange words about asking.
+        bending: words that may change what is asked, if only by how it is measured.
     """
 
     words: frozenset[str]
@@ -59,6 +62,9 @@ class Framing:
     unfinished: re.Pattern[str]
     purposes: re.Pattern[str]
     harmless: re.Pattern[str]
+    clauses: re.Pattern[str]
+    speakers: re.Pattern[str]
+    bending: re.Pattern[str]
 
 
 def make_framing(entries: Mapping[str, str]) -> Framing | None:
@@ -72,6 +78,8 @@ def make_framing(entries: Mapping[str, str]) -> Framing | None:
     return Framing(
         words=frozenset(entries["words"].split()) | _PUNCTUATION,
         phrases={word: sorted(found, key=len, reverse=True) for word, found in phrases.items()},
+        speakers=_pattern(rf"\b(?:{entries['speakers']})\b"),
+        bending=_pattern(rf"\b(?:{entries['bending']})\b"),
         unfinished=_pattern(rf"\b(?:{entries['unfinished']})$"),
         **{key: _pattern(rf"(?:{entries[key]})\b") for key in PATTERNS},
     )
@@ -102,7 +110,32 @@ def unframed(
     end = _start_of_tail(text, tokens, keys, framing)
     for start in _starts(text[:end], tokens, keys, framing):
         found[text[start:end].strip(" ,.;:?-")] = None
+    start = _behind_strange_words(text, framing, context, meaningful)
+    found[text[start:].strip(" ,.;:?-")] = None
     yield from found
+
+
+def _behind_strange_words(
+    text: str, framing: Framing, context: Context, meaningful: AbstractSet[str]
+) -> int:
+    """Where a question begins behind somebody's unknown words: "I was hoping to hear how ...".
+
+    They say who speaks or listens, and nothing that names, counts, places, restricts or compares.
+    """
+    for token in _TOKEN.finditer(text):
+        is_clause = framing.clauses.match(text, token.start()) and token.start() > 0
+        if not is_clause and not framing.asking.match(text, token.start()):
+            continue
+        before = text[: token.start()]
+        words = [word[0].lower() for word in _TOKEN.finditer(before) if word[0][0].isalnum()]
+        if framing.speakers.search(before) is None or framing.bending.search(before):
+            return 0
+        if context.restricting.search(before) or context.choosing.search(before):
+            return 0
+        if any(word[0].isdigit() or word in meaningful - context.harmless for word in words):
+            return 0
+        return token.end() if is_clause else token.start()
+    return 0
 
 
 def _idle_until(keys: Sequence[str], framing: Framing, start: int = 0) -> int:

@@ -24,7 +24,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from smolrgpt_core.language.builders import MENTIONED, SAME_NOUN, Asked, Noun, ask, nominal
+from smolrgpt_core.language.builders import MENTIONED, SAME_NOUN, Asked, Nominal, Noun, ask, nominal
 from smolrgpt_core.language.grammar import (
     Build,
     Costly,
@@ -384,9 +384,11 @@ def _by_items(
     table: GistTable, keys: Sequence[str], parse: Parse, regions: RegionSet
 ) -> list[Asked]:
     # First "pallet in buffer 2" is one region, as with an article; only if that asks nothing, its
-    # words are taken one by one.
-    return _read(table, keys, parse, regions, split=False) or _read(
-        table, keys, parse, regions, split=True
+    # words are taken one by one, or "empty pallets in buffer 2" for a class.
+    return (
+        _read(table, keys, parse, regions, split=False)
+        or _read(table, keys, parse, regions, split=True)
+        or _read(table, keys, parse, regions, split=True, filtered=True)
     )
 
 
@@ -397,10 +399,15 @@ def _is_yes_or_no(asked: Asked) -> bool:
 
 
 def _read(
-    table: GistTable, keys: Sequence[str], parse: Parse, regions: RegionSet, split: bool
+    table: GistTable,
+    keys: Sequence[str],
+    parse: Parse,
+    regions: RegionSet,
+    split: bool,
+    filtered: bool = False,
 ) -> list[Asked]:
     found: dict[Asked, int] = {}
-    for said in _sequences(table, keys, parse, split):
+    for said in _sequences(table, keys, parse, split, filtered):
         items = _with_antecedent(_compared_once(said))
         if _refers_to_nothing(items, table) or _is_all_of_another(items):
             continue
@@ -487,7 +494,7 @@ def _with_antecedent(items: tuple[Item, ...]) -> tuple[Item, ...]:
 
 
 def _sequences(
-    table: GistTable, keys: Sequence[str], parse: Parse, split: bool = False
+    table: GistTable, keys: Sequence[str], parse: Parse, split: bool, filtered: bool
 ) -> Iterator[tuple[Item, ...]]:
     """The ways to take all words for items, by the longest phrase at each place."""
     waiting: list[tuple[int, tuple[Item, ...], tuple[str, ...], str]] = [(0, (), (), "")]
@@ -499,6 +506,7 @@ def _sequences(
             yield (*items, Item("sense", DANGLING)) if marks else items
             continue
         options = list(_items_at(table, keys, at, parse))
+        options += _filtered_at(at, parse) if filtered else []
         options = _longest(options) + (_split(options) if split else [])
         if all(end == at + 1 and _may_mean_nothing(item, items, marks) for end, item in options):
             if keys[at] in table.prepositions:
@@ -613,6 +621,17 @@ def _items_at(
                 yield reading.end, Item(kind, reading.value)
 
 
+def _filtered_at(at: int, parse: Parse) -> list[tuple[int, Item]]:
+    """Nouns with what restricts them: "empty pallets in buffer 2"."""
+    return [
+        (reading.end, Item("CLASS", reading.value)) for reading in parse.at("NB", at)
+        if isinstance(reading.value, Nominal)
+        and reading.value.chosen.operator is selections.Where
+        and reading.value.superlative is None
+        and not any(part.operator in (MENTIONED, SAME_NOUN) for part in reading.value.chosen.walk())
+    ]  # fmt: skip
+
+
 def _item_rules(
     table: GistTable, keys: Sequence[str], at: int
 ) -> Iterator[tuple[str, str]]:  # fmt: skip
@@ -637,6 +656,7 @@ def _class_of(value: Any, regions: RegionSet) -> str:
     """The class of a noun or of a region, as far as it is known."""
     if isinstance(value, Noun):
         return known_class(value.name)
+    value = value.chosen if isinstance(value, Nominal) else value
     for part in value.walk() if isinstance(value, Program) else ():
         if part.operator is selections.All:
             return known_class(part.arguments[0])
@@ -714,7 +734,7 @@ def _holds_another(rest: Sequence[Slot], items: Sequence[Item]) -> bool:
 
 
 def _meant(item: Item) -> Any:
-    return nominal((), item.value, ()) if item.kind == "CLASS" else item.value
+    return nominal((), item.value, ()) if isinstance(item.value, Noun) else item.value
 
 
 def _is_one(item: Item) -> bool:

@@ -15,6 +15,7 @@ from smolrgpt_core.language.gist import GistTable, load_gists
 from smolrgpt_core.language.grammar import Grammar, GrammarError
 from smolrgpt_core.language.operators import OPERATORS
 from smolrgpt_core.language.rewording import Rewording, read_classes, read_rewordings
+from smolrgpt_core.language.synonyms import Synonyms, make_synonyms
 
 LANGUAGES = ("english", "german")
 """Files in `lexicons/`; a question is read in the first in which it has a reading."""
@@ -61,6 +62,7 @@ class Lexicon:
         units: (SI unit, factor, shown) by phrase.
         rewordings: patterns and what is read in their place.
         restatements: rewordings that are tried only where a question has no reading.
+        synonyms: common words for rare ones where a question has no reading.
         spellings: the words that short forms and compounds stand for.
         forms: the word, as patterns have it, by each of its inflected forms.
         fillers: words without meaning.
@@ -94,6 +96,7 @@ class Lexicon:
     units: Mapping[Phrase, tuple[str, float]]
     rewordings: Sequence[Rewording]
     restatements: Sequence[Rewording]
+    synonyms: Synonyms
     spellings: Mapping[str, str]
     forms: Mapping[str, str]
     fillers: frozenset[str]
@@ -162,6 +165,7 @@ def load_lexicon(language: str) -> Lexicon:
         units=units,
         rewordings=reworded("rewordings"),
         restatements=reworded("restatements"),
+        synonyms=make_synonyms(list(_entries(sections.get("synonyms", "")))),
         spellings={**compounds, **dict(_entries(sections["spellings"]))},
         forms=forms,
         fillers=frozenset(sections["fillers"].split()),

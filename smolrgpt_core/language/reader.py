@@ -57,6 +57,8 @@ UnitAsked = tuple[str, float, str]
 """SI unit, factor and word, as the terminal UNIT has them."""
 MAX_WORDS = 250
 """More words than this are no question."""
+MOST_RESTATED_WORDS = 40
+"""Words of a question that is tried in common words, if it has no reading."""
 
 
 @dataclass(frozen=True)
@@ -128,20 +130,50 @@ def _with_suggestion(
 def _read_restated(
     text: str, language: str, regions: RegionSet, mask_ids: Sequence[int]
 ) -> Read | None:
-    """A question without what only wraps it, or built in another way; None where none is read."""
+    """A question without what only wraps it, or built in another way; None where none is read.
+
+    Raises:
+        SpatialError: BAD_QUESTION for one whose rare words have two meanings.
+    """
     lexicon = load_lexicon(language)
     if lexicon.framing is None or lexicon.context is None:
         return None
     tried = {text.strip(" ?.")}
-    for bare in unframed(text, lexicon.framing, lexicon.context, lexicon.meaningful):
-        for question in (bare, reworded(bare.rstrip(" ?"), lexicon.restatements)):
-            said = question.strip(" ?.")
-            if said in tried or said.count(MASK) != len(mask_ids):
-                continue
-            tried.add(said)
-            with suppress(SpatialError):
-                return _Attempt(question, language, regions, mask_ids).read()
+
+    def first_read(said: str) -> Read | None:
+        for question in (said, reworded(said.rstrip(" ?"), lexicon.restatements)):
+            bare = question.strip(" ?.")
+            if bare not in tried and bare.count(MASK) == len(mask_ids):
+                tried.add(bare)
+                with suppress(SpatialError):
+                    return _Attempt(question, language, regions, mask_ids).read()
+        return None
+
+    unwrapped = [*unframed(text, lexicon.framing, lexicon.context, lexicon.meaningful)]
+    # What is so long costs time with every try.
+    is_short = len(text.split()) <= MOST_RESTATED_WORDS
+    unwrapped += [text] if is_short else []
+    for question in unwrapped:
+        if read := first_read(question):
+            return read
+    for question in unwrapped if is_short else []:
+        common = lexicon.synonyms.texts(question.rstrip(" ?"))
+        if found := [read for read in map(first_read, common) if read]:
+            return _only_meaning(found, regions)
     return None
+
+
+def _only_meaning(found: Sequence[Read], regions: RegionSet) -> Read:
+    """What all that a question may stand for means.
+
+    Raises:
+        SpatialError: BAD_QUESTION where they do not mean the same.
+    """
+    meanings = {say(read.program, regions): read for read in reversed(found)}
+    if len(meanings) > 1:
+        first, second, *_ = reversed(meanings)
+        raise bad_question(f'this has two meanings: "{first}" or "{second}"')
+    return next(iter(meanings.values()))
 
 
 def _read_behind(

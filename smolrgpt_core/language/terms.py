@@ -24,6 +24,13 @@ REACHES = {
 }
 """How far away something is; "less than" is read as "within"."""
 
+SIZE_ADJECTIVES = {
+    attributes.Height: "tall",
+    attributes.Width: "wide",
+    attributes.Length: "long",
+}
+"""What stands behind a length: "at least 1 m tall"."""
+
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
             "tenth")  # fmt: skip
 

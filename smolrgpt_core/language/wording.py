@@ -28,6 +28,7 @@ from smolrgpt_core.language.terms import (
     REACHES,
     SEEN_FROM,
     SIDES,
+    SIZE_ADJECTIVES,
     SUPERLATIVES,
     UNIT_WORDS,
 )
@@ -383,7 +384,7 @@ class Writer:
         if operator is predicates.Not:
             return f"not {self._operand(arguments[0], last)}"
         if operator is predicates.And:
-            return self._conjunction(program, last)
+            return self._range(program, last) or self._conjunction(program, last)
         if operator is predicates.Or:
             second = self._second_operand(arguments[1], last)
             return f"{self._or_operand(arguments[0])} or {second}"
@@ -397,6 +398,9 @@ class Writer:
                 return REACHES[how].format(self.phrase(limit), place)
             if comparative := self._comparative(program, last):
                 return comparative
+            if is_amount and attribute.operator in SIZE_ADJECTIVES and how != "equal":
+                adjective = SIZE_ADJECTIVES[attribute.operator]
+                return f"{HOW_WORDS[how]} {self.phrase(limit)} {adjective}"
             of = "" if how == "equal" else "of "
             words = f"{of}{HOW_WORDS[how]} {self.phrase(limit, last=last)}"
             return f"with a {self.attribute(attribute)} {words}"
@@ -408,6 +412,19 @@ class Writer:
         if program.parts:
             final = self.phrase(program.parts[-1], last)
         return PREDICATES[operator].format(*others, final)
+
+    def _range(self, program: Program, last: bool) -> str:
+        """Such as "between 1 m and 2 m tall"; empty for all that is no range."""
+        if not _is_range(program):
+            return ""
+        low, high = program.parts
+        attribute = low.arguments[0]
+        limits = " and ".join(self.phrase(part.arguments[2]) for part in (low, high))
+        if attribute.operator is attributes.Distance:
+            return f"between {limits} from {self.phrase(attribute.parts[0], last)}"
+        if attribute.operator in SIZE_ADJECTIVES:
+            return f"between {limits} {SIZE_ADJECTIVES[attribute.operator]}"
+        return f"with a {self.attribute(attribute)} between {limits}"
 
     def _comparative(self, program: Program, last: bool) -> str:
         """Such as "taller than pallet 3", "wider than 1.2 m"; empty where there is no such word."""
@@ -431,7 +448,8 @@ class Writer:
             verb: "is" or "are".
         """
         words = self.predicate(predicate, last=True)
-        if predicate.operator is predicates.Measures and words.startswith("with "):
+        measures = predicate.operator is predicates.Measures or _is_range(predicate)
+        if measures and words.startswith("with "):
             return f"{'has' if verb == 'is' else 'have'} {words.removeprefix('with ')}"
         return f"{verb} {words}"
 
@@ -528,6 +546,20 @@ def _is_in_one_of(predicate: Program) -> bool:
     return predicate.operator is predicates.Or and all(
         part.operator in held or _is_in_one_of(part) for part in predicate.parts
     )
+
+
+def _is_range(predicate: Program) -> bool:
+    """Whether an attribute is at least one amount and at most a larger one."""
+    if predicate.operator is not predicates.And:
+        return False
+    if any(part.operator is not predicates.Measures for part in predicate.parts):
+        return False
+    (attribute, how, low), (other, other_how, high) = (part.arguments for part in predicate.parts)
+    if (how, other_how) != ("at_least", "at_most") or attribute != other:
+        return False
+    if low.operator is not questions.Amount or high.operator is not questions.Amount:
+        return False
+    return low.unit == high.unit and low.arguments[0] < high.arguments[0]
 
 
 def _is_not_itself(first: Program, second: Program) -> bool:

@@ -29,6 +29,7 @@ FILES = (
     "english_gists.txt",
     "english_voices.txt",
     "english_restated.txt",
+    "english_orders.txt",
     "german_speakers.txt",
     "german_gists.txt",
     "german_traps.txt",
