@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import runpy
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -371,6 +372,55 @@ class WarmProcess:
         if self.process.is_alive():
             os.kill(self.pid, signal.SIGKILL)
             self.process.join()
+
+
+@dataclass(frozen=True)
+class NewProcess:
+    """As `WarmProcess`, but a new Python."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def wait(self, timeout: float) -> int:
+        """The exit status; negative for a signal. A process that does not end fails the test."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            pytest.fail(f"did not end within {timeout} s:\n{self.output.read_text()}")
+
+    def kill(self) -> None:
+        """End it at once; its own processes are not ended."""
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def new_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., NewProcess]]:
+    """As `warm_python`, in a new Python: for files that start processes themselves.
+
+    A training run with data workers, forked from the fork server, was seen to wait forever.
+    """
+    outputs = tmp_path_factory.mktemp("new")
+    started: list[NewProcess] = []
+
+    def start(program: str | Path, *words: str | Path, **environment: str) -> NewProcess:
+        output = outputs / f"{len(started)}.txt"
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                [sys.executable, str(program), *map(str, words)],
+                env={**os.environ, **environment}, stdout=file, stderr=file,
+            )  # fmt: skip
+        started.append(NewProcess(process, output))
+        return started[-1]
+
+    yield start
+    for item in started:
+        item.kill()
 
 
 @pytest.fixture

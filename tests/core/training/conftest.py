@@ -61,7 +61,9 @@ import pathlib, sys, torch
 from smolrgpt_core.training.config_file import read_config
 from smolrgpt_core.training.run import train
 torch.set_num_threads(1)
-train(read_config(pathlib.Path(sys.argv[1])))
+# Data workers import this file once more.
+if __name__ == "__main__":
+    train(read_config(pathlib.Path(sys.argv[1])))
 """
 DEADLINE_S = 380.0
 PARTS = {
@@ -224,7 +226,7 @@ def base(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def start_training(warm_python, tmp_path) -> Callable[..., Any]:
+def start_training(warm_python, new_python, tmp_path) -> Callable[..., Any]:
     """start_training(config, before="", **environment): a run in a process of its own.
 
     `before` is code that this process runs first.
@@ -235,7 +237,8 @@ def start_training(warm_python, tmp_path) -> Callable[..., Any]:
         script.write_text(before + TRAIN)
         path = Path(f"{config.output}.yaml")
         write_config(config, path)
-        return warm_python(script, path, **environment)
+        python = new_python if config.data.workers else warm_python
+        return python(script, path, **environment)
 
     return start
 
