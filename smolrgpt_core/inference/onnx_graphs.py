@@ -177,7 +177,7 @@ class ReadPrompts(Graph):
         head: number of tokens before the questions.
     """
 
-    inputs = (
+    inputs: tuple[str, ...] = (
         "prefix", "ids", "lengths", "rgb_slots", "depth_slots", "regions", "places", "exists",
         "features", "codes", "rays", "points", "counts", "centers", "axes", "spread",
     )  # fmt: skip

@@ -559,7 +559,7 @@ def _is_range(predicate: Program) -> bool:
         return False
     if low.operator is not questions.Amount or high.operator is not questions.Amount:
         return False
-    return low.unit == high.unit and low.arguments[0] < high.arguments[0]
+    return bool(low.unit == high.unit and low.arguments[0] < high.arguments[0])
 
 
 def _is_not_itself(first: Program, second: Program) -> bool:

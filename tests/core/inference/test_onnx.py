@@ -10,6 +10,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -19,7 +20,7 @@ from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine, load_engine
 from smolrgpt_core.inference.onnx_export import PROBABILITY_TOLERANCE, example_frame, export_onnx
-from smolrgpt_core.inference.onnx_folder import MANIFEST_FILE, MEASURE
+from smolrgpt_core.inference.onnx_folder import MANIFEST_FILE, MEASURE, step_file
 from smolrgpt_core.inference.onnx_graphs import MeasureRegions
 from smolrgpt_core.model_inputs.region_samples import AROUND
 from smolrgpt_core.training.config import StartConfig
@@ -91,12 +92,13 @@ def test_measures_of_regions_are_exported(metric, tmp_path, rays):
     engine = load_engine(tmp_path / "onnx", CONFIG)
     # A region named twice is at once before and behind itself, by rounding.
     assert_same_answers(plain, engine, QUESTIONS[:-1], PROBABILITY_TOLERANCE)
-    count = plain.model_config.samples_per_region + AROUND
+    count = model.config.samples_per_region + AROUND
     samples = np.random.default_rng(0).uniform(0.5, 4.0, (3, count + 1, 3))
     samples[1, :-1, 2] = np.nan
-    (wanted,) = MeasureRegions(plain.steps.model)(torch.tensor(samples, dtype=torch.float32))
-    found = engine.steps._steps[MEASURE]({"samples_and_foot": samples.astype(np.float32)})
-    assert np.abs(found["measures"] - wanted.detach().numpy()).max() < 1e-3
+    (wanted,) = MeasureRegions(model.eval())(torch.tensor(samples, dtype=torch.float32))
+    step = onnxruntime.InferenceSession(tmp_path / "onnx" / step_file(MEASURE))
+    (found,) = step.run(None, {"samples_and_foot": samples.astype(np.float32)})
+    assert np.abs(found - wanted.detach().numpy()).max() < 1e-3
 
 
 def assert_same_answers(plain, engine, questions, tolerance=1e-4):
