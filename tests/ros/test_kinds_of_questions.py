@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
 
 from smolrgpt_core.answer import Agreement, Side, SpatialAnswer
 from smolrgpt_core.answerers.registry import make_answerer
+from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.errors import Status
 from smolrgpt_core.language import Category
 from smolrgpt_core.language.question import read_question
@@ -241,9 +245,14 @@ def test_a_request_without_words_that_says_too_little(
 
 
 def test_what_the_model_was_not_trained_on_is_answered_by_geometry_alone(
-    start_operator: Any, ask: Ask
+    start_operator: Any, ask: Ask, tmp_path: Path
 ) -> None:
-    fused = start_operator("fused", "-p", "answerer:=fused", "-p", "device:=cpu")
+    checkpoint = Path(shutil.copytree(NANO, tmp_path / "few_answers"))
+    config = json.loads((checkpoint / "config.json").read_text())
+    config["answers"] = ["distance", "count", "left_right", "mcq"]
+    (checkpoint / "config.json").write_text(json.dumps(config))
+    words = (f"checkpoint:={checkpoint}", "answerer:=fused", "device:=cpu")
+    fused = start_operator("fused", *(word for item in words for word in ("-p", item)))
     question = "Is pallet 10 nearer to the camera than 6 m?"
     message: SpatialAnswerMessage = fused.ask(question, timeout=LONG)
     answer = answer_from_message(message)
