@@ -212,7 +212,9 @@ def test_a_file_of_an_older_version_names_no_weights(
     entries = json.loads(path.read_text())
     del entries["weights_sha256"]
     path.write_text(json.dumps(entries))
-    with pytest.raises(SpatialError, match=r"which weights.*`smolrgpt calibrate` again"):
+    with pytest.raises(
+        SpatialError, match=r"what weights it was made for.*`smolrgpt calibrate` again"
+    ):
         read_calibration(path)
 
 

@@ -38,8 +38,8 @@ def test_up_is_the_mean_at_rest_and_stays_while_the_robot_moves() -> None:
     [
         (TILTED, np.array([0.0, 0.0, 0.4]), "not been at rest"),
         (np.zeros(3), STILL, "0.0"),
-        (TILTED / 9.81, STILL, "in m/s2"),
-        (TILTED * [1.0, 1.0, 1.2], STILL, "expected 9.81"),
+        (TILTED / 9.81, STILL, "should be 9.81 m/s2 with gravity, but is 0.99"),
+        (TILTED * [1.0, 1.0, 1.2], STILL, "should be 9.81 m/s2 with gravity, but is 11.60"),
     ],
 )
 def test_readings_that_tell_nothing(

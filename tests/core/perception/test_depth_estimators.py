@@ -103,7 +103,7 @@ def test_a_field_of_view_that_no_camera_has_is_refused(checkpoint, picture, degr
 @pytest.mark.parametrize(
     ("family", "message"),
     [
-        ("depth_anything_relative", "says depth_estimation_type = 'relative'; use the metric"),
+        ("depth_anything_relative", "has depth_estimation_type = 'relative'; use the metric"),
         ("dpt", "is of type 'dpt': DPT and MiDaS give relative inverse depth without a unit"),
         ("owlvit", "must be a checkpoint of type depth_anything, .* is of type 'owlvit'"),
     ],
