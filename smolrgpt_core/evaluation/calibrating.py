@@ -93,20 +93,27 @@ def calibrate(
     for folder in folders:
         found = evaluate(folder, choice, camera, limit, workers, progress)
         asked.append(_Asked.of(folder, found, tolerances))
+    measured = [(one.folder, one.records) for one in asked]
+    likeness = measure_likeness(measured, camera, fingerprint)
+    return _fitted(asked, likeness, _style(checkpoint, settings), tolerances)
+
+
+def _fitted(
+    asked: Sequence[_Asked], likeness: Likeness, style: str, tolerances: AgreementTolerances
+) -> Calibrating:
+    """The calibration by the answers of all splits together."""
     judged = [item for one in asked for item in one.judged]
     records = [item for one in asked for item in one.records]
     calibration = Calibration(
-        _style(checkpoint, settings),
+        style,
         fit_curves(judged),
         tolerances,
-        ", ".join(folder.name for folder in folders),
+        ", ".join(one.folder.name for one in asked),
         len(records),
-        fingerprint,
+        likeness.weights_sha256,
     )
-    held_out = held_out_confidences(judged, records)
-    measured = [(one.folder, one.records) for one in asked]
-    likeness = measure_likeness(measured, camera, fingerprint)
     notes = "; ".join(one.note for one in asked if one.note)
+    held_out = held_out_confidences(judged, records)
     return Calibrating(calibration, likeness, judged, held_out, notes)
 
 

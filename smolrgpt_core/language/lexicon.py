@@ -120,8 +120,9 @@ class Lexicon:
         return _meaningful(self)
 
 
-def _compounds(prefixes: Sequence[str], forms: Mapping[str, str]) -> dict[str, str]:
-    """Words that are written together with a prefix, and how they are read."""
+def _compounds(words: Mapping[str, Sequence[str]], forms: Mapping[str, str]) -> dict[str, str]:
+    """Words that are written together with one of the prefixes, and how they are read."""
+    prefixes = words.get("prefixes", ())
     return {
         prefix + form: f"{prefix} {word}" for prefix in prefixes for form, word in forms.items()
     }
@@ -138,7 +139,6 @@ def load_lexicon(language: str) -> Lexicon:
     words = {key: value.split() for key, value in _entries(sections["words"])}
     number_words = read_numbers(language)
     forms = dict(_inflected(sections.get("forms", "")))
-    compounds = _compounds(words.get("prefixes", []), forms)
     units = read_units(language)
     nouns = {key: tuple(_forms(value)) for key, value in _entries(sections["nouns"])}
     classes = read_classes(_entries(sections.get("classes", "")), _noun_classes(nouns))
@@ -166,7 +166,7 @@ def load_lexicon(language: str) -> Lexicon:
         rewordings=reworded("rewordings"),
         restatements=reworded("restatements"),
         synonyms=make_synonyms(list(_entries(sections.get("synonyms", "")))),
-        spellings={**compounds, **dict(_entries(sections["spellings"]))},
+        spellings=_compounds(words, forms) | dict(_entries(sections["spellings"])),
         forms=forms,
         fillers=frozenset(sections["fillers"].split()),
         frames=_any_of(sections["frames"], r"^(?:{})(?:(?<!\w)|(?!\w))[ ,:;.!-]*"),

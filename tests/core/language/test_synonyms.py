@@ -59,5 +59,5 @@ def test_two_meanings_are_refused(monkeypatch):
         ("How wide is the remotest pallet?", "farthest from the camera"),
     ],
 )
-def test_what_is_nearest_without_a_place_is_said_to_be_nearest_to_the_camera(text, meaning):
+def test_what_is_nearest_without_a_place_is_worded_as_nearest_to_the_camera(text, meaning):
     assert meaning in say(read_text(text, FRAME).program, FRAME)
