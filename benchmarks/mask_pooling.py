@@ -20,8 +20,8 @@ from performance_page import Table, describe_machine, median_ms, publish
 from pycocotools import mask as coco_mask
 
 from smolrgpt_core.kernels import LabelImage, MasksOfImage, Mode, pool_masks
-from smolrgpt_core.kernels.dense_grid import bilinear_weights
 from smolrgpt_core.kernels.pooling import weighted_mean
+from smolrgpt_core.kernels.weights import bilinear_weights
 from smolrgpt_core.regions import RegionSet, decode_rle, encode_rle
 
 GRID = (64, 64)

@@ -91,3 +91,7 @@ def bad_setting(name: str, expected: str, value: object) -> SpatialError:
         value: what it is.
     """
     return bad_input(f"{name} must be {expected}, got {value!r}")
+
+
+class RunStoppedError(SpatialError):
+    """The run ended before its last step; its checkpoints remain."""

@@ -18,11 +18,10 @@ from smolrgpt_core.cli.progress import resumable, work_progress
 from smolrgpt_core.files import write_file
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark, Report, score
 from smolrgpt_core.public_benchmarks.guessing import guessed
-from smolrgpt_core.public_benchmarks.model_names import GEOMETRIC, GUESS
 from smolrgpt_core.public_benchmarks.model_readers.of_run import LanguageModels
+from smolrgpt_core.public_benchmarks.names import GEOMETRIC, GUESS, PAGE_FILE, RESULT_FILE
 from smolrgpt_core.public_benchmarks.predictions import Reply, read_judgements
 from smolrgpt_core.public_benchmarks.records import BenchmarkData
-from smolrgpt_core.public_benchmarks.run_files import PAGE_FILE, RESULT_FILE
 from smolrgpt_core.public_benchmarks.run_page import write_run_page
 from smolrgpt_core.public_benchmarks.scoring import Needs
 from smolrgpt_core.public_benchmarks.shuffling import shuffled

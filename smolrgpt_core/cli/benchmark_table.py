@@ -15,9 +15,9 @@ from rich.text import Text
 
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error, read_json
+from smolrgpt_core.public_benchmarks.names import RESULT_FILE
 from smolrgpt_core.public_benchmarks.published_figures import COLUMNS, PUBLISHED
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
-from smolrgpt_core.public_benchmarks.run_files import RESULT_FILE
 
 WRONG_CALL = 2
 

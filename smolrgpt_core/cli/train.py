@@ -14,11 +14,10 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.errors import RunStoppedError, SpatialError
 from smolrgpt_core.extras import install_command
 from smolrgpt_core.training.config import TrainConfig
 from smolrgpt_core.training.config_file import read_config
-from smolrgpt_core.training.errors import RunStoppedError
 
 STOPPED = 1
 """Exit status when the run stopped before its last step, or a package is missing."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from smolrgpt_core.data.answer_truths import AnswerTruth
-from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, Turn, WarehouseRecord
+from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, AnswerTruth, Turn, WarehouseRecord
 from smolrgpt_core.language import Category
 from smolrgpt_core.language.placeholders import IMAGE
 from smolrgpt_core.regions import RegionSet, encode_rle

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.data.answer_truths import AnswerTruth
 from smolrgpt_core.data.warehouse_format import (
+    AnswerTruth,
     CameraRecord,
     Turn,
     WarehouseRecord,

@@ -164,7 +164,7 @@ class MeasureRegions(Graph):
         """Measures (R, N), see `RegionMeasures.packed`.
 
         Args:
-            samples_and_foot: (R, K + A + 1, 3) of `region_samples` and `floor_sample`.
+            samples_and_foot: (R, K + A + 1, 3) of `region_samples` and `with_foot`.
         """
         return (self.measurer(samples_and_foot).packed(),)
 

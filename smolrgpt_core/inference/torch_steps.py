@@ -29,9 +29,8 @@ from smolrgpt_core.model import (
     SmolRGPTProcessor,
 )
 from smolrgpt_core.model.parts import Model
-from smolrgpt_core.model_inputs.floor_sample import camera_foot, with_foot
 from smolrgpt_core.model_inputs.prompts import TokenRow
-from smolrgpt_core.model_inputs.region_samples import region_samples
+from smolrgpt_core.model_inputs.region_samples import camera_foot, region_samples, with_foot
 from smolrgpt_core.torch_device import finish
 
 SAMPLES = "samples"

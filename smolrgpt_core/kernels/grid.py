@@ -1,7 +1,7 @@
 """Pixels mapped to the cells of a feature grid: bilinearly, or by the exact fraction covered.
 
 Both resizings are separable, so each axis is described on its own. From full-size masks they are
-plain products of PyTorch on any device (`dense_grid`); from spans of pixels, on the CPU and without
+plain products of PyTorch on any device (`weights`); from spans of pixels, on the CPU and without
 PyTorch, their cost depends on the number of spans. A span is a stretch of pixels along one line of
 the image (a column for COCO run lengths, a row for bitmaps). Sums of spans are integers below 2^53,
 so that a cell without any coverage is exactly 0 and a full one exactly 1.

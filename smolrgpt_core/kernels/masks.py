@@ -107,7 +107,7 @@ class BitmapMasks:
             # Weights of pixels are rare, and a robot with ONNX Runtime alone has no PyTorch.
             import torch
 
-            from smolrgpt_core.kernels.dense_grid import area_weights
+            from smolrgpt_core.kernels.weights import area_weights
 
             # NumPy knows no bfloat16, which autocast would make of this.
             with torch.autocast("cpu", enabled=False):

@@ -7,9 +7,10 @@ from typing import get_args
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from smolrgpt_core.kernels.dense_grid import area_weights, bilinear_weights
 from smolrgpt_core.kernels.form_weights import EmptyMask, Mode, empty_mask, form_weights
+from smolrgpt_core.kernels.grid import area_overlaps
 from smolrgpt_core.kernels.masks import ImageMasks, MaskForm, MasksOfImage, read_batch
 
 
@@ -112,3 +113,30 @@ def _tensor_weights(stack: Tensor, grid_size: tuple[int, int], mode: Mode) -> Te
     if mode == "area":
         return area_weights(stack, grid_size)
     return bilinear_weights(stack, grid_size)
+
+
+def bilinear_weights(masks: Tensor, grid_size: tuple[int, int]) -> Tensor:
+    """Masks (M, h, w) resized to (M, H, W) bilinearly, without antialiasing; float32."""
+    return functional.interpolate(
+        _pixel_weights(masks)[:, None], grid_size, mode="bilinear", align_corners=False
+    )[:, 0]
+
+
+def area_weights(masks: Tensor, grid_size: tuple[int, int]) -> Tensor:
+    """Fraction of each cell (M, H, W) that masks (M, h, w) cover; float32."""
+    rows = _overlap_matrix(masks.shape[1], grid_size[0], masks.device)
+    columns = _overlap_matrix(masks.shape[2], grid_size[1], masks.device)
+    return rows @ _pixel_weights(masks) @ columns.T
+
+
+def _pixel_weights(masks: Tensor) -> Tensor:
+    return masks.float() if masks.is_floating_point() else (masks != 0).float()
+
+
+def _overlap_matrix(size: int, cells: int, device: torch.device) -> Tensor:
+    """Fractions (cells, size) of each pixel in the length of each cell."""
+    overlaps = area_overlaps(size, cells)
+    matrix = torch.zeros(cells, size, dtype=torch.float64)
+    for cell, length in zip(overlaps.cells.T.copy(), overlaps.lengths.T.copy(), strict=True):
+        matrix[torch.from_numpy(cell), torch.arange(size)] += torch.from_numpy(length) / size
+    return matrix.float().to(device)

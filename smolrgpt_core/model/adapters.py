@@ -31,7 +31,7 @@ from smolrgpt_core.model.parts import Model, modules_of_part, parts_of
 from smolrgpt_core.model.point_map import PointMapForConditionalGeneration
 from smolrgpt_core.model.point_map.processing import PointMapProcessor
 from smolrgpt_core.model.processing_smolrgpt import SmolRGPTProcessor
-from smolrgpt_core.model_inputs.prompt_tokens import add_prompt_tokens
+from smolrgpt_core.model_inputs.prompts import add_prompt_tokens
 
 Processor = SmolRGPTProcessor | PointMapProcessor
 

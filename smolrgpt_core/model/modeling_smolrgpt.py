@@ -35,15 +35,14 @@ from smolrgpt_core.model.configuration_smolrgpt import DEPTH, RGB, SmolRGPTConfi
 from smolrgpt_core.model.connector import Connector
 from smolrgpt_core.model.encoders import encoder_of
 from smolrgpt_core.model.metric_branch import MetricBranch
-from smolrgpt_core.model.packed_attention import packed_attention_mask
+from smolrgpt_core.model.packing import packed_attention_mask
 from smolrgpt_core.model.point_map.code import WAREHOUSE
 from smolrgpt_core.model.point_map.encoder import JoinedProjection, PointEncoder
 from smolrgpt_core.model.question_regions import asked_regions
 from smolrgpt_core.model.quiet_linear import QuietLinear
 from smolrgpt_core.model.refiner import FeatureRefiner, RefinerLevel
-from smolrgpt_core.model.region_inputs import RegionInputs
+from smolrgpt_core.model.region_inputs import RegionInputs, region_weights
 from smolrgpt_core.model.region_readings import RegionAnswers
-from smolrgpt_core.model.region_weights import region_weights
 from smolrgpt_core.model.strict_loading import load_strictly
 from smolrgpt_core.model_inputs.prompts import IGNORED_LABEL
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers import BatchFeature
 
-from smolrgpt_core.data.answer_truths import BOX_FIELDS
+from smolrgpt_core.data.warehouse_format import BOX_FIELDS
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.model.processing_smolrgpt import SmolRGPTProcessor, stack_rows
@@ -28,6 +28,24 @@ TRUTHS = len(BOX_FIELDS) + 1
 
 PADDING = -1
 """Segment of tokens that belong to nothing."""
+
+
+def packed_attention_mask(segment_ids: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """What each token of packed rows may read.
+
+    Args:
+        segment_ids: (B, T), 0 for the common head, above 0 for each conversation, -1 for padding.
+        dtype: of the computation.
+
+    Returns:
+        (B, 1, T, T) to be added to the attention scores: 0, or the lowest number of `dtype`.
+    """
+    length = segment_ids.shape[1]
+    order = torch.arange(length, device=segment_ids.device)
+    reader, read = segment_ids[:, :, None], segment_ids[:, None, :]
+    is_seen = ((read == reader) | (read == 0)) & (order[:, None] >= order)
+    mask = torch.zeros(is_seen.shape, dtype=dtype, device=segment_ids.device)
+    return mask.masked_fill_(~is_seen, torch.finfo(dtype).min)[:, None]
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def asked_regions(
         region_samples: (M_i, K, 3) for each row, see `region_samples`.
         region_indices: (N_i,) for each row: which of its M_i regions each placeholder is.
         measure: measures all M regions of the rows; the last of their K samples is then the
-            camera's foot, as `floor_sample` adds it.
+            camera's foot, as `with_foot` adds it.
 
     Raises:
         ValueError: when a placeholder belongs to no question, or names a region that is not there.

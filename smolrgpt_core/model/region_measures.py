@@ -145,7 +145,7 @@ class RegionMeasures:
         """Losses (...) of each region; 0 where nothing is known of it.
 
         Args:
-            boxes: (..., 7), `data.answer_truths.BOX_FIELDS`, NaN where not known.
+            boxes: (..., 7), `data.warehouse_format.BOX_FIELDS`, NaN where not known.
         """
         is_known = boxes.isfinite().all(dim=-1)
         boxes = boxes.nan_to_num(1.0)

@@ -58,8 +58,8 @@ class RegionAnswers:
         numbers: float32 (Q, S) or (B, T, S), of `value_readings`, NaN where there is none; None:
             nothing is known of them.
         truths: float32 (N, 8) of all placeholders of the rows, or (Q, M, 8) of the regions of
-            questions: `data.answer_truths.BOX_FIELDS`, and its place in an answer that is a list;
-            NaN where it is not known. None: nothing is known of them.
+            questions: `data.warehouse_format.BOX_FIELDS`, and its place in an answer that is a
+            list; NaN where it is not known. None: nothing is known of them.
     """
 
     kinds: torch.Tensor

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from smolrgpt_core.errors import bad_question
 from smolrgpt_core.language import MASK
-from smolrgpt_core.model_inputs.prompt_tokens import prompt_texts
 
 Message = Mapping[str, str]
 """{"role": "system", "user" or "assistant", "content": text}."""
@@ -34,6 +33,26 @@ class TokenRow:
     ids: list[int]
     labels: list[int]
     question_ids: list[int]
+
+
+def prompt_texts(count: int) -> list[str]:
+    """Trained tokens before the image tokens of a prompt, as the tokenizer writes them."""
+    return [f"<|prompt_{number}|>" for number in range(count)]
+
+
+def add_prompt_tokens(tokenizer: Any, count: int) -> list[int]:
+    """Add the tokens of `prompt_texts` that a tokenizer lacks.
+
+    Returns:
+        Their ids, in order.
+    """
+    texts = prompt_texts(count)
+    known = tokenizer.get_vocab()
+    missing = [text for text in texts if text not in known]
+    if missing:
+        tokenizer.add_tokens(missing, special_tokens=True)
+    ids: list[int] = tokenizer.convert_tokens_to_ids(texts)
+    return ids
 
 
 class ChatTokenizer(Protocol):

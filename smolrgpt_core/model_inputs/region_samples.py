@@ -4,6 +4,9 @@ This is what the metric depth branch takes. Pixels are taken from the full-size 
 resized: resizing depth mixes the depths of two objects at an edge. The first are spread evenly over
 the mask, so that every pixel under it has the same weight; the last are a grid over its
 surroundings, which shows what stands on a region or before it and has no mask of its own.
+
+One more sample of each region says where the floor is: what is up, and how high the camera hangs. A
+network that sees masks alone cannot know it, and heights, bearings and sizes depend on it.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
+from smolrgpt_core.geometry.ground_plane import find_floor
 from smolrgpt_core.kernels.masks import MasksOfImage, read_batch
+from smolrgpt_core.regions import RegionSet
 
 if TYPE_CHECKING:
     import torch
@@ -122,3 +127,38 @@ def check_samples(samples: Sequence[torch.Tensor], counts: Sequence[int]) -> Non
             f"region_samples must be (M, K, 3) for each image with M = {list(counts)} regions and "
             f"K above {AROUND}, got {shapes}; prepare them with SmolRGPTProcessor"
         )
+
+
+def camera_foot(
+    depth: NDArray[np.float32],
+    intrinsics: CameraIntrinsics,
+    up: NDArray[np.float64] | None = None,
+    camera_height: float | None = None,
+) -> NDArray[np.float32]:
+    """The point of the floor below the camera, float32 (3,), optical frame, meters.
+
+    The floor is that of `geometry.ground_plane`, searched without the regions, of which a training
+    row has only some.
+
+    Args:
+        depth: float32 (H, W), meters, NaN = no reading.
+        intrinsics: calibration of the same image.
+        up: as of `RGBDFrame`.
+        camera_height: as of `RGBDFrame`.
+
+    Returns:
+        NaN where no floor is found.
+    """
+    size = (intrinsics.height, intrinsics.width)
+    frame = RGBDFrame(
+        np.zeros((*size, 3), dtype=np.uint8), depth, intrinsics, RegionSet(size),
+        up=up, camera_height=camera_height,
+    )  # fmt: skip
+    floor = find_floor(frame)
+    foot = np.full(3, np.nan) if floor is None else -floor.camera_height * floor.up
+    return foot.astype(np.float32)
+
+
+def with_foot(samples: NDArray[np.float32], foot: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Samples float32 (M, K, 3) of regions with the camera's foot (3,) behind them."""
+    return np.concatenate([samples, np.broadcast_to(foot, (len(samples), 1, 3))], axis=1)

@@ -19,8 +19,8 @@ from smolrgpt_core.model.point_map import PointMapConfig
 from smolrgpt_core.perception.captions import ImageTextServer
 from smolrgpt_core.perception.depth import load_depth_estimator
 from smolrgpt_core.public_benchmarks.frame_models import AnswererModel, DepthSource, EngineModel
-from smolrgpt_core.public_benchmarks.model_names import FUSED, GEOMETRIC, PACKAGED
 from smolrgpt_core.public_benchmarks.models import ModelOptions, WordsModel
+from smolrgpt_core.public_benchmarks.names import FUSED, GEOMETRIC, PACKAGED
 from smolrgpt_core.public_benchmarks.questions import AnswerForm
 from smolrgpt_core.public_benchmarks.whole_image_model import WholeImageModel, load_zoo_model
 

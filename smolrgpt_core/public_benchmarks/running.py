@@ -21,13 +21,12 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error, read_bytes, write_file
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark
 from smolrgpt_core.public_benchmarks.models import BenchmarkModel
+from smolrgpt_core.public_benchmarks.names import ANSWERS_FILE, RUN_FILE
 from smolrgpt_core.public_benchmarks.predictions import Predictions, Reply
 from smolrgpt_core.public_benchmarks.questions import question_of
 from smolrgpt_core.public_benchmarks.records import BenchmarkData, BenchmarkRecord
-from smolrgpt_core.public_benchmarks.replies import one_by_one
-from smolrgpt_core.public_benchmarks.run_files import ANSWERS_FILE, RUN_FILE
 from smolrgpt_core.public_benchmarks.scoring import JudgedRecords
-from smolrgpt_core.public_benchmarks.workers import Workers
+from smolrgpt_core.public_benchmarks.workers import Workers, one_by_one
 
 HOPELESS = 5
 """So many questions that cannot be asked, and none that can, end a run: it is not the questions."""

@@ -1,8 +1,11 @@
-"""Runs a model in several processes, each of which answers part of the questions."""
+"""Asks a model the questions of records, in this process or in several, each with a part of them.
+
+Every question gets an answer, or the reason why there is none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -12,11 +15,39 @@ from typing import Any
 
 import torch
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, UnansweredError
 from smolrgpt_core.public_benchmarks.model_loading import AnyModel, load_benchmark_model
-from smolrgpt_core.public_benchmarks.models import ModelOptions
+from smolrgpt_core.public_benchmarks.model_readers.asked import Asked
+from smolrgpt_core.public_benchmarks.models import BenchmarkModel, ModelOptions
 from smolrgpt_core.public_benchmarks.predictions import Reply
-from smolrgpt_core.public_benchmarks.replies import Item, reply_to
+from smolrgpt_core.public_benchmarks.questions import question_of
+from smolrgpt_core.public_benchmarks.records import BenchmarkRecord
+
+Item = tuple[BenchmarkRecord, Asked | None]
+"""A record, and what its benchmark knows that it asks for."""
+
+
+def reply_to(model: BenchmarkModel, item: Item) -> Reply:
+    """Ask a record's question.
+
+    Raises:
+        SpatialError: MODEL_ERROR when nothing can be asked any more.
+    """
+    try:
+        question = question_of(*item)
+    except SpatialError as error:
+        # A mask that does not decode: the question cannot be shown to any model.
+        return Reply(None, f"{item[0].id} has no answer: {error.message}", error.status.name)
+    try:
+        found = model.answer(question)
+        return Reply(found.text, confidence=found.confidence)
+    except UnansweredError as error:
+        return Reply(None, error.message, error.status.name)
+
+
+def one_by_one(model: BenchmarkModel, items: Iterable[Item]) -> Iterator[Reply]:
+    """Ask several questions in order; errors as of `reply_to`."""
+    return (reply_to(model, item) for item in items)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.data.answer_truths import AnswerTruth
 from smolrgpt_core.data.records import encode_masks
-from smolrgpt_core.data.warehouse_format import SPLITS, CameraRecord, SplitFolder
+from smolrgpt_core.data.warehouse_format import SPLITS, AnswerTruth, CameraRecord, SplitFolder
 from smolrgpt_core.depth import depth_to_units
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.files import encode_image, write_file

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from smolrgpt_core.data.answer_truths import BOX_FIELDS, AnswerTruth
+from smolrgpt_core.data.warehouse_format import BOX_FIELDS, AnswerTruth
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language.interpreter import evaluate
 from smolrgpt_core.language.operators import questions

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from smolrgpt_core.answer.scoring import VECTORS, read_value
-from smolrgpt_core.data.answer_truths import AnswerTruth
 from smolrgpt_core.data.samples import Conversation
+from smolrgpt_core.data.warehouse_format import AnswerTruth
 from smolrgpt_core.language import Category
 from smolrgpt_core.model.packing import TypedAnswer
 from smolrgpt_core.model.value_readings import SLOTS

@@ -23,9 +23,8 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from smolrgpt_core.errors import Status
+from smolrgpt_core.errors import RunStoppedError, Status
 from smolrgpt_core.files import read_json
-from smolrgpt_core.training.errors import RunStoppedError
 
 FOLDER = "checkpoints"
 RUN_FILE = "run.json"

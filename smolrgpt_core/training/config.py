@@ -28,7 +28,7 @@ PARTS = (
     "projector",
     "language_model",
 )
-"""Parts of the model that a stage can train; `training.parts` maps them to weights.
+"""Parts of the model that a stage can train; `model.parts` maps them to weights.
 
 A point-map model has vision_encoder, point_encoder, projector and language_model.
 """

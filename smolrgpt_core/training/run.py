@@ -31,7 +31,7 @@ from smolrgpt_core.adapter_settings import AdapterSettings
 from smolrgpt_core.data.readers import Order, SampleIterator
 from smolrgpt_core.data.samples import Conversation
 from smolrgpt_core.data.warehouse_format import HUMAN
-from smolrgpt_core.errors import SpatialError, bad_input
+from smolrgpt_core.errors import RunStoppedError, SpatialError, bad_input
 from smolrgpt_core.files import file_error, new_folder
 from smolrgpt_core.inference.config import EngineConfig
 from smolrgpt_core.inference.loading import load_adapted
@@ -53,10 +53,9 @@ from smolrgpt_core.training.checkpoints import (
 )
 from smolrgpt_core.training.config import AUTO_PRECISION, StartConfig, TrainConfig
 from smolrgpt_core.training.config_file import read_config, write_config
-from smolrgpt_core.training.errors import RunStoppedError
 from smolrgpt_core.training.learned import learned_of
 from smolrgpt_core.training.objectives import HEADS_FILE
-from smolrgpt_core.training.parts import set_trainable
+from smolrgpt_core.training.optimizer import set_trainable
 from smolrgpt_core.training.start import Model, Processor, make_start
 from smolrgpt_core.training.stream import TrainingStream, open_source
 from smolrgpt_core.training.trainer import RunTrainer

@@ -29,8 +29,7 @@ from smolrgpt_core.training.checkpoints import CheckpointStore, storage_errors
 from smolrgpt_core.training.config import TrainConfig
 from smolrgpt_core.training.loss_log import LossLog
 from smolrgpt_core.training.objectives import Objectives
-from smolrgpt_core.training.optimizer import make_optimizer
-from smolrgpt_core.training.parts import parameter_groups
+from smolrgpt_core.training.optimizer import make_optimizer, parameter_groups
 from smolrgpt_core.training.progress import ProgressBar, add_tensorboard
 from smolrgpt_core.training.start import Model, Processor
 from smolrgpt_core.training.step import Spent, StepResult, StepSums, Throughput

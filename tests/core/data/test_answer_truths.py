@@ -5,9 +5,8 @@ import math
 
 import pytest
 
-from smolrgpt_core.data.answer_truths import AnswerTruth
 from smolrgpt_core.data.samples import Conversation
-from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, Turn
+from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, AnswerTruth, Turn
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language import Category
 from smolrgpt_core.training.answer_targets import typed_answer

@@ -20,8 +20,8 @@ from smolrgpt_core.public_benchmarks.models import ModelOptions
 from smolrgpt_core.public_benchmarks.predictions import Predictions, read_predictions
 from smolrgpt_core.public_benchmarks.questions import question_of
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
-from smolrgpt_core.public_benchmarks.replies import reply_to
 from smolrgpt_core.public_benchmarks.scoring import JudgedRecords
+from smolrgpt_core.public_benchmarks.workers import reply_to
 from smolrgpt_core.regions import Box, encode_rle
 
 BENCHMARK = BENCHMARKS["ai-city"]

@@ -45,8 +45,7 @@ from smolrgpt_core.model.adapters import (
 )
 from smolrgpt_core.regions import Region, RegionSet
 from smolrgpt_core.training.config_file import read_config
-from smolrgpt_core.training.optimizer import MATRICES
-from smolrgpt_core.training.parts import parameter_groups, set_trainable
+from smolrgpt_core.training.optimizer import MATRICES, parameter_groups, set_trainable
 from smolrgpt_core.training.run import train
 
 ROOT = Path(__file__).parents[3]

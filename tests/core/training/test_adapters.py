@@ -38,8 +38,7 @@ from smolrgpt_core.regions import Region, RegionSet
 from smolrgpt_core.training.checkpoints import CheckpointStore
 from smolrgpt_core.training.config import OptimizerConfig, TrainConfig
 from smolrgpt_core.training.losses import answer_losses
-from smolrgpt_core.training.optimizer import make_optimizer
-from smolrgpt_core.training.parts import parameter_groups, set_trainable
+from smolrgpt_core.training.optimizer import make_optimizer, parameter_groups, set_trainable
 from smolrgpt_core.training.run import train
 from smolrgpt_core.training.stream import TrainingStream
 

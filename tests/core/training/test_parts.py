@@ -7,7 +7,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.model import SmolRGPTConfig, SmolRGPTForConditionalGeneration
 from smolrgpt_core.model.parts import MODULES, parts_of
 from smolrgpt_core.training.config import PARTS
-from smolrgpt_core.training.parts import parameter_groups, set_trainable
+from smolrgpt_core.training.optimizer import parameter_groups, set_trainable
 
 VISION = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
           "num_attention_heads": 2, "image_size": 32, "patch_size": 8}  # fmt: skip

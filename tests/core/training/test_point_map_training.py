@@ -51,7 +51,7 @@ from smolrgpt_core.training.config import (
 from smolrgpt_core.training.config_file import read_config, write_config
 from smolrgpt_core.training.export import export
 from smolrgpt_core.training.losses import answer_losses, answer_weights
-from smolrgpt_core.training.parts import parameter_groups, parts_of, set_trainable
+from smolrgpt_core.training.optimizer import parameter_groups, parts_of, set_trainable
 from smolrgpt_core.training.run import train
 from smolrgpt_core.training.start import make_start
 from smolrgpt_core.training.stream import ReadReport, TrainingStream

@@ -23,7 +23,7 @@ from smolrgpt_core.model.adapters import attach_adapter
 from smolrgpt_core.training.config import TrainConfig
 from smolrgpt_core.training.config_file import read_config, write_config
 from smolrgpt_core.training.losses import answer_losses, answer_weights
-from smolrgpt_core.training.parts import set_trainable
+from smolrgpt_core.training.optimizer import set_trainable
 from smolrgpt_core.training.run import training_arguments
 from smolrgpt_core.training.start import make_start
 from smolrgpt_core.training.stream import TrainingStream

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.data.warehouse_format import SplitFolder
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import RunStoppedError, SpatialError, Status
 from smolrgpt_core.torch_device import computes_bfloat16
 from smolrgpt_core.training import run
 from smolrgpt_core.training.checkpoints import CheckpointStore
@@ -35,7 +35,6 @@ from smolrgpt_core.training.config import (
     StartConfig,
     ValidationConfig,
 )
-from smolrgpt_core.training.errors import RunStoppedError
 from smolrgpt_core.training.run import precision_of, train, training_arguments
 
 KILLS = int(os.environ.get("SMOLRGPT_KILLS", "2"))

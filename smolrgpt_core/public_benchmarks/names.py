@@ -1,4 +1,10 @@
-"""Names of the files of a run; imports nothing."""
+"""Names of models and of the files of a run; imports nothing."""
+
+GUESS = "guess"
+"""What guessing gives."""
+
+GEOMETRIC, FUSED, PACKAGED = "geometric", "fused", "nano"
+"""Answerers of this package: geometry, geometry with the packaged model, that model alone."""
 
 RUN_FILE = "run.json"
 """What the answers follow from."""
