@@ -150,7 +150,6 @@ class Sample:
 
     Attributes:
         id: of its first conversation.
-        dataset: name of the data set.
         image: color, not decoded.
         conversations: one, or several where questions about one image were grouped.
         depth: aligned to the image, not decoded; None in a data set without depth.
@@ -162,7 +161,6 @@ class Sample:
     """
 
     id: str
-    dataset: str
     image: ImageFile
     conversations: tuple[Conversation, ...]
     depth: DepthFile | None = None
@@ -203,7 +201,6 @@ class Sample:
 
 def sample_of(
     record: WarehouseRecord,
-    dataset: str,
     image: ImageFile,
     depth: DepthFile | None = None,
     camera: CameraRecord | None = None,
@@ -212,7 +209,6 @@ def sample_of(
 
     Args:
         record: texts and masks, as the reader of a layout finds them.
-        dataset: name of the data set.
         image: that the record is about.
         depth: aligned to the image.
         camera: of the image.
@@ -230,7 +226,7 @@ def sample_of(
         record.reasoning,
         record.truth,
     )
-    return Sample(record.id, dataset, image, (conversation,), depth, pool.masks, camera)
+    return Sample(record.id, image, (conversation,), depth, pool.masks, camera)
 
 
 def merged(samples: Sequence[Sample]) -> Sample:

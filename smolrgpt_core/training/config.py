@@ -13,6 +13,7 @@ from typing import Any
 
 from smolrgpt_core.adapter_settings import PROMPT, AdapterSettings
 from smolrgpt_core.answerer_settings import ANSWER_STYLES
+from smolrgpt_core.data.readers.config import DatasetConfig
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.synthesis.mixtures import MIXTURES
 
@@ -110,11 +111,12 @@ class StartConfig:
 
 
 @dataclass(frozen=True)
-class SourceConfig:
+class SourceConfig(DatasetConfig):
     """One data set of the mixture.
 
     Attributes:
-        kind, root, split, depth_scale: as in `data.readers.DatasetConfig`.
+        kind, root, split, annotations, images, depths, first_images, depth_scale, index_folder: as
+            in `DatasetConfig`.
         categories: use only questions of these, such as left_right; empty: all.
         matching: only questions in which this regular expression is found, in any case, such as
             "leftmost|rightmost"; empty: all. Rare kinds of questions need more weight.
@@ -122,12 +124,6 @@ class SourceConfig:
             however many questions of each the data set has; empty: the questions in their order.
             For a data set whose records name their family, such as that of `smolrgpt simulate
             --mixture`.
-        annotations, images: as in `DatasetConfig`; empty: those of the layout.
-        depths: folder of the depth images in `root`, such as the output of an estimator; empty:
-            that of the layout.
-        index_folder: folder for indices of large annotation files, which are then read only once;
-            empty: they are read at every start.
-        first_images: use only questions about the first N images of the data set; 0: all.
         weight: fraction of the rows from this source, relative to the other weights.
         inputs: "rgbd"; "geometry" = masks and metric depth without color images, which is far
             cheaper and needs `depth_branch: metric`; "rgb" = no depth and no masks (captions). A
@@ -137,22 +133,17 @@ class SourceConfig:
         SpatialError: BAD_INPUT; a field is invalid, the message names it.
     """
 
-    kind: str
+    # A file holds names, no paths.
     root: str
-    split: str = "train"
+    index_folder: str = ""
     categories: tuple[str, ...] = ()
     matching: str = ""
     mixture: str = ""
-    annotations: str = ""
-    images: str = ""
-    depths: str = ""
-    index_folder: str = ""
-    first_images: int = 0
     weight: float = 1.0
-    depth_scale: float = 0.001
     inputs: str = "rgbd"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_choice("data.sources.inputs", self.inputs, ("rgbd", "geometry", "rgb"))
         _check_positive("data.sources.weight", self.weight)
         if self.mixture:

@@ -20,7 +20,6 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from smolrgpt_core.data.readers import (
-    DatasetConfig,
     Order,
     Position,
     SampleDataset,
@@ -152,7 +151,7 @@ class SourceRows:
     def _next_epoch(self) -> None:
         if not self._rows_of_epoch:
             raise bad_input(
-                f"the data set {self._dataset.name!r} has no usable sample{self._cutter.wanted}"
+                f"the data set {self._dataset.root} has no usable sample{self._cutter.wanted}"
             )
         self._epoch += 1
         self._rows_of_epoch = 0
@@ -482,22 +481,7 @@ def open_source(source: SourceConfig, config: DataConfig) -> SampleDataset:
     Raises:
         SpatialError: BAD_INPUT when it cannot be opened.
     """
-    root: Path | str = source.root if "://" in source.root else Path(source.root)
-    grouped = config.questions_per_row > 1
-    return open_dataset(
-        DatasetConfig(
-            source.kind,
-            root,
-            split=source.split,
-            annotations=source.annotations,
-            images=source.images,
-            depths=source.depths,
-            first_images=source.first_images,
-            depth_scale=source.depth_scale,
-            group_by_image=grouped,
-            index_folder=Path(source.index_folder) if source.index_folder else None,
-        )
-    )
+    return open_dataset(source, group_by_image=config.questions_per_row > 1)
 
 
 def make_batch(

@@ -46,12 +46,13 @@ class AnnotatedDataset:
     """Samples of annotations on disk.
 
     Attributes:
-        name: of the data set.
+        root: of the data set.
     """
 
     def __init__(
         self,
         config: DatasetConfig,
+        grouped: bool,
         entries: Entries,
         sample_of: Callable[[Any], Sample],
     ) -> None:
@@ -59,15 +60,16 @@ class AnnotatedDataset:
 
         Args:
             config: of the data set.
+            grouped: whether all questions about one image become one sample.
             entries: its annotations.
             sample_of: reads one of them; raises SpatialError when it is broken.
         """
-        self.name = config.dataset_name
+        self.root = config.root
         self._entries = entries
         self._sample_of = sample_of
         first = config.first_images or len(entries)
         self._used = np.flatnonzero(entries.groups < first)
-        groups = entries.groups[self._used] if config.group_by_image else np.arange(len(self._used))
+        groups = entries.groups[self._used] if grouped else np.arange(len(self._used))
         self._members = GroupMembers(groups)
 
     def __len__(self) -> int:
@@ -111,7 +113,7 @@ def json_entries(config: DatasetConfig, path: Path, image_field: str) -> JsonEnt
     def image_of(entry: Any) -> str:
         return str(entry.get(image_field)) if isinstance(entry, dict) else ""
 
-    entries = JsonEntries.scan(path, image_of, config.index_folder)
+    entries = JsonEntries.scan(path, image_of, config.cache)
     if entries.damage:
         logger.error("%s: %s", path, entries.damage)
     return entries

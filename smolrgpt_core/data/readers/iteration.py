@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -89,7 +90,7 @@ class SampleBlock(Protocol):
 class SampleDataset(Protocol):
     """What every reader offers. A folder is one block, every shard is a block of its own."""
 
-    name: str
+    root: Path | str
 
     def blocks(self, order: Order, part: Part) -> Sequence[Callable[[], SampleBlock]]:
         """The blocks of one reader in their order; calling one opens it.

@@ -23,7 +23,7 @@ ANNOTATIONS = "chat.json"
 IMAGES = "images"
 
 
-def open_layout(config: DatasetConfig) -> AnnotatedDataset:
+def open_layout(config: DatasetConfig, grouped: bool) -> AnnotatedDataset:
     """All conversations; the set has no splits.
 
     Raises:
@@ -32,10 +32,10 @@ def open_layout(config: DatasetConfig) -> AnnotatedDataset:
     path = inside(config.folder, config.annotations or ANNOTATIONS)
     images = config.folder / (config.images or IMAGES)
     return AnnotatedDataset(
-        config, json_entries(config, path, "image"), partial(_sample, config.dataset_name, images)
+        config, grouped, json_entries(config, path, "image"), partial(_sample, images)
     )
 
 
-def _sample(dataset: str, images: Path, entry: Any) -> Sample:
+def _sample(images: Path, entry: Any) -> Sample:
     record = WarehouseRecord.from_json(entry)
-    return sample_of(record, dataset, ImageFile(inside(images, record.image)))
+    return sample_of(record, ImageFile(inside(images, record.image)))

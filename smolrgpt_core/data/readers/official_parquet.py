@@ -39,7 +39,7 @@ IMAGES = "images"
 DEPTHS = "depths"
 
 
-def open_layout(config: DatasetConfig) -> AnnotatedDataset:
+def open_layout(config: DatasetConfig, grouped: bool) -> AnnotatedDataset:
     """The rows of one split; all rows of a data set without splits, whatever `split` says.
 
     Raises:
@@ -48,7 +48,7 @@ def open_layout(config: DatasetConfig) -> AnnotatedDataset:
     """
     files = _parquet_files(config)
     layout = _OfficialLayout(config)
-    return AnnotatedDataset(config, _Rows(files, config.index_folder), layout.sample)
+    return AnnotatedDataset(config, grouped, _Rows(files, config.cache), layout.sample)
 
 
 def _parquet_files(config: DatasetConfig) -> list[Path]:
@@ -117,7 +117,6 @@ class _OfficialLayout:
         self._images = config.images or IMAGES
         self._depths = config.depths or DEPTHS
         self._depth_scale = config.depth_scale
-        self._dataset = config.dataset_name
 
     def sample(self, row: Mapping[str, Any]) -> Sample:
         image, depth = _text(row, "rgb_image"), stored_text(row.get("depth_image"))
@@ -134,7 +133,7 @@ class _OfficialLayout:
             inside(self._folder / self._depths, depth), meters_per_unit=self._depth_scale
         ) if depth else None  # fmt: skip
         image_file = ImageFile(inside(self._folder / self._images, image))
-        return sample_of(record, self._dataset, image_file, depth_file)
+        return sample_of(record, image_file, depth_file)
 
 
 def _turns(texts: Any) -> tuple[Turn, ...]:

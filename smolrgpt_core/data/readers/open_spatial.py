@@ -33,7 +33,7 @@ IMAGE_SUFFIX = ".jpg"
 DEPTH_SUFFIX = ".png"
 
 
-def open_layout(config: DatasetConfig) -> AnnotatedDataset:
+def open_layout(config: DatasetConfig, grouped: bool) -> AnnotatedDataset:
     """All conversations; the set has no splits.
 
     Raises:
@@ -41,7 +41,7 @@ def open_layout(config: DatasetConfig) -> AnnotatedDataset:
     """
     path = inside(config.folder, config.annotations or ANNOTATIONS)
     layout = _OpenSpatialLayout(config)
-    return AnnotatedDataset(config, json_entries(config, path, "filename"), layout.sample)
+    return AnnotatedDataset(config, grouped, json_entries(config, path, "filename"), layout.sample)
 
 
 class _OpenSpatialLayout:
@@ -49,7 +49,6 @@ class _OpenSpatialLayout:
         self._images = config.folder / (config.images or IMAGES)
         self._depths = config.folder / (config.depths or DEPTHS)
         self._depth_scale = config.depth_scale
-        self._dataset = config.dataset_name
 
     def sample(self, entry: Any) -> Sample:
         # Apart from its name of the image, an entry has the fields of a record of the warehouse.
@@ -59,7 +58,6 @@ class _OpenSpatialLayout:
         record = WarehouseRecord.from_json(entry)
         return sample_of(
             record,
-            self._dataset,
             ImageFile(inside(self._images, record.image + IMAGE_SUFFIX)),
             DepthFile(
                 inside(self._depths, record.image + DEPTH_SUFFIX),

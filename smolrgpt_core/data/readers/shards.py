@@ -39,27 +39,27 @@ SERVER_TIMEOUT_S = 60.0
 """How long a server may be silent."""
 
 
-def open_layout(config: DatasetConfig) -> ShardDataset:
+def open_layout(config: DatasetConfig, grouped: bool) -> ShardDataset:
     """The shards of one split.
 
     Raises:
         SpatialError: BAD_INPUT when there are none.
     """
-    return ShardDataset(config, _find_shards(config))
+    return ShardDataset(config, grouped, _find_shards(config))
 
 
 class ShardDataset:
     """Samples in shards.
 
     Attributes:
-        name: of the data set.
+        root: of the data set.
         shards: paths or addresses.
     """
 
-    def __init__(self, config: DatasetConfig, shards: Sequence[str]) -> None:
-        self.name = config.dataset_name
+    def __init__(self, config: DatasetConfig, grouped: bool, shards: Sequence[str]) -> None:
+        self.root = config.root
         self.shards = tuple(shards)
-        self._grouped = config.group_by_image
+        self._grouped = grouped
 
     def blocks(self, order: Order, part: Part) -> Sequence[Callable[[], SampleBlock]]:
         """The shards of one reader, shuffled.
@@ -76,7 +76,7 @@ class ShardDataset:
         return [partial(self._read, index, order) for index in chosen]
 
     def _read(self, index: int, order: Order) -> SampleBlock:
-        shard = _Shard(self.shards[index], self.name, self._grouped)
+        shard = _Shard(self.shards[index], self._grouped)
         return Subset(shard, order.indices(len(shard), salt=index + 1))
 
 
@@ -102,8 +102,7 @@ def _find_shards(config: DatasetConfig) -> list[str]:
 class _Shard:
     """The samples of one shard, encoded, in memory."""
 
-    def __init__(self, address: str, dataset: str, grouped: bool) -> None:
-        self._dataset = dataset
+    def __init__(self, address: str, grouped: bool) -> None:
         self._makers: list[Callable[[], Sample]] = []
         try:
             for key, members in _groups(address):
@@ -125,7 +124,7 @@ class _Shard:
     ) -> list[Callable[[], Sample]]:
         """One for the image, or one for each question about it; the broken ones raise."""
         try:
-            makers = _makers(shard / key, members, self._dataset)
+            makers = _makers(shard / key, members)
         except SpatialError as error:
             return [partial(_fail, error)]
         parts = [makers] if grouped else [[maker] for maker in makers]
@@ -160,7 +159,7 @@ def _opened(address: str) -> AbstractContextManager[IO[bytes]]:
     return remote
 
 
-def _makers(place: Path, members: Mapping[str, bytes], dataset: str) -> list[Callable[[], Sample]]:
+def _makers(place: Path, members: Mapping[str, bytes]) -> list[Callable[[], Sample]]:
     """What makes the sample of each question about the image of one key."""
     for suffix in (IMAGE_MEMBER, DEPTH_MEMBER, RECORDS_MEMBER):
         if suffix not in members:
@@ -175,7 +174,7 @@ def _makers(place: Path, members: Mapping[str, bytes], dataset: str) -> list[Cal
     depth = DepthFile(
         place.with_name(f"{place.name}.{DEPTH_MEMBER}"), members[DEPTH_MEMBER], camera.depth_scale
     )
-    return [partial(sample_of, record, dataset, image, depth, camera) for record in records]
+    return [partial(sample_of, record, image, depth, camera) for record in records]
 
 
 def _made(place: Path, makers: Sequence[Callable[[], Sample]]) -> Sample:

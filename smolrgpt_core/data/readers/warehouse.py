@@ -15,7 +15,7 @@ from smolrgpt_core.data.samples import DepthFile, ImageFile, Sample, sample_of
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
 
 
-def open_layout(config: DatasetConfig) -> AnnotatedDataset:
+def open_layout(config: DatasetConfig, grouped: bool = False) -> AnnotatedDataset:
     """The questions of one split.
 
     Raises:
@@ -24,14 +24,13 @@ def open_layout(config: DatasetConfig) -> AnnotatedDataset:
     folder = SplitFolder(config.folder, config.split)
     layout = _WarehouseLayout(config, folder)
     return AnnotatedDataset(
-        config, json_entries(config, folder.records_path, "image"), layout.sample
+        config, grouped, json_entries(config, folder.records_path, "image"), layout.sample
     )
 
 
 class _WarehouseLayout:
     def __init__(self, config: DatasetConfig, folder: SplitFolder) -> None:
         self._folder = folder
-        self._dataset = config.dataset_name
         self._depth_scale = config.depth_scale
         self._depths = config.folder / config.depths if config.depths else None
         self._cameras: dict[str, CameraRecord] = {}
@@ -43,7 +42,6 @@ class _WarehouseLayout:
         camera = self._cameras.get(record.image)
         return sample_of(
             record,
-            self._dataset,
             ImageFile(self._folder.image_path(record.image)),
             DepthFile(
                 self._depth_path(record.image),

@@ -64,9 +64,9 @@ def make_shards(root: Path, split: str, images: int) -> list[Path]:
     return sorted((root / "shards").glob(f"{split}-*.tar"))
 
 
-def open_folder(config: DatasetConfig) -> AnnotatedDataset:
+def open_folder(config: DatasetConfig, group_by_image: bool = False) -> AnnotatedDataset:
     """A data set whose samples have numbers."""
-    dataset = open_dataset(config)
+    dataset = open_dataset(config, group_by_image)
     assert isinstance(dataset, AnnotatedDataset)
     return dataset
 
@@ -141,12 +141,12 @@ class TestWarehouse:
     def test_sample_holds_what_the_files_hold(self, warehouse: Path) -> None:
         folder = SplitFolder(warehouse, "train")
         records = folder.read_records()
-        dataset = open_folder(DatasetConfig("warehouse", warehouse, name="sim"))
+        dataset = open_folder(DatasetConfig("warehouse", warehouse))
         assert len(dataset) == len(records)
         for index in (0, 2, len(records) - 1):
             sample, record = dataset[index], records[index]
             conversation = sample.conversations[0]
-            assert (sample.id, sample.dataset) == (record.id, "sim")
+            assert sample.id == record.id
             assert conversation.category == record.category
             assert conversation.normalized_answer == record.normalized_answer
             assert conversation.turns[0].text == record.question
@@ -163,7 +163,7 @@ class TestWarehouse:
 
     def test_questions_about_one_image_are_grouped(self, warehouse: Path) -> None:
         single = open_folder(DatasetConfig("warehouse", warehouse))
-        grouped = open_folder(DatasetConfig("warehouse", warehouse, group_by_image=True))
+        grouped = open_folder(DatasetConfig("warehouse", warehouse), group_by_image=True)
         assert len(grouped) == 6
         seen = [
             conversation.id for sample in iter(grouped) for conversation in sample.conversations
@@ -185,10 +185,10 @@ class TestWarehouse:
     def test_the_first_images_bring_all_their_questions(
         self, warehouse: Path, grouped: bool
     ) -> None:
-        whole = open_folder(DatasetConfig("warehouse", warehouse, group_by_image=True))
+        whole = open_folder(DatasetConfig("warehouse", warehouse), group_by_image=True)
         expected = [c.id for sample in (whole[0], whole[1]) for c in sample.conversations]
-        config = DatasetConfig("warehouse", warehouse, first_images=2, group_by_image=grouped)
-        found = open_folder(config)
+        config = DatasetConfig("warehouse", warehouse, first_images=2)
+        found = open_folder(config, grouped)
         assert len(found) == (2 if grouped else len(expected))
         samples = [found[index] for index in range(len(found))]
         assert sorted(c.id for sample in samples for c in sample.conversations) == sorted(expected)
@@ -293,10 +293,8 @@ class TestOtherLayouts:
                 assert row.depth is not None
                 assert expected.depth is not None
                 assert (row.depth.read() == expected.depth.read()).all()
-        grouped = DatasetConfig(
-            "official", official, group_by_image=True, index_folder=tmp_path / "cache"
-        )
-        assert len(open_folder(grouped)) == 6
+        config = DatasetConfig("official", official, index_folder=tmp_path / "cache")
+        assert len(open_folder(config, group_by_image=True)) == 6
 
     @pytest.mark.parametrize(
         ("values", "texts"),
@@ -365,8 +363,8 @@ class TestOtherLayouts:
 class TestShards:
     def test_shards_give_the_samples_of_the_folder(self, warehouse: Path) -> None:
         make_shards(warehouse, "train", 2)
-        folder = open_dataset(DatasetConfig("warehouse", warehouse, name="one"))
-        shards = open_dataset(DatasetConfig("shards", warehouse, name="one"))
+        folder = open_dataset(DatasetConfig("warehouse", warehouse))
+        shards = open_dataset(DatasetConfig("shards", warehouse))
         pairs = list(zip(SampleIterator(shards), SampleIterator(folder), strict=True))
         assert len(pairs) == 24
         for streamed, stored in pairs:
@@ -376,7 +374,7 @@ class TestShards:
             assert streamed.depth is not None
             assert stored.depth is not None
             assert (streamed.depth.read_meters() == stored.depth.read_meters()).all()
-        grouped = open_dataset(DatasetConfig("shards", warehouse, group_by_image=True))
+        grouped = open_dataset(DatasetConfig("shards", warehouse), group_by_image=True)
         assert len(ids(grouped)) == 6
 
     def test_more_readers_than_shards_are_refused(self, warehouse: Path) -> None:

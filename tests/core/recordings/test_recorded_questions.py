@@ -106,7 +106,7 @@ def test_the_records_are_what_training_reads(
 ) -> None:
     file = answered(tmp_path / "questions.jsonl", lines(proposals), {DISTANCE: 2.0, COUNT: "ok"})
     records = converted(question_recording, tmp_path / "data", file)
-    dataset = open_dataset(DatasetConfig("warehouse", tmp_path / "data", group_by_image=True))
+    dataset = open_dataset(DatasetConfig("warehouse", tmp_path / "data"), group_by_image=True)
     (sample,) = SampleIterator(dataset)
     assert len(sample.conversations) == len(SplitFolder(tmp_path / "data", "train").read_records())
     with BagReader(question_recording) as bag:

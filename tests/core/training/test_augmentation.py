@@ -42,7 +42,7 @@ def rows(tmp_path_factory) -> list[Row]:
     with run.locked():
         list(run.make_scenes(1))
         run.finish()
-    dataset = open_dataset(DatasetConfig("warehouse", root, group_by_image=True))
+    dataset = open_dataset(DatasetConfig("warehouse", root), group_by_image=True)
     samples = list(SampleIterator(dataset, Order()))
     return [Row(sample, sample.conversations, draws=(0, 0, n)) for n, sample in enumerate(samples)]
 

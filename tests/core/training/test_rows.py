@@ -23,7 +23,7 @@ from smolrgpt_core.training.smolrgpt_rows import SmolRGPTRows
 @pytest.fixture
 def sample(warehouse):
     """Four questions about one image."""
-    dataset = open_dataset(DatasetConfig("warehouse", warehouse, group_by_image=True))
+    dataset = open_dataset(DatasetConfig("warehouse", warehouse), group_by_image=True)
     assert isinstance(dataset, AnnotatedDataset)
     return dataset[0]
 
