@@ -28,64 +28,67 @@ PREFER_CHOICES = (CONFIDENT, MODEL, GEOMETRY)
 
 
 @dataclass(frozen=True)
-class ModelSettings:
-    """Settings of `ModelAnswerer` other than its checkpoint.
+class ComputeSettings:
+    """How a model computes.
 
     Attributes:
         device: "auto" (CUDA where there is one, else the CPU), or a device of PyTorch: "cpu",
             "cuda", "cuda:1", "xpu", "mps". Whether this machine has it shows when it is used.
         dtype: of weights and computation, one of `DTYPES`.
+        threads: of the computation on a CPU, during the calls of the model alone; 0 = one for a
+            small model such as nano, otherwise as many as PyTorch is set to.
+        runtime: what computes: "torch", "onnx" = ONNX Runtime, with a folder that `smolrgpt
+            export-onnx` wrote, or "auto" = the one that the checkpoint is for.
+
+    Raises:
+        ValueError: naming the field that is none of its choices, or out of range.
+    """
+
+    device: str = AUTO
+    dtype: str = "float32"
+    threads: int = 0
+    runtime: str = AUTO
+
+    def __post_init__(self) -> None:
+        if not DEVICE.fullmatch(self.device):
+            raise ValueError(
+                f"device must be auto, cpu, cuda, cuda:1, xpu or mps, got {self.device!r}"
+            )
+        _check_choice("dtype", self.dtype, DTYPES)
+        _check_choice("runtime", self.runtime, RUNTIMES)
+        if self.threads < 0:
+            raise ValueError(
+                f"threads must be 0 (by the size of the model) or more, got {self.threads}"
+            )
+
+
+@dataclass(frozen=True)
+class ModelSettings(ComputeSettings):
+    """Settings of `ModelAnswerer` other than its checkpoint.
+
+    Attributes:
         answer_style: "sentence", "short" = the value only, or "auto" = the style that the
             checkpoint was made for, as its `config.json` says.
         raw_confidence: give the engine's own confidence, which is no probability of being right,
             instead of the calibrated one. For fitting a calibration.
-        threads: that the model is computed with, on a CPU; 0 = one for a small model such as nano,
-            otherwise as many as PyTorch is set to.
-        runtime: what computes: "torch", "onnx" = ONNX Runtime, with a folder that `smolrgpt
-            export-onnx` wrote, or "auto" = the one that the checkpoint is for.
         adapter: folder of an adapter of the checkpoint; empty: none.
 
     Raises:
         ValueError: naming the field that is none of its choices, or out of range.
     """
 
-    device: str = "auto"
-    dtype: str = "float32"
     answer_style: str = AUTO
     raw_confidence: bool = False
-    threads: int = 0
-    runtime: str = AUTO
     adapter: str = ""
 
     def __post_init__(self) -> None:
-        check_device(self.device)
-        choices_of = {"dtype": DTYPES, "answer_style": STYLE_CHOICES, "runtime": RUNTIMES}
-        for name, choices in choices_of.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
-                )
-        check_threads(self.threads)
+        super().__post_init__()
+        _check_choice("answer_style", self.answer_style, STYLE_CHOICES)
 
 
-def check_device(device: str) -> None:
-    """Check the name of a device; whether the device exists shows in use.
-
-    Raises:
-        ValueError: it is not the name of a device.
-    """
-    if not DEVICE.fullmatch(device):
-        raise ValueError(f"device must be auto, cpu, cuda, cuda:1, xpu or mps, got {device!r}")
-
-
-def check_threads(threads: int) -> None:
-    """Check a number of threads.
-
-    Raises:
-        ValueError: it is negative.
-    """
-    if threads < 0:
-        raise ValueError(f"threads must be 0 (by the size of the model) or more, got {threads}")
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
 
 
 @dataclass(frozen=True)
@@ -147,9 +150,6 @@ class FusionSettings:
     tolerances: AgreementTolerances = field(default_factory=AgreementTolerances)
 
     def __post_init__(self) -> None:
-        if self.prefer not in PREFER_CHOICES:
-            raise ValueError(
-                f"prefer must be one of {', '.join(PREFER_CHOICES)}, got {self.prefer!r}"
-            )
+        _check_choice("prefer", self.prefer, PREFER_CHOICES)
         if not 0 <= self.abstain_below <= 1:
             raise ValueError(f"abstain_below must be 0 to 1, got {self.abstain_below}")

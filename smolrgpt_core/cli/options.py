@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -401,7 +402,8 @@ def model_settings(device: str, dtype: str, answer_style: str) -> ModelSettings:
     """
     parsed("--device", lambda text: ModelSettings(device=text), device)
     parsed("--dtype", lambda text: ModelSettings(dtype=text), dtype)
-    return parsed("--answer-style", lambda text: ModelSettings(device, dtype, text), answer_style)
+    valid = ModelSettings(device, dtype)
+    return parsed("--answer-style", lambda text: replace(valid, answer_style=text), answer_style)
 
 
 def parse_category(text: str) -> Category | None:

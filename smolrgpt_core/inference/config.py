@@ -5,13 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from smolrgpt_core.answerer_settings import (
-    DTYPES,
-    RUNTIMES,
-    ModelSettings,
-    check_device,
-    check_threads,
-)
+from smolrgpt_core.answerer_settings import ComputeSettings
 from smolrgpt_core.language import MASK
 
 if TYPE_CHECKING:
@@ -44,12 +38,10 @@ class AnswerStyle:
 
 
 @dataclass(frozen=True)
-class EngineConfig:
-    """How the engine computes, and what it caches.
+class EngineConfig(ComputeSettings):
+    """How the engine computes, see `ComputeSettings`, and what it caches.
 
     Attributes:
-        device: "auto" (CUDA where there is one, else the CPU), or a device of PyTorch.
-        dtype: of weights and computation: "float32", "bfloat16" or "float16".
         cache_bytes: memory for encoded frames, images and masks included; the frames asked
             longest ago go first. The frame in use stays, even where it alone needs more.
         cache_frames: number of frames that are kept at most. A camera brings new ones all the time,
@@ -58,10 +50,6 @@ class EngineConfig:
         pack_weights: on a CPU that gains from it, rewrite the linear layers of the engine's model
             in place in an order that is read faster. The model can then generate, but be neither
             trained nor saved.
-        threads: that the model is computed with on a CPU, during the calls of the engine alone; 0 =
-            one for a small model such as nano, otherwise as many as PyTorch is set to.
-        runtime: what computes, one of `RUNTIMES`: "auto" takes ONNX Runtime for a folder that
-            `smolrgpt export-onnx` wrote, and PyTorch for every other checkpoint.
         short: the value only. The released checkpoints were not trained on the instruction.
         sentence: as the model was trained to answer, with the length limit of the released code.
 
@@ -69,31 +57,22 @@ class EngineConfig:
         ValueError: when a value is outside its range, naming the field.
     """
 
-    device: str = ModelSettings.device
-    dtype: str = ModelSettings.dtype
     cache_bytes: int = 512 * 2**20
     cache_frames: int = 8
     max_batch: int = 16
     pack_weights: bool = True
-    threads: int = ModelSettings.threads
-    runtime: str = ModelSettings.runtime
     short: AnswerStyle = field(
         default_factory=lambda: AnswerStyle("Answer with the value only.", max_new_tokens=32)
     )
     sentence: AnswerStyle = field(default_factory=AnswerStyle)
 
     def __post_init__(self) -> None:
-        if self.dtype not in DTYPES:
-            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
+        super().__post_init__()
         if self.cache_bytes < 0:
             raise ValueError(f"cache_bytes must not be negative, got {self.cache_bytes}")
         for name in ("cache_frames", "max_batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.runtime not in RUNTIMES:
-            raise ValueError(f"runtime must be one of {', '.join(RUNTIMES)}, got {self.runtime!r}")
-        check_threads(self.threads)
-        check_device(self.device)
 
     def torch_device(self) -> torch.device:
         """The device that `device` names.

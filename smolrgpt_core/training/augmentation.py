@@ -138,7 +138,7 @@ class SeenDepth(DepthFile):
 
 
 class Augmentation:
-    """Implements `RowChange`.
+    """Changes rows before they are decoded.
 
     Args:
         config: what may change, and how often.

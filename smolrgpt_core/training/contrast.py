@@ -36,7 +36,7 @@ _TRUTH_WORDS = re.compile(r"\b(?:yes|no|not|correct|true|false|indeed)\b", re.IG
 
 
 class AnswerPairs:
-    """Implements `PairMaker`: at most one pair per row."""
+    """Finds pairs of questions: at most one pair per row."""
 
     def rows(self, row: Row, kind: RowKind) -> list[Row]:
         """The four conversations of the first pair of a row: right, wrong, right, wrong.
@@ -55,7 +55,14 @@ class AnswerPairs:
     def entries(
         self, rows: Sequence[Row], paired: Sequence[Row], kind: RowKind, batch: Mapping[str, Any]
     ) -> dict[str, torch.Tensor]:
-        """As `PairMaker`: two pairs for each four conversations."""
+        """Which answer tokens belong to pairs, see `losses.PAIRS`; two for each four conversations.
+
+        Args:
+            rows: of the data set.
+            paired: of the pairs, which follow them in the batch.
+            kind: of the rows.
+            batch: of all of them.
+        """
         own = sum(len(row.conversations) for row in rows)
         numbers = kind.places([*rows, *paired], batch) - own
         signs = 1 - 2 * (numbers % 2)

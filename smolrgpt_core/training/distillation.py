@@ -7,8 +7,9 @@ conversations; size, image, number of image tokens and kind of model may differ.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -200,28 +201,30 @@ class HiddenTerm:
         return (distances * seen.weights[own]).sum()
 
 
-class TeacherAnswers:
-    """A teacher's texts that replace the answers of the data set.
-
-    Args:
-        path: JSON lines with "id", "question" and "answer".
+def teacher_answers(
+    config: DistillationConfig | None,
+) -> Callable[[Conversation], Conversation] | None:
+    """What puts the texts of a teacher in the place of the answers of the data set; None: nothing.
 
     Raises:
-        SpatialError: BAD_INPUT that names the line which cannot be used.
+        SpatialError: BAD_INPUT that names the line of `answers` which cannot be used.
     """
+    if config is None or not config.answers:
+        return None
+    return partial(_with_answer, answers_of(Path(config.answers)))
 
-    def __init__(self, path: Path) -> None:
-        self._answers = answers_of(path)
 
-    def applied(self, conversation: Conversation) -> Conversation:
-        """A conversation with the teacher's answer; unchanged if the teacher has none."""
-        question, *_ = turns = conversation.turns
-        answer = self._answers.get((conversation.id, question.text))
-        if answer is None or len(turns) != 2:
-            return conversation
-        turns_of_teacher = (question, Turn(turns[1].speaker, answer))
-        mask_indices = conversation.mask_indices[: placeholders_in(turns_of_teacher)]
-        return replace(conversation, turns=turns_of_teacher, mask_indices=mask_indices)
+def _with_answer(
+    answers: Mapping[tuple[str, str], str], conversation: Conversation
+) -> Conversation:
+    """A conversation with the teacher's answer; unchanged if the teacher has none."""
+    question, *_ = turns = conversation.turns
+    answer = answers.get((conversation.id, question.text))
+    if answer is None or len(turns) != 2:
+        return conversation
+    turns_of_teacher = (question, Turn(turns[1].speaker, answer))
+    mask_indices = conversation.mask_indices[: placeholders_in(turns_of_teacher)]
+    return replace(conversation, turns=turns_of_teacher, mask_indices=mask_indices)
 
 
 def answers_of(path: Path) -> dict[tuple[str, str], str]:

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import torch
 
 from smolrgpt_core.data.samples import Conversation
+from smolrgpt_core.training.augmentation import Augmentation
+from smolrgpt_core.training.contrast import AnswerPairs
 from smolrgpt_core.training.losses import EXTRAS
 from smolrgpt_core.training.rows import Row, RowKind
 
@@ -32,38 +34,12 @@ class BatchExtra(Protocol):
         ...
 
 
-class RowChange(Protocol):
-    """Changes rows before they are decoded."""
-
-    def row(self, row: Row) -> Row:
-        """The changed row.
-
-        Raises:
-            SpatialError: BAD_INPUT; the row cannot be used.
-        """
-        ...
-
-
-class PairMaker(Protocol):
-    """Finds pairs of questions."""
-
-    def rows(self, row: Row, kind: RowKind) -> list[Row]:
-        """Rows with the right and the wrong answer of a pair."""
-        ...
-
-    def entries(
-        self, rows: Sequence[Row], paired: Sequence[Row], kind: RowKind, batch: Mapping[str, Any]
-    ) -> dict[str, torch.Tensor]:
-        """Which answer tokens belong to pairs, see `losses.PAIRS`."""
-        ...
-
-
 class PreparedRows:
     """Implements `RowKind`.
 
     Args:
         kind: of the model.
-        change: applied to each row first.
+        augmentation: of each row, first.
         pairs: appended to the rows of a batch.
         extras: entries of the batch, of the changed rows.
     """
@@ -71,12 +47,12 @@ class PreparedRows:
     def __init__(
         self,
         kind: RowKind,
-        change: RowChange | None = None,
-        pairs: PairMaker | None = None,
+        augmentation: Augmentation | None = None,
+        pairs: AnswerPairs | None = None,
         extras: Sequence[BatchExtra] = (),
     ) -> None:
         self._kind = kind
-        self._change = change
+        self._augmentation = augmentation
         self._pairs = pairs
         self._extras = extras
         self.mixes = kind.mixes
@@ -95,8 +71,8 @@ class PreparedRows:
         Raises:
             SpatialError: BAD_INPUT; a row cannot be used.
         """
-        if self._change is not None:
-            rows = [self._change.row(row) for row in rows]
+        if self._augmentation is not None:
+            rows = [self._augmentation.row(row) for row in rows]
         paired: list[Row] = []
         if self._pairs is not None:
             paired = [pair for row in rows for pair in self._pairs.rows(row, self._kind)]

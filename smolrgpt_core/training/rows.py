@@ -132,14 +132,6 @@ class RowKind(Protocol):
         ...
 
 
-class OtherAnswers(Protocol):
-    """Answers that replace those of the data set."""
-
-    def applied(self, conversation: Conversation) -> Conversation:
-        """A conversation in its style, with another answer or unchanged."""
-        ...
-
-
 class RowCutter:
     """Packs samples into rows."""
 
@@ -149,7 +141,7 @@ class RowCutter:
         config: DataConfig,
         source: SourceConfig,
         seed: int,
-        answers: OtherAnswers | None = None,
+        answer: Callable[[Conversation], Conversation] | None = None,
     ) -> None:
         """Store what rows depend on.
 
@@ -158,12 +150,12 @@ class RowCutter:
             config: questions per row, tokens per row, styles.
             source: of the samples.
             seed: of the run.
-            answers: in the place of those of the data set, where there are any.
+            answer: puts another answer into a conversation in its style, or leaves it unchanged.
         """
         self._kind = kind
         self._config = config
         self._seed = seed
-        self._answers = answers
+        self._answer = answer
         self._categories = source.categories
         self._matching = re.compile(source.matching, re.IGNORECASE) if source.matching else None
         self._inputs = source.inputs
@@ -200,8 +192,8 @@ class RowCutter:
             _in_style(conversation, style, self._short, draw_request)
             for conversation, style in zip(wanted, styles, strict=True)
         ]
-        if self._answers is not None:
-            conversations = [self._answers.applied(item) for item in conversations]
+        if self._answer is not None:
+            conversations = [self._answer(item) for item in conversations]
         shuffled = [conversations[i] for i in generator.permutation(len(conversations))]
         return [
             Row(sample, tuple(part), self._inputs, (*seed, number))
@@ -223,8 +215,8 @@ class RowCutter:
             for style in styles
             for request in (REQUESTS if style == STEPS else REQUESTS[:1])
         ]
-        if self._answers is not None:
-            found = [self._answers.applied(item) for item in found]
+        if self._answer is not None:
+            found = [self._answer(item) for item in found]
         # What has no value or no steps is the same in all styles.
         return list({(item.id, item.turns): item for item in found}.values())
 

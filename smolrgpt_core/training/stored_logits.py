@@ -38,9 +38,9 @@ from smolrgpt_core.training.config import TrainConfig
 from smolrgpt_core.training.distillation import (
     TEACHER_IDS,
     TEACHER_LOGITS,
-    TeacherAnswers,
     answer_tokens,
     load_teacher,
+    teacher_answers,
 )
 from smolrgpt_core.training.losses import predicted
 from smolrgpt_core.training.rows import Row, RowCutter, RowKind, to_device
@@ -151,16 +151,13 @@ class _Writer:
         self._folder = folder
         self._model = model
         self._kind = row_kind(processor, config.data)
-        distilled = config.distillation
-        self._answers = (
-            TeacherAnswers(Path(distilled.answers)) if distilled and distilled.answers else None
-        )
+        self._answer = teacher_answers(config.distillation)
 
     def write_source(self, place: int) -> None:
         """Write the missing parts of a source."""
         source, config = self._config.data.sources[place], self._config
         reader = SampleIterator(open_source(source, config.data), Order())
-        cutter = RowCutter(self._kind, config.data, source, config.seed, self._answers)
+        cutter = RowCutter(self._kind, config.data, source, config.seed, self._answer)
         for part in count():
             is_last, samples = _next_samples(reader)
             name = f"part-{place:02}-{part:05}"

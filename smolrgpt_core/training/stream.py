@@ -11,7 +11,6 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -30,7 +29,7 @@ from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.model.point_map.processing import PointMapProcessor
 from smolrgpt_core.synthesis.mixtures import MIXTURES
 from smolrgpt_core.training.config import DataConfig, SourceConfig, TrainConfig
-from smolrgpt_core.training.distillation import TeacherAnswers
+from smolrgpt_core.training.distillation import teacher_answers
 from smolrgpt_core.training.point_map_rows import PointMapRows
 from smolrgpt_core.training.rows import Row, RowCutter, RowKind
 from smolrgpt_core.training.smolrgpt_rows import SmolRGPTRows
@@ -368,7 +367,7 @@ class TrainingStream(IterableDataset):
         """
         self._config = config
         self._kind = kind or row_kind(processor, config.data)
-        self._answers = _answers_of_teacher(config)
+        self._answer = teacher_answers(config.distillation)
         self._draws = draws_of(config.data)
         self._rank, self._world_size = rank, world_size
         self._state = state
@@ -427,7 +426,7 @@ class TrainingStream(IterableDataset):
         return [
             SourceRows(
                 self._datasets[draw.place],
-                RowCutter(self._kind, config.data, draw.source, config.seed, self._answers),
+                RowCutter(self._kind, config.data, draw.source, config.seed, self._answer),
                 config.seed + draw.place,
                 states[number] if states else None,
             )
@@ -467,12 +466,6 @@ def row_kind(processor: Processor, config: DataConfig) -> RowKind:
     if isinstance(processor, PointMapProcessor):
         return PointMapRows(processor, config)
     return SmolRGPTRows(processor, config)
-
-
-def _answers_of_teacher(config: TrainConfig) -> TeacherAnswers | None:
-    if config.distillation is None or not config.distillation.answers:
-        return None
-    return TeacherAnswers(Path(config.distillation.answers))
 
 
 def open_source(source: SourceConfig, config: DataConfig) -> SampleDataset:

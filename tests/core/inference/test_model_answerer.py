@@ -115,7 +115,7 @@ def test_settings_reach_the_engine_and_its_defaults_are_theirs(taught):
     assert EngineConfig().threads == ModelSettings().threads
     styles = [EngineConfig().style(name) for name in ANSWER_STYLES]
     assert len(set(styles)) == len(ANSWER_STYLES)
-    settings = ModelSettings("cpu", "bfloat16", "short", threads=2)
+    settings = ModelSettings("cpu", "bfloat16", threads=2, answer_style="short")
     answerer = make_answerer("model", str(taught), settings)
     assert isinstance(answerer, ModelAnswerer)
     assert answerer._engine.config.threads == 2
