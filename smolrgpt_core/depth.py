@@ -195,20 +195,17 @@ def depth_readings(
     return DepthReadings(np.where(valid, meters, np.float32(np.nan)), loss)
 
 
-def clean_depth(
-    values: NDArray, meters_per_unit: float = 1.0, limits: DepthLimits | None = None
-) -> NDArray[np.float32]:
+def clean_depth(values: NDArray, meters_per_unit: float = 1.0) -> NDArray[np.float32]:
     """Only the readings of `depth_readings`: float32 (H, W), meters, NaN = no reading.
 
     Args:
         values: (H, W) of any numeric type.
         meters_per_unit: scale of the values.
-        limits: range of the camera; None: the defaults.
 
     Raises:
         SpatialError: as `depth_readings`.
     """
-    return depth_readings(values, meters_per_unit, limits).meters
+    return depth_readings(values, meters_per_unit).meters
 
 
 def depth_to_units(

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from smolrgpt_core.asking import AskedQuestion
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_question
 from smolrgpt_core.json_model import JsonModel
 from smolrgpt_core.language import MASK, read_question
 from smolrgpt_core.language.english import NUMBER_WORDS
@@ -116,8 +116,7 @@ class QuestionModel:
         changed = replace(asked, text=sentence, region_ids=())
         reason = _why_not(named, changed, regions)
         if reason:
-            raise SpatialError(
-                Status.BAD_QUESTION,
+            raise bad_question(
                 f"{refusal.message}; the language model said {sentence!r:.120}, which is not "
                 f"used: {reason}",
             ) from refusal

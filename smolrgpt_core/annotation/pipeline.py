@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 
 from smolrgpt_core.annotation.filters import NO_QUESTION, SkippedError
-from smolrgpt_core.annotation.frames import FrameReader, Models, load_models
+from smolrgpt_core.annotation.frames import FrameReader, load_models
 from smolrgpt_core.annotation.objects import KnownObject, know
 from smolrgpt_core.annotation.questions import AnnotatedQuestion, refer
 from smolrgpt_core.annotation.references import KINDS, Reference, spatial_references
@@ -101,15 +101,14 @@ class Annotator:
 
     Args:
         settings: what to make.
-        models: those named in the sources; None: they are loaded here.
 
     Raises:
         OSError, ImportError: as `load_models`.
         SpatialError: as `load_models`, or BAD_INPUT when the file of calibrations cannot be used.
     """
 
-    def __init__(self, settings: AnnotationSettings, models: Models | None = None) -> None:
-        models = load_models(settings.sources) if models is None else models
+    def __init__(self, settings: AnnotationSettings) -> None:
+        models = load_models(settings.sources)
         self._settings = settings
         self._reader = FrameReader(settings.sources, settings.photographs, models)
         self._writer = None

@@ -21,7 +21,7 @@ from smolrgpt_core.answerers.geometry_cache import (
     region_notes,
     region_places,
 )
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, bad_question
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FROM_BOX, FrameGeometry
 from smolrgpt_core.geometry.input_doubts import stretch_note
@@ -85,8 +85,7 @@ class GeometricAnswerer:
             SpatialError: UNKNOWN_REGION, NO_VALID_DEPTH, CANNOT_TELL or BAD_QUESTION.
         """
         if question.program is None:
-            raise SpatialError(
-                Status.BAD_QUESTION,
+            raise bad_question(
                 "geometry cannot tell from this wording which region is meant; rephrase the "
                 'question, such as "How far is pallet 10 from buffer 1?"',
             )

@@ -55,7 +55,6 @@ class ModelAnswerer:
     Args:
         engine: with the model; may be shared.
         style: "sentence", "short", or "auto" = the one of the checkpoint's configuration.
-        deadline_s: seconds for answers that are asked together; None for no limit.
         calibration: of the model's confidences; used for answers of its own style only.
         likeness: of the checkpoint.
         raw_confidence: give the engine's confidence as it is, whatever the calibration.
@@ -69,7 +68,6 @@ class ModelAnswerer:
         self,
         engine: Engine,
         style: str = ModelSettings.answer_style,
-        deadline_s: float | None = None,
         *,
         calibration: Calibration | None = None,
         likeness: Likeness | None = None,
@@ -79,7 +77,6 @@ class ModelAnswerer:
         self._engine = engine
         self.style = engine.model_config.answer_style if style == AUTO else style
         engine.config.style(self.style)
-        self._deadline_s = deadline_s
         self._raw_confidence = raw_confidence
         self._calibration = fitting_calibration(calibration, self.style)
         self._cache = cache or GeometryCache()
@@ -158,10 +155,10 @@ class ModelAnswerer:
 
         Raises:
             SpatialError: BAD_INPUT or NO_VALID_DEPTH when the model cannot see it; MODEL_ERROR
-                when the memory of the device does not suffice; TIMEOUT.
+                when the memory of the device does not suffice.
         """
         try:
-            self._engine.prepare(frame, self._deadline_s)
+            self._engine.prepare(frame)
             return
         except _memory_errors() as error:
             refusal = _out_of_memory(error)
@@ -238,9 +235,7 @@ class ModelAnswerer:
     ) -> list[EngineAnswer | SpatialError] | SpatialError:
         """The output of the engine, or an error that the memory of the device is too small."""
         try:
-            return self._engine.ask_each(
-                questions, self.style, self._deadline_s, frame=frame, deadlines=deadlines
-            )
+            return self._engine.ask_each(questions, self.style, frame=frame, deadlines=deadlines)
         except SpatialError as error:
             return [SpatialError(error.status, error.message) for _ in questions]
         except _memory_errors() as error:

@@ -18,7 +18,7 @@ from smolrgpt_core.data.warehouse_format import (
     mask_key,
     placeholders_in,
 )
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_input, bad_question
 from smolrgpt_core.files import file_error
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.label_rules import class_in
@@ -56,9 +56,7 @@ class AskedRecord:
         ):
             raise self.problem
         if category is None:
-            raise SpatialError(
-                Status.BAD_QUESTION, f"record {self.record.id!r} has no category to answer in"
-            )
+            raise bad_question(f"record {self.record.id!r} has no category to answer in")
         return SpatialQuestion(
             category,
             self.record.question,
@@ -177,7 +175,7 @@ def _check_masks(record: WarehouseRecord) -> None:
 
 
 def _bad_mask(record: WarehouseRecord, place: int, problem: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, f"record {record.id!r}, mask {place}: {problem}")
+    return bad_input(f"record {record.id!r}, mask {place}: {problem}")
 
 
 def _read(item: AskedRecord, regions: RegionSet) -> AskedRecord:

@@ -62,7 +62,6 @@ def calibrate(
     limit: int | None = None,
     workers: int = 1,
     progress: Callable[[str, int, int], None] = lambda name, total, done: None,
-    tolerances: AgreementTolerances | None = None,
 ) -> Calibrating:
     """Fit the calibration of a checkpoint, and measure its range of validity.
 
@@ -75,14 +74,13 @@ def calibrate(
         limit: only the first N questions of each split.
         workers: processes of each answerer.
         progress: called with the answerer, the number of questions, and the number done.
-        tolerances: what counts as agreement of model and geometry.
 
     Raises:
         SpatialError: BAD_INPUT when a split cannot be used, has no true answers, the model has no
             answer to any question, or its weights cannot be read.
         ValueError: as `make_answerer`.
     """
-    tolerances = tolerances or AgreementTolerances()
+    tolerances = AgreementTolerances()
     # Of the weights that are loaded now, whatever happens to the files until all have answered.
     fingerprint = _fingerprint(Path(checkpoint))
     choice = AnswererChoice("model", checkpoint, replace(settings, raw_confidence=True))

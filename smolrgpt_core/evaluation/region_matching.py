@@ -37,15 +37,12 @@ class RegionMatch:
     iou: float
 
 
-def match_regions(
-    true: RegionSet, found: RegionSet, min_iou: float = MIN_IOU
-) -> tuple[RegionMatch, ...]:
+def match_regions(true: RegionSet, found: RegionSet) -> tuple[RegionMatch, ...]:
     """Pairs of objects and regions with the same label, best overlap first, each in one pair.
 
     Args:
         true: objects of the image.
         found: regions of the same image.
-        min_iou: pairs that overlap less are none.
 
     Raises:
         SpatialError: BAD_INPUT when the images differ in size.
@@ -59,7 +56,7 @@ def match_regions(
         RegionMatch(item.id, region.id, iou)
         for item in true
         for region in found.with_label(item.label)
-        if (iou := mask_iou(item, region)) >= min_iou
+        if (iou := mask_iou(item, region)) >= MIN_IOU
     ]
     matches: list[RegionMatch] = []
     for pair in sorted(pairs, key=lambda pair: -pair.iou):

@@ -72,15 +72,12 @@ class Reliability:
         }
 
 
-def reliability(
-    confidences: Sequence[float], right: Sequence[bool], bins: int = BINS
-) -> Reliability | None:
-    """Put answers into bins of confidence.
+def reliability(confidences: Sequence[float], right: Sequence[bool]) -> Reliability | None:
+    """Put answers into `BINS` bins of confidence.
 
     Args:
         confidences: 0 to 1; answers with NaN are left out.
         right: whether each of them is right.
-        bins: intervals of the same width.
 
     Returns:
         None when no confidence is known.
@@ -88,12 +85,12 @@ def reliability(
     confidence, truth = np.asarray(confidences, dtype=float), np.asarray(right, dtype=float)
     known = ~np.isnan(confidence)
     confidence, truth = confidence[known], truth[known]
-    places = np.minimum((confidence * bins).astype(int), bins - 1)
+    places = np.minimum((confidence * BINS).astype(int), BINS - 1)
     found = [
         ReliabilityBin(
             int(inside.sum()), float(confidence[inside].mean()), float(truth[inside].mean())
         )
-        for place in range(bins)
+        for place in range(BINS)
         if (inside := places == place).any()
     ]
     return Reliability(tuple(found)) if found else None

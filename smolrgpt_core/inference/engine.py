@@ -130,20 +130,19 @@ class InferenceEngine:
             self._frame = frame
         return clock.latency_s
 
-    def prepare(self, frame: RGBDFrame, deadline_s: float | None = None) -> dict[str, float]:
+    def prepare(self, frame: RGBDFrame) -> dict[str, float]:
         """Encode a frame ahead of its questions; which frame is set does not change.
 
         Args:
             frame: with its regions.
-            deadline_s: seconds from now.
 
         Returns:
             Seconds by stage, as `set_frame`.
 
         Raises:
-            SpatialError: as `set_frame`.
+            SpatialError: as `set_frame`, but for TIMEOUT.
         """
-        clock = StageClock(self.steps.finish, deadline_s)
+        clock = StageClock(self.steps.finish)
         with clock.turn(self._lock), self.steps.computing():
             self._encoded(frame, clock)
         return clock.latency_s

@@ -85,20 +85,17 @@ class PointMapEngine:
         """The configuration of the checkpoint: `answers`, `answer_style` and more."""
         return self.model.config
 
-    def prepare(self, frame: RGBDFrame, deadline_s: float | None = None) -> dict[str, float]:
+    def prepare(self, frame: RGBDFrame) -> dict[str, float]:
         """Encode the points of a frame ahead of its questions.
 
         Args:
             frame: with its regions.
-            deadline_s: seconds from now.
 
         Returns:
             Seconds by stage: wait, and encode unless the frame is cached.
 
-        Raises:
-            SpatialError: TIMEOUT.
         """
-        clock = StageClock(self._finish, deadline_s)
+        clock = StageClock(self._finish)
         with clock.turn(self._lock), torch_threads(self._threads), torch.inference_mode():
             self._points_of(frame, clock)
         return clock.latency_s

@@ -15,9 +15,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.kernels.grid import BilinearTaps, bilinear_taps
-from smolrgpt_core.kernels.masks import ImageMasks, MaskForm, bad_mask
+from smolrgpt_core.kernels.masks import ImageMasks, MaskForm
 
 Mode: TypeAlias = Literal["bilinear", "area"]
 """How masks are resized to the grid."""
@@ -59,10 +59,10 @@ def empty_mask(number: int, images: Sequence[ImageMasks], mode: Mode) -> Spatial
     form, place = image.single()[number]
     area = float(form.coverage((1, 1))[place].sum())
     if not area < float("inf"):
-        return bad_mask(f"{name} holds weights that are not finite numbers")
+        return bad_input(f"{name} holds weights that are not finite numbers")
     if area == 0 or mode == "area":
-        return bad_mask(f"{name} has no weight in any pixel; omit it, or {choice}")
-    return bad_mask(
+        return bad_input(f"{name} has no weight in any pixel; omit it, or {choice}")
+    return bad_input(
         f'{name} is so small or thin that bilinear resizing to the grid lost it; mode="area" keeps '
         f"it (a model's mask_pooling), or {choice}"
     )

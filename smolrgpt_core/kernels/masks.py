@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.kernels.grid import (
     BilinearTaps,
     Spans,
@@ -195,12 +195,12 @@ class LabelImage:
         if is_tensor(self.image):
             object.__setattr__(self, "image", self.image.cpu().numpy())
         if self._pixels.ndim != 2 or self._pixels.dtype.kind not in "ui":
-            raise bad_mask(
+            raise bad_input(
                 f"an instance image must be an integer (H, W) array, got {self.image.dtype} "
                 f"{tuple(self.image.shape)}"
             )
         if 0 in self.ids:
-            raise bad_mask("id 0 of an instance image is the background, not an object")
+            raise bad_input("id 0 of an instance image is the background, not an object")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -250,17 +250,12 @@ class LabelImage:
         return np.array(self.ids, dtype=np.int64)
 
 
-def bad_mask(message: str) -> SpatialError:
-    """The error that masks cannot be used."""
-    return SpatialError(Status.BAD_INPUT, message)
-
-
 def _pixel_values(pixels: NDArray) -> NDArray:
     """Bool (not 0 = object), or float32 weights as they are."""
     if pixels.dtype.kind != "f":
         return pixels if pixels.dtype == np.bool_ else pixels != 0
     if pixels.size and not 0 <= pixels.min() <= pixels.max() < np.inf:
-        raise bad_mask("float masks hold the weight of each pixel: finite, not negative")
+        raise bad_input("float masks hold the weight of each pixel: finite, not negative")
     return pixels.astype(np.float32)
 
 
@@ -342,9 +337,9 @@ def read_batch(
             its image, naming mask and image.
     """
     if is_tensor(masks) or isinstance(masks, (np.ndarray, Mapping, RegionSet, LabelImage)):
-        raise bad_mask(f"expected a list with the masks of each image, got {_describe(masks)}")
+        raise bad_input(f"expected a list with the masks of each image, got {_describe(masks)}")
     if image_sizes is not None and len(image_sizes) != len(masks):
-        raise bad_mask(f"expected masks of {len(image_sizes)} images, got {len(masks)}")
+        raise bad_input(f"expected masks of {len(image_sizes)} images, got {len(masks)}")
     sizes = [None] * len(masks) if image_sizes is None else [(h, w) for h, w in image_sizes]
     return [
         _read_image(index, entry, size)
@@ -367,7 +362,7 @@ def _read_image(index: int, masks: MasksOfImage, size: tuple[int, int] | None) -
         found = _image_size(form)
         first = first or found
         if found != first:
-            raise bad_mask(
+            raise bad_input(
                 f"masks of image {index}: expected (height, width) {first} like "
                 f"{'the image' if size else 'the first one'}, got {found}; "
                 "masks and image must have the same resolution"
@@ -380,7 +375,7 @@ def _read_forms(masks: MasksOfImage, size: tuple[int, int] | None) -> list[MaskF
         return [masks]
     if is_tensor(masks) or isinstance(masks, np.ndarray):
         if masks.ndim != 3:
-            raise bad_mask(
+            raise bad_input(
                 f"{EXPECTED}, got {_describe(masks)}; write a single mask as mask[None], an "
                 "instance image as LabelImage"
             )
@@ -388,7 +383,7 @@ def _read_forms(masks: MasksOfImage, size: tuple[int, int] | None) -> list[MaskF
     if isinstance(masks, RegionSet):
         return [_region(region, masks.image_size) for region in masks]
     if isinstance(masks, (str, bytes, Mapping)) or not isinstance(masks, Sequence):
-        raise bad_mask(f"{EXPECTED}, got {_describe(masks)}")
+        raise bad_input(f"{EXPECTED}, got {_describe(masks)}")
     return [_read_single(number, mask, size) for number, mask in enumerate(masks)]
 
 
@@ -398,18 +393,18 @@ def _read_single(number: int, mask: Mask, size: tuple[int, int] | None) -> MaskF
         return RunLengthMask(runs, image_size)
     if isinstance(mask, Region):
         if size is None:
-            raise bad_mask(
+            raise bad_input(
                 "a region does not know the size of its image; give image_sizes or a RegionSet"
             )
         return _region(mask, size)
     if (is_tensor(mask) or isinstance(mask, np.ndarray)) and mask.ndim == 2:
         return _bitmaps(mask[None])
-    raise bad_mask(f"{EXPECTED}, got {_describe(mask)} as mask {number}")
+    raise bad_input(f"{EXPECTED}, got {_describe(mask)} as mask {number}")
 
 
 def _region(region: Region, image_size: tuple[int, int]) -> BitmapMasks:
     if not region.box.fits(image_size):
-        raise bad_mask(
+        raise bad_input(
             f"{region.box} of region {region.id} leaves the image of (height, width) {image_size}; "
             "masks and image must have the same resolution"
         )
@@ -421,12 +416,12 @@ def _bitmaps(stack: Tensor | NDArray) -> MaskForm | Tensor:
     if is_tensor(stack):
         stack = stack.detach()
         if stack.is_complex() or min(stack.shape[1:]) < 1:
-            raise bad_mask(f"bitmaps must be real numbers with pixels, got {_describe(stack)}")
+            raise bad_input(f"bitmaps must be real numbers with pixels, got {_describe(stack)}")
         if stack.device.type != "cpu":
             return stack
         return _bitmaps_on_cpu(stack)
     if stack.dtype.kind not in "buif" or min(stack.shape[1:]) < 1:
-        raise bad_mask(f"bitmaps must be real numbers with pixels, got {_describe(stack)}")
+        raise bad_input(f"bitmaps must be real numbers with pixels, got {_describe(stack)}")
     return BitmapMasks(stack, (stack.shape[1], stack.shape[2]), ("",) * len(stack))
 
 

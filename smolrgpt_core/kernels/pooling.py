@@ -13,7 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from smolrgpt_core.kernels.masks import ImageMasks, MasksOfImage, bad_mask, read_batch
+from smolrgpt_core.errors import bad_input
+from smolrgpt_core.kernels.masks import ImageMasks, MasksOfImage, read_batch
 from smolrgpt_core.kernels.weights import (
     EmptyMask,
     Mode,
@@ -94,7 +95,7 @@ def read_for(batch: Tensor, masks: Sequence[MasksOfImage]) -> list[ImageMasks]:
     """
     images = read_batch(masks)
     if len(images) != len(batch) or not images:
-        raise bad_mask(
+        raise bad_input(
             f"expected masks of {len(batch)} images like the features, got {len(images)}; "
             "give one entry for each image, an empty list where it has none"
         )

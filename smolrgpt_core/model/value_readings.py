@@ -33,7 +33,6 @@ of the second and the third number."""
 SLOTS = 3
 """Numbers of an answer, or, behind its only one, those on the way to it."""
 
-_DIFFERENCE = VALUES.index("difference")
 _BEND_M = 0.3
 """Below this, an error of a value counts by itself, above by its ratio."""
 _SCALE = 0.1

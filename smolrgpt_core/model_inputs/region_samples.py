@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.ground_plane import find_floor
@@ -60,8 +60,7 @@ def region_samples(
     """
     size = (intrinsics.height, intrinsics.width)
     if depth.shape != size:
-        raise SpatialError(
-            Status.BAD_INPUT,
+        raise bad_input(
             f"the calibration is for an image of (height, width) {size}, depth has {depth.shape}; "
             "give the calibration of this image",
         )
@@ -70,9 +69,7 @@ def region_samples(
     for mask, (form, place) in enumerate(image.single()):
         number = form.pixel_count(place)
         if not number:
-            raise SpatialError(
-                Status.BAD_INPUT, f"{image.describe(mask)} has no pixel; omit the region"
-            )
+            raise bad_input(f"{image.describe(mask)} has no pixel; omit the region")
         rows, columns = form.pixels_at(place, _spread(number, count)).T
         pixels = np.concatenate([np.stack([rows, columns], axis=1), _around(rows, columns)])
         samples[mask] = pixel_rays(pixels[:, 0], pixels[:, 1], intrinsics)

@@ -66,7 +66,11 @@ def _continued(inputs: Mapping[str, torch.Tensor], ids: Sequence[int]) -> dict[s
 
 
 def end_tokens(model: Any, tokenizer: Any) -> list[int]:
-    """The tokens that end an answer when the model generates."""
+    """The tokens that end an answer when the model generates.
+
+    Raises:
+        ValueError: neither the model nor its tokenizer has one.
+    """
     ends = model.generation_config.eos_token_id
     if ends is None:
         ends = tokenizer.eos_token_id

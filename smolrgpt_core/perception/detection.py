@@ -22,10 +22,9 @@ from transformers import AutoModelForZeroShotObjectDetection, AutoTokenizer
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.perception.images import check_rgb
 from smolrgpt_core.perception.loading import (
-    load_config,
+    by_kind,
     load_image_processor,
     load_model,
-    wrong_kind,
 )
 from smolrgpt_core.perception.stages import BoxDetector, Detection
 
@@ -74,13 +73,11 @@ def load_box_detector(
         ValueError: when it is of another kind, its weights are incomplete, or there is no such
             device.
     """
-    kind = str(load_config(checkpoint, _WHAT).model_type)
-    if kind not in _KINDS:
-        raise wrong_kind(checkpoint, kind, _WHAT, _KINDS)
+    make_detector = by_kind(checkpoint, _WHAT, _KINDS)
     model = load_model(AutoModelForZeroShotObjectDetection, checkpoint, device, _WHAT)
     processor = load_image_processor(checkpoint)
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-    return _KINDS[kind](model, processor, tokenizer, config or DetectionConfig())
+    return make_detector(model, processor, tokenizer, config or DetectionConfig())
 
 
 @dataclass(frozen=True, eq=False)

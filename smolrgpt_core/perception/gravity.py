@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.ground_plane import GroundPlaneConfig, find_ground_plane
+from smolrgpt_core.geometry.ground_plane import find_ground_plane
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,17 +26,16 @@ class UpDirection:
     camera_height: float | None
 
 
-def find_up(frame: RGBDFrame, config: GroundPlaneConfig | None = None) -> UpDirection | None:
+def find_up(frame: RGBDFrame) -> UpDirection | None:
     """The up direction of a frame.
 
     Args:
         frame: with metric depth; its regions keep objects from being taken for the floor.
-        config: how the floor is searched.
 
     Returns:
         None when it is not set and no floor is visible.
     """
     if frame.up is not None:
         return UpDirection(frame.up, True, frame.camera_height)
-    floor = find_ground_plane(frame, config)
+    floor = find_ground_plane(frame)
     return None if floor is None else UpDirection(floor.up, False, floor.camera_height)

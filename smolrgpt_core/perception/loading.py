@@ -6,15 +6,17 @@ be random) and pickled weights (which run code) are all refused.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from transformers import AutoConfig, AutoImageProcessor, PreTrainedConfig, PreTrainedModel
 
 from smolrgpt_core.checkpoints import check_that_it_exists
 from smolrgpt_core.torch_device import torch_device
+
+Entry = TypeVar("Entry")
 
 _ONLY_FOR_TRAINING = ("criterion.",)
 """Beginnings of the names of weights that inference does not use."""
@@ -63,6 +65,24 @@ def wrong_kind(
         f"{what} must be a checkpoint of type {', '.join(sorted(known))}, but "
         f"{str(checkpoint)!r} is of type {kind!r}{because}"
     )
+
+
+def by_kind(checkpoint: str | Path, what: str, known: Mapping[str, Entry]) -> Entry:
+    """The entry of a table for the kind of a checkpoint.
+
+    Args:
+        checkpoint: folder or hub id.
+        what: its role, such as "a depth model", for messages.
+        known: entries by `model_type`.
+
+    Raises:
+        OSError: as `load_config`.
+        ValueError: as `load_config`, or when the table has no entry for the kind.
+    """
+    kind = str(load_config(checkpoint, what).model_type)
+    if kind not in known:
+        raise wrong_kind(checkpoint, kind, what, known)
+    return known[kind]
 
 
 def load_model(auto_class: Any, checkpoint: str | Path, device: str, what: str) -> Any:

@@ -20,10 +20,9 @@ from transformers import AutoModelForMaskGeneration
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.perception.images import StretchProcessor, check_rgb, resize_maps
 from smolrgpt_core.perception.loading import (
-    load_config,
+    by_kind,
     load_image_processor,
     load_model,
-    wrong_kind,
 )
 from smolrgpt_core.perception.stages import BoxSegmenter
 
@@ -53,10 +52,7 @@ def load_box_segmenter(checkpoint: str | Path, device: str = "cpu") -> BoxSegmen
         ValueError: when it is of another kind, its weights are incomplete, or there is no such
             device.
     """
-    kind = str(load_config(checkpoint, _WHAT).model_type)
-    if kind not in _KINDS:
-        raise wrong_kind(checkpoint, kind, _WHAT, _KINDS)
-    return _KINDS[kind](checkpoint, device)
+    return by_kind(checkpoint, _WHAT, _KINDS)(checkpoint, device)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,10 +23,9 @@ from transformers.image_transforms import get_size_with_aspect_ratio
 from smolrgpt_core.perception.center_voting import CenterVotingSegmenter
 from smolrgpt_core.perception.images import check_rgb, resize_maps
 from smolrgpt_core.perception.loading import (
-    load_config,
+    by_kind,
     load_image_processor,
     load_model,
-    wrong_kind,
 )
 from smolrgpt_core.perception.mask_selection import MaskRules, select_regions
 from smolrgpt_core.perception.stages import RegionFinder
@@ -55,10 +54,7 @@ def load_segmenter(
         ValueError: when it is of another kind, its weights are incomplete, or there is no such
             device.
     """
-    kind = str(load_config(checkpoint, _WHAT).model_type)
-    if kind not in _KINDS:
-        raise wrong_kind(checkpoint, kind, _WHAT, _KINDS)
-    return _KINDS[kind](checkpoint, device, rules or MaskRules())
+    return by_kind(checkpoint, _WHAT, _KINDS)(checkpoint, device, rules or MaskRules())
 
 
 @dataclass(frozen=True, eq=False)

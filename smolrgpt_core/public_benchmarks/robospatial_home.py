@@ -318,7 +318,11 @@ class RoboSpatialHome(Benchmark):
         return f"[({x:.3f}, {y:.3f})]"
 
     def question_id(self, row: Any) -> str:
-        """The split with the number in it, as in the names of the images."""
+        """The split with the number in it, as in the names of the images.
+
+        Raises:
+            KeyError: the row has neither an image nor an id.
+        """
         image = row.get("img")
         if isinstance(image, str):
             return Path(image).stem.removeprefix("img_")

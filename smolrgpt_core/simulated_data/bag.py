@@ -34,6 +34,10 @@ FIRST_STAMP_NS = 1_700_000_000 * NANOSECONDS
 """Stamp of the first frame. A fixed one: the same drive gives the same recording."""
 
 UNSPECIFIED = QosTime(0, 0)
+
+SENSORS: Reliability = "best_effort"
+"""What the topics of the camera offer when the recording is played, as drivers of cameras do."""
+
 RELIABILITIES = {
     "best_effort": QosReliability.BEST_EFFORT,
     "reliable": QosReliability.RELIABLE,
@@ -44,7 +48,6 @@ def write_simulated_bag(
     path: Path,
     drive: SimulatedDrive,
     storage: Storage = "sqlite3",
-    reliability: Reliability = "best_effort",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Record a drive through a simulated warehouse; complete or not written at all.
@@ -53,7 +56,6 @@ def write_simulated_bag(
         path: folder of the recording; must not exist.
         drive: what the camera sees; `drive.rate_hz` sets the stamps.
         storage: file format.
-        reliability: that the sensor topics offer when the recording is played.
         progress: called with the number of frames written, and of all.
 
     Raises:
@@ -70,20 +72,18 @@ def write_simulated_bag(
         unfinished = Path(temporary) / path.name
         plugin = StoragePlugin[storage.upper()]
         with Writer(unfinished, version=BAG_VERSION, storage_plugin=plugin) as writer:
-            _write_frames(writer, drive, reliability, progress)
+            _write_frames(writer, drive, progress)
         unfinished.rename(path)
 
 
 def _write_frames(
     writer: Writer,
     drive: SimulatedDrive,
-    reliability: Reliability,
     progress: Callable[[int, int], None],
 ) -> None:
     types = known_types()
     connections = {
-        name: _add_topic(writer, types, name, topic, reliability)
-        for name, topic in CAMERA_TOPICS.items()
+        name: _add_topic(writer, types, name, topic) for name, topic in CAMERA_TOPICS.items()
     }
 
     def make(type_name: str, /, **fields: Any) -> Message:
@@ -105,12 +105,11 @@ def _add_topic(
     types: Typestore,
     name: str,
     topic: OfferedTopic,
-    reliability: Reliability,
 ) -> Connection:
     offered = Qos(
         history=QosHistory.KEEP_LAST,
         depth=topic.queue_depth,
-        reliability=RELIABILITIES[topic.reliability or reliability],
+        reliability=RELIABILITIES[topic.reliability or SENSORS],
         durability=QosDurability.VOLATILE,
         deadline=UNSPECIFIED,
         lifespan=UNSPECIFIED,

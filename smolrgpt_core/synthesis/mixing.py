@@ -29,7 +29,6 @@ def generate_mixture(
     count: int,
     margins: AmbiguityMargins | None = None,
     style: Style = Style.MASK,
-    held_out: bool = False,
     misread: Callable[[str], None] | None = None,
 ) -> list[tuple[str, QuestionWithTruth]]:
     """Questions with the names of their families, in random order; fewer if a frame offers no more.
@@ -42,7 +41,6 @@ def generate_mixture(
             their relative weights.
         margins: as of `generate_questions`.
         style: as of `generate_questions`.
-        held_out: as of `generate_questions`.
         misread: collects why texts were discarded that are parsed differently than intended, as
             with labels that have a meaning of their own; None: raise an error.
 
@@ -54,7 +52,7 @@ def generate_mixture(
         raise ValueError(f"a mixture must be one of {sorted(MIXTURES)}, got {mixture!r}")
     chosen = MIXTURES[mixture]
     generator = QuestionGenerator(
-        scene, rng, margins, style, held_out, chosen.conventions, chosen.for_models
+        scene, rng, margins, style, conventions=chosen.conventions, for_models=chosen.for_models
     )
     open_families = dict(chosen.families)
     made: list[tuple[str, QuestionWithTruth]] = []

@@ -398,10 +398,10 @@ def write_results(
     return [page, image]
 
 
-def mosaic(images: Sequence[NDArray[np.uint8]], columns: int = 2) -> NDArray[np.uint8]:
-    """Images of the same width, (H, W, 3), in rows, padded with black to the same height."""
+def mosaic(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Images of the same width, (H, W, 3), in rows of two, padded with black to the same height."""
     height = max(len(image) for image in images)
     padded = [np.pad(p, ((0, height - len(p)), (0, 0), (0, 0))) for p in images]
-    padded += [np.zeros_like(padded[0])] * (-len(padded) % columns)
-    rows = [np.hstack(padded[i : i + columns]) for i in range(0, len(padded), columns)]
+    padded += [np.zeros_like(padded[0])] * (len(padded) % 2)
+    rows = [np.hstack(padded[i : i + 2]) for i in range(0, len(padded), 2)]
     return np.vstack(rows)

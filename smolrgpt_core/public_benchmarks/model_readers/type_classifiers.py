@@ -55,6 +55,9 @@ IMAGE_MARK, REGION_MARK = "<image>", "<mask>"
 QUESTIONS, ANSWERS = "questions", "answers"
 """Folders of the two classifiers, and which turn of a record they read."""
 
+BATCH = 32
+"""Texts that are classified together."""
+
 WARMUP = 0.03
 """Fraction of the steps."""
 
@@ -120,12 +123,12 @@ class TypeClassifier:
         return cls(model, AutoTokenizer.from_pretrained(checkpoint), longest)
 
     @torch.inference_mode()
-    def categories(self, texts: Sequence[str], batch: int = 32) -> list[str]:
+    def categories(self, texts: Sequence[str]) -> list[str]:
         """The category of each text."""
         self.model.eval()
         found: list[str] = []
-        for start in range(0, len(texts), batch):
-            logits = self.model(**self.inputs(texts[start : start + batch])).logits
+        for start in range(0, len(texts), BATCH):
+            logits = self.model(**self.inputs(texts[start : start + BATCH])).logits
             found += [CATEGORIES[place] for place in logits.argmax(dim=-1).tolist()]
         return found
 
@@ -269,8 +272,15 @@ def _train(
 
 
 def accuracy(classifier: TypeClassifier, data: Path, which: str) -> float:
-    """Fraction of a data set's questions or answers with the correct predicted category; see
-    `texts_of`.
+    """Fraction of a data set's questions or answers whose category is predicted correctly.
+
+    Args:
+        classifier: to measure.
+        data: JSON file in the layout of the warehouse data set.
+        which: `QUESTIONS` or `ANSWERS`.
+
+    Raises:
+        SpatialError: as `texts_of`.
     """
     texts, labels = texts_of(data, which)
     found = classifier.categories(texts)

@@ -95,11 +95,12 @@ def test_a_cut_off_answer_is_no_answer(ask, taught, frames):
     assert error.value.status is Status.MODEL_ERROR
 
 
-def test_too_little_time(ask, taught, frames):
+def test_too_little_time(taught, frames, lessons):
     engine = InferenceEngine.from_pretrained(taught, EngineConfig(device="cpu"))
-    with pytest.raises(SpatialError) as caught:
-        ask(ModelAnswerer(engine, deadline_s=1e-6), frames[0], 0)
-    assert caught.value.status is Status.TIMEOUT
+    question = read_question(lessons[0], frames[0].regions)
+    answerer = ModelAnswerer(engine)
+    (refused,) = answerer.answer_batch(frames[0], [question], deadlines=[0.0])
+    assert refused.status is Status.TIMEOUT
 
 
 def test_regions_are_placed_as_geometry_places_them(answerer, frames, lessons):

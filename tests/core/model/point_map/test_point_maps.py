@@ -15,7 +15,8 @@ from smolrgpt_core.model.point_map.points import (
     relative_points,
     resized_point_map,
 )
-from smolrgpt_core.model.point_map.released_records import (
+
+from .released_records import (
     ca1m_point_map,
     read_log_depth,
     wild_point_map,

@@ -19,7 +19,8 @@ from smolrgpt_core.model.point_map.regions_in_words import (
     scaled_box,
 )
 from smolrgpt_core.model.point_map.released_checkpoint import released_config
-from smolrgpt_core.model.point_map.released_records import wild_point_map
+
+from .released_records import wild_point_map
 
 families = pytest.mark.parametrize("family", FAMILIES)
 
