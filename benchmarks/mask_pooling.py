@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from performance_page import Table, describe_machine, median_ms, publish
 from pycocotools import mask as coco_mask
 
-from smolrgpt_core.kernels import LabelImage, MasksOfImage, Mode, pool_masks
-from smolrgpt_core.kernels.pooling import weighted_mean
+from smolrgpt_core.kernels.form_weights import Mode
+from smolrgpt_core.kernels.masks import LabelImage, MasksOfImage
+from smolrgpt_core.kernels.pooling import pool_masks, weighted_mean
 from smolrgpt_core.kernels.weights import bilinear_weights
 from smolrgpt_core.regions import RegionSet, decode_rle, encode_rle
 

@@ -15,13 +15,9 @@ from numpy.typing import NDArray
 from performance_page import Table, describe_machine, median_ms, publish
 from torch.nn import functional
 
-from smolrgpt_core.kernels import (
-    RefinerLevel,
-    RefinerWeights,
-    mask_weights,
-    refine_and_pool,
-)
 from smolrgpt_core.kernels.pooling import weighted_mean
+from smolrgpt_core.kernels.refinement import RefinerLevel, RefinerWeights, refine_and_pool
+from smolrgpt_core.kernels.weights import mask_weights
 
 TOKEN_GRID = (8, 8)
 GRID = (64, 64)

@@ -1,4 +1,4 @@
-"""Settings of the answerers: how the model computes, and when it agrees with geometry.
+"""Settings of the answerers: how the model computes and answers, and when it agrees with geometry.
 
 For parameters and options, so that nothing here needs PyTorch.
 """
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from smolrgpt_core.answer import DISTANCE_TOLERANCE
-from smolrgpt_core.language import Category
+from smolrgpt_core.language import MASK, Category
 
 DTYPES = ("float32", "bfloat16", "float16")
 ANSWER_STYLES = ("sentence", "short")
@@ -25,6 +25,38 @@ MODEL = "model"
 GEOMETRY = "geometry"
 CONFIDENT = "confident"
 PREFER_CHOICES = (CONFIDENT, MODEL, GEOMETRY)
+
+
+@dataclass(frozen=True)
+class AnswerStyle:
+    """How an answer is asked for.
+
+    Attributes:
+        instruction: written behind the question, after a space; empty for the question alone.
+        max_new_tokens: limit of an answer, the end token included.
+
+    Raises:
+        ValueError: when a value is outside its range, naming the field.
+    """
+
+    instruction: str = ""
+    max_new_tokens: int = 120
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
+
+    def write(self, question: str) -> str:
+        """The question followed by the instruction; an empty question stays empty."""
+        is_empty = not question.replace(MASK, "").strip()
+        return question if is_empty or not self.instruction else f"{question} {self.instruction}"
+
+
+SHORT = AnswerStyle("Answer with the value only.", max_new_tokens=32)
+"""The value only. The released checkpoints were not trained on the instruction."""
+
+SENTENCE = AnswerStyle()
+"""As the model was trained to answer, with the length limit of the released code."""
 
 
 @dataclass(frozen=True)

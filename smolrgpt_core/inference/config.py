@@ -2,39 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from smolrgpt_core.answerer_settings import ComputeSettings
-from smolrgpt_core.language import MASK
+from smolrgpt_core.answerer_settings import SENTENCE, SHORT, AnswerStyle, ComputeSettings
 
 if TYPE_CHECKING:
     import torch
-
-
-@dataclass(frozen=True)
-class AnswerStyle:
-    """How an answer is asked for.
-
-    Attributes:
-        instruction: written behind the question, after a space; empty for the question alone.
-        max_new_tokens: limit of an answer, the end token included.
-
-    Raises:
-        ValueError: when a value is outside its range, naming the field.
-    """
-
-    instruction: str = ""
-    max_new_tokens: int = 120
-
-    def __post_init__(self) -> None:
-        if self.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
-
-    def write(self, question: str) -> str:
-        """The question followed by the instruction; an empty question stays empty."""
-        is_empty = not question.replace(MASK, "").strip()
-        return question if is_empty or not self.instruction else f"{question} {self.instruction}"
 
 
 @dataclass(frozen=True)
@@ -50,8 +24,8 @@ class EngineConfig(ComputeSettings):
         pack_weights: on a CPU that gains from it, rewrite the linear layers of the engine's model
             in place in an order that is read faster. The model can then generate, but be neither
             trained nor saved.
-        short: the value only. The released checkpoints were not trained on the instruction.
-        sentence: as the model was trained to answer, with the length limit of the released code.
+        short: the style of that name.
+        sentence: the style of that name.
 
     Raises:
         ValueError: when a value is outside its range, naming the field.
@@ -61,10 +35,8 @@ class EngineConfig(ComputeSettings):
     cache_frames: int = 8
     max_batch: int = 16
     pack_weights: bool = True
-    short: AnswerStyle = field(
-        default_factory=lambda: AnswerStyle("Answer with the value only.", max_new_tokens=32)
-    )
-    sentence: AnswerStyle = field(default_factory=AnswerStyle)
+    short: AnswerStyle = SHORT
+    sentence: AnswerStyle = SENTENCE
 
     def __post_init__(self) -> None:
         super().__post_init__()

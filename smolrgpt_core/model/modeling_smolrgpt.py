@@ -27,8 +27,8 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.utils.generic import can_return_tuple
 
-from smolrgpt_core import kernels
 from smolrgpt_core.kernels.masks import MasksOfImage
+from smolrgpt_core.kernels.refinement import refine_and_pool
 from smolrgpt_core.model.bottleneck import add_bottlenecks
 from smolrgpt_core.model.cache_name import CACHE, OLD_NAME
 from smolrgpt_core.model.configuration_smolrgpt import DEPTH, RGB, SmolRGPTConfig
@@ -248,7 +248,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
                 grid while `config.empty_masks` is "error".
         """
         refiner = self.refiners[modality]
-        return kernels.refine_and_pool(
+        return refine_and_pool(
             refiner.kernel_weights,  # type: ignore[arg-type]
             tokens,
             region_masks,

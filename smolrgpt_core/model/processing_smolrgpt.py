@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from transformers import AutoTokenizer, BatchFeature, ProcessorMixin
 from transformers.utils import CONFIG_NAME
 
-from smolrgpt_core import kernels
 from smolrgpt_core.errors import SpatialError, Status, bad_input, bad_question
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.kernels.masks import MasksOfImage
+from smolrgpt_core.kernels.masks import LabelImage, MasksOfImage
 from smolrgpt_core.language import MASK
 from smolrgpt_core.model.configuration_smolrgpt import SmolRGPTConfig
 from smolrgpt_core.model.point_map.code import WAREHOUSE
@@ -444,7 +443,7 @@ def _as_masks(masks: Any) -> MasksOfImage:
         return []
     if isinstance(masks, (np.ndarray, torch.Tensor)) and masks.ndim == 2:
         labels = as_array(masks)
-        return kernels.LabelImage(labels, [int(id) for id in np.unique(labels) if id != 0])
+        return LabelImage(labels, [int(id) for id in np.unique(labels) if id != 0])
     return masks
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from smolrgpt_core import kernels
+from smolrgpt_core.kernels import refinement
 
 
 class RefinerLevel(nn.Module):
@@ -34,12 +34,12 @@ class RefinerLevel(nn.Module):
         self.norm = None if norm_eps is None else nn.LayerNorm(channels, eps=norm_eps)
 
     @property
-    def kernel_level(self) -> kernels.RefinerLevel:
+    def kernel_level(self) -> refinement.RefinerLevel:
         """The weights as the kernels take them; shared, not copied."""
         weight = self.weight.permute(0, 3, 1, 2)
         if self.norm is None:
-            return kernels.RefinerLevel(weight, self.bias)
-        return kernels.RefinerLevel(
+            return refinement.RefinerLevel(weight, self.bias)
+        return refinement.RefinerLevel(
             weight, self.bias, self.norm.weight, self.norm.bias, self.norm.eps
         )
 
@@ -63,11 +63,11 @@ class FeatureRefiner(nn.Module):
         )
 
     @property
-    def kernel_weights(self) -> kernels.RefinerWeights:
+    def kernel_weights(self) -> refinement.RefinerWeights:
         """The weights as the kernels take them; shared, not copied."""
         levels = tuple(level.kernel_level for level in self.levels)
-        return kernels.RefinerWeights(levels)  # type: ignore[arg-type]
+        return refinement.RefinerWeights(levels)  # type: ignore[arg-type]
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Refine a whole square grid of tokens (B, N, C) to (B, N * 4**levels, C), row by row."""
-        return kernels.refine(self.kernel_weights, tokens)
+        return refinement.refine(self.kernel_weights, tokens)

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from smolrgpt_core import kernels
 from smolrgpt_core.kernels.masks import MasksOfImage
+from smolrgpt_core.kernels.weights import mask_weights
 from smolrgpt_core.model.configuration_smolrgpt import SmolRGPTConfig
 
 
@@ -120,6 +120,6 @@ def region_weights(
             while `config.empty_masks` is "error".
     """
     grid = config.refined_grid
-    return kernels.mask_weights(
+    return mask_weights(
         masks, (grid, grid), config.mask_pooling, config.empty_masks, image_sizes=image_sizes
     )

@@ -201,15 +201,13 @@ class HiddenTerm:
         return (distances * seen.weights[own]).sum()
 
 
-def teacher_answers(
-    config: DistillationConfig | None,
-) -> Callable[[Conversation], Conversation] | None:
+def teacher_answers(config: DistillationConfig) -> Callable[[Conversation], Conversation] | None:
     """What puts the texts of a teacher in the place of the answers of the data set; None: nothing.
 
     Raises:
         SpatialError: BAD_INPUT that names the line of `answers` which cannot be used.
     """
-    if config is None or not config.answers:
+    if not config.answers:
         return None
     return partial(_with_answer, answers_of(Path(config.answers)))
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 
+from smolrgpt_core.answerer_settings import SHORT
 from smolrgpt_core.data.samples import Conversation
 from smolrgpt_core.data.warehouse_format import HUMAN, Turn
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.inference.config import EngineConfig
 from smolrgpt_core.label_rules import class_in
 from smolrgpt_core.language.mask_labels import mask_labels
 from smolrgpt_core.language.operators import (
@@ -111,7 +111,7 @@ def read_masked(text: str) -> Program | None:
 
     None if it cannot be parsed. Style instructions after the question are ignored.
     """
-    for instruction in (EngineConfig().short.instruction, *REQUESTS):
+    for instruction in (SHORT.instruction, *REQUESTS):
         text = text.removesuffix(f" {instruction}")
     labels = mask_labels(text)
     regions = [

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from smolrgpt_core.answer.scoring import NormalizedAnswer, write_normalized
+from smolrgpt_core.answerer_settings import SHORT
 from smolrgpt_core.data.samples import Conversation, Sample
 from smolrgpt_core.data.truths import read_truth
 from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, Turn, placeholders_in
 from smolrgpt_core.depth import clean_depth
 from smolrgpt_core.errors import bad_input
-from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
 from smolrgpt_core.language import CATEGORIES, MASK, Category
 from smolrgpt_core.model.packing import PackedImage, TypedAnswer
 from smolrgpt_core.model.processing_smolrgpt import Message
@@ -159,7 +159,6 @@ class RowCutter:
         self._categories = source.categories
         self._matching = re.compile(source.matching, re.IGNORECASE) if source.matching else None
         self._inputs = source.inputs
-        self._short = EngineConfig().short
 
     @property
     def wanted(self) -> str:
@@ -189,7 +188,7 @@ class RowCutter:
             return REQUESTS[int(generator.integers(len(REQUESTS)))]
 
         conversations = [
-            _in_style(conversation, style, self._short, draw_request)
+            _in_style(conversation, style, draw_request)
             for conversation, style in zip(wanted, styles, strict=True)
         ]
         if self._answer is not None:
@@ -208,7 +207,7 @@ class RowCutter:
         """
         styles = [style for style, fraction in self._config.styles.items() if fraction]
         found = [
-            _in_style(asked, style, self._short, partial(str, request))
+            _in_style(asked, style, partial(str, request))
             for conversation in sample.conversations
             if self._is_wanted(conversation)
             for asked in self._kind.asked(conversation)
@@ -249,9 +248,7 @@ def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
     }
 
 
-def _in_style(
-    conversation: Conversation, style: str, short: AnswerStyle, request: Callable[[], str]
-) -> Conversation:
+def _in_style(conversation: Conversation, style: str, request: Callable[[], str]) -> Conversation:
     """A conversation, in the short style or step by step where it has a value or steps to say."""
     turns = conversation.turns
     speakers = [turn.speaker for turn in turns]
@@ -265,7 +262,7 @@ def _in_style(
         value = conversation.normalized_answer
         if truth is not None:
             value = write_normalized(truth)
-        turns = (Turn(HUMAN, short.write(turns[0].text)), Turn(MODEL, value))
+        turns = (Turn(HUMAN, SHORT.write(turns[0].text)), Turn(MODEL, value))
     if style == STEPS and conversation.reasoning and len(turns) == 2:
         asked = f"{turns[0].text} {request()}"
         turns = (Turn(HUMAN, asked), Turn(MODEL, conversation.reasoning))

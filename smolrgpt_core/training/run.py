@@ -28,12 +28,12 @@ from transformers import TrainingArguments, set_seed
 from transformers.utils.logging import disable_progress_bar
 
 from smolrgpt_core.adapter_settings import AdapterSettings
+from smolrgpt_core.answerer_settings import SHORT
 from smolrgpt_core.data.readers import Order, SampleIterator
 from smolrgpt_core.data.samples import Conversation
 from smolrgpt_core.data.warehouse_format import HUMAN
 from smolrgpt_core.errors import RunStoppedError, SpatialError, bad_input
 from smolrgpt_core.files import file_error, new_folder
-from smolrgpt_core.inference.config import EngineConfig
 from smolrgpt_core.inference.loading import load_adapted
 from smolrgpt_core.model.adapter_files import (
     AdapterCard,
@@ -313,7 +313,7 @@ def _texts_of(conversation: Conversation) -> Iterator[str]:
     for turn in conversation.turns:
         yield f"user\n{turn.text}" if turn.speaker == HUMAN else f"assistant\n{turn.text}"
         if turn.speaker == HUMAN:
-            yield f"user\n{EngineConfig().short.write(turn.text)}"
+            yield f"user\n{SHORT.write(turn.text)}"
     yield f"assistant\n{conversation.normalized_answer}"
     yield conversation.reasoning
 

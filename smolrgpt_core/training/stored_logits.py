@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
+from smolrgpt_core.answerer_settings import SENTENCE
 from smolrgpt_core.checkpoints.files import fingerprint_of
 from smolrgpt_core.data.readers import Order, SampleIterator
 from smolrgpt_core.data.resumable import ResumableFolder
@@ -31,7 +32,6 @@ from smolrgpt_core.data.samples import Conversation, Sample
 from smolrgpt_core.data.warehouse_format import mask_key
 from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import file_error, read_json, write_file
-from smolrgpt_core.inference.config import EngineConfig
 from smolrgpt_core.model.parts import Model
 from smolrgpt_core.settings_file import to_entries
 from smolrgpt_core.training.config import TrainConfig
@@ -151,7 +151,7 @@ class _Writer:
         self._folder = folder
         self._model = model
         self._kind = row_kind(processor, config.data)
-        self._answer = teacher_answers(config.distillation)
+        self._answer = teacher_answers(config.distillation) if config.distillation else None
 
     def write_source(self, place: int) -> None:
         """Write the missing parts of a source."""
@@ -221,7 +221,7 @@ class _Writer:
         if not self._asked.with_answers or len(item.turns) != 2:
             return line
         alone = Row(row.sample, (item,), row.inputs, row.draws)
-        limit = EngineConfig().sentence.max_new_tokens
+        limit = SENTENCE.max_new_tokens
         return line | {"answer": self._kind.answer(self._model, alone, self._model.device, limit)}
 
     def write_answers(self) -> None:

@@ -367,7 +367,7 @@ class TrainingStream(IterableDataset):
         """
         self._config = config
         self._kind = kind or row_kind(processor, config.data)
-        self._answer = teacher_answers(config.distillation)
+        self._answer = teacher_answers(config.distillation) if config.distillation else None
         self._draws = draws_of(config.data)
         self._rank, self._world_size = rank, world_size
         self._state = state

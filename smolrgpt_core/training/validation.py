@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from smolrgpt_core.inference.config import EngineConfig
+from smolrgpt_core.answerer_settings import SENTENCE
 from smolrgpt_core.training.config import SourceConfig, TrainConfig
 from smolrgpt_core.training.losses import LossSums, answer_losses
 from smolrgpt_core.training.rows import Row, RowCutter, to_device
@@ -79,7 +79,7 @@ class Validation:
         return answered
 
     def _answer(self, model: Model, row: Row, device: torch.device) -> ExampleAnswer:
-        limit = EngineConfig().sentence.max_new_tokens
+        limit = SENTENCE.max_new_tokens
         text = self._kind.answer(model, row, device, limit)
         question, expected = row.conversations[0].turns[-2:]
         return ExampleAnswer(row.conversations[0].id, question.text, expected.text, text)

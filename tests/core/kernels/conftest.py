@@ -9,7 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from smolrgpt_core.kernels import LabelImage, RefinerLevel, RefinerWeights
+from smolrgpt_core.kernels.masks import LabelImage
+from smolrgpt_core.kernels.refinement import RefinerLevel, RefinerWeights
 from smolrgpt_core.regions import Region, RegionSet, encode_rle
 
 

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.kernels import mask_weights, pool_masks, refine_and_pool
+from smolrgpt_core.kernels.pooling import pool_masks
+from smolrgpt_core.kernels.refinement import refine_and_pool
+from smolrgpt_core.kernels.weights import mask_weights
 from smolrgpt_core.regions import encode_rle
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

@@ -8,8 +8,10 @@ import torch
 from torch.nn import functional
 
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.kernels import LabelImage, Mode, mask_weights, pool_masks
-from smolrgpt_core.kernels.masks import MasksOfImage
+from smolrgpt_core.kernels.form_weights import Mode
+from smolrgpt_core.kernels.masks import LabelImage, MasksOfImage
+from smolrgpt_core.kernels.pooling import pool_masks
+from smolrgpt_core.kernels.weights import mask_weights
 from smolrgpt_core.regions import Region, RegionSet, encode_rle
 
 GRID = (16, 16)

@@ -10,9 +10,10 @@ import torch
 from torch.nn import functional
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.kernels import LabelImage, Mode, mask_weights, pool_masks
-from smolrgpt_core.kernels.masks import MasksOfImage
-from smolrgpt_core.kernels.weights import area_weights, bilinear_weights
+from smolrgpt_core.kernels.form_weights import Mode
+from smolrgpt_core.kernels.masks import LabelImage, MasksOfImage
+from smolrgpt_core.kernels.pooling import pool_masks
+from smolrgpt_core.kernels.weights import area_weights, bilinear_weights, mask_weights
 from smolrgpt_core.regions import Box, Region, RegionSet, encode_rle
 
 SIZES = [((72, 128), (32, 32)), ((37, 53), (8, 8)), ((5, 3), (8, 16)), ((100, 7), (9, 13))]

@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.kernels import (
+from smolrgpt_core.kernels.pooling import pool_masks
+from smolrgpt_core.kernels.refinement import (
     RefinerLevel,
     RefinerWeights,
-    pool_masks,
+    plan_cells,
     refine,
     refine_and_pool,
 )
-from smolrgpt_core.kernels.refinement import plan_cells
 from smolrgpt_core.regions import encode_rle
 
 CHANNELS = 12

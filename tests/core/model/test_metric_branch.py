@@ -12,8 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.kernels import LabelImage
-from smolrgpt_core.kernels.masks import MasksOfImage
+from smolrgpt_core.kernels.masks import LabelImage, MasksOfImage
 from smolrgpt_core.language import Category
 from smolrgpt_core.model import SmolRGPTConfig, SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.connector import pixel_shuffle

@@ -7,7 +7,7 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.kernels import LabelImage
+from smolrgpt_core.kernels.masks import LabelImage
 from smolrgpt_core.model import SmolRGPTConfig, SmolRGPTProcessor
 from smolrgpt_core.regions import Region, RegionSet, encode_rle
 
