@@ -1,4 +1,4 @@
-"""A language model that replies in JSON, with its replies kept on disk where that is wanted."""
+"""A language model that replies in JSON, with its replies stored on disk where that is wanted."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class JsonModel:
 
     Args:
         server: with the model.
-        kept: JSON Lines file for the replies, also of earlier runs; made if needed. A reply
-            belongs to one request to one version of one model. None: they are not kept longer than
-            this object.
+        path: JSON Lines file for the replies, also of earlier runs; made if needed. A reply
+            belongs to one request to one version of one model. None: they are forgotten with this
+            object.
     """
 
-    def __init__(self, server: ChatServer, kept: Path | None = None) -> None:
+    def __init__(self, server: ChatServer, path: Path | None = None) -> None:
         self.server = server
         self.described: Mapping[str, str] = {
             "model": server.model, "url": server.settings.url, **server.identity(),
         }  # fmt: skip
         self._about = {name: value for name, value in self.described.items() if name != "url"}
-        self._kept = kept
-        self._replies = {} if kept is None else _read_replies(kept)
+        self._path = path
+        self._replies = {} if path is None else _read_replies(path)
 
     def reply(
         self, instructions: str, text: str, schema: Mapping[str, Any]
@@ -51,7 +51,7 @@ class JsonModel:
 
         Raises:
             SpatialError: MODEL_ERROR when the server cannot be asked any more; what it has
-                replied is kept.
+                replied is stored.
         """
         messages = [
             {"role": "system", "content": instructions},
@@ -61,27 +61,27 @@ class JsonModel:
         key = hashlib.sha256(about.encode()).hexdigest()
         if key not in self._replies:
             try:
-                said = self.server.complete(messages, MAX_NEW_TOKENS, schema)
+                reply = self.server.complete(messages, MAX_NEW_TOKENS, schema)
             except UnansweredError as error:
-                said = f"refused: {error.message}"
-            self._keep(key, said)
+                reply = f"refused: {error.message}"
+            self._store(key, reply)
         return _object(self._replies[key], schema["required"])
 
-    def _keep(self, key: str, said: str) -> None:
-        self._replies[key] = said
-        if self._kept is None:
+    def _store(self, key: str, reply: str) -> None:
+        self._replies[key] = reply
+        if self._path is None:
             return
-        self._kept.parent.mkdir(parents=True, exist_ok=True)
-        with self._kept.open("ab") as file:
-            file.write(json.dumps({"key": key, "said": said}).encode() + b"\n")
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("ab") as file:
+            file.write(json.dumps({"key": key, "said": reply}).encode() + b"\n")
 
 
-def _object(said: str, fields: list[str]) -> Mapping[str, Any] | None:
+def _object(reply: str, fields: list[str]) -> Mapping[str, Any] | None:
     """A reply as an object; None when it is cut off, no JSON, or lacks a field."""
     try:
-        found = json.loads(said)
+        found = json.loads(reply)
     except (ValueError, RecursionError):
-        # What a model says need not be JSON: unread, and counted as such.
+        # The output of a model need not be JSON: unread, and counted as such.
         return None
     complete = isinstance(found, dict) and all(name in found for name in fields)
     return found if complete else None

@@ -12,6 +12,6 @@ def replace_section(page: str, title: str, section: str) -> str:
         section: with its heading.
     """
     head, *sections = page.split("\n## ")
-    kept = {text.partition("\n")[0]: f"## {text.strip()}" for text in sections}
-    kept[title] = section
-    return "\n\n".join([head.strip(), *kept.values()]) + "\n"
+    found = {text.partition("\n")[0]: f"## {text.strip()}" for text in sections}
+    found[title] = section
+    return "\n\n".join([head.strip(), *found.values()]) + "\n"

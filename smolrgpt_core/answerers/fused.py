@@ -99,17 +99,9 @@ class FusedAnswerer:
         questions: Sequence[SpatialQuestion],
         deadlines: Sequence[float] | None = None,
     ) -> list[SpatialAnswer | SpatialError]:
-        """Answer questions about one frame, the model all of them together.
+        """As `Answerer.answer_batch`; the model answers all questions together.
 
         Geometry is not asked what the model was late for: its answer would be late as well.
-
-        Args:
-            frame: that all questions are about.
-            questions: to answer.
-            deadlines: one for each question, by `time.monotonic()`, seconds; None: no limit.
-
-        Returns:
-            For each question what `answer` would return or raise.
         """
         limits = each_deadline(questions, deadlines)
         outcomes = list(self._model.answer_batch(frame, questions, limits))

@@ -114,17 +114,9 @@ class GeometricAnswerer:
         questions: Sequence[SpatialQuestion],
         deadlines: Sequence[float] | None = None,
     ) -> list[SpatialAnswer | SpatialError]:
-        """Answer questions one by one; measurements are shared between them.
+        """As `Answerer.answer_batch`: one by one, with measurements shared between them.
 
         A measurement that has begun is finished.
-
-        Args:
-            frame: that all questions are about.
-            questions: to answer.
-            deadlines: one for each question, by `time.monotonic()`, seconds; None: no limit.
-
-        Returns:
-            For each question what `answer` would return or raise.
         """
         return [
             answer_or_error(self, frame, question, deadline)

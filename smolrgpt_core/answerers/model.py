@@ -181,18 +181,10 @@ class ModelAnswerer:
         questions: Sequence[SpatialQuestion],
         deadlines: Sequence[float] | None = None,
     ) -> list[SpatialAnswer | SpatialError]:
-        """Answer questions about one frame, decoded together.
+        """As `Answerer.answer_batch`; the answers are decoded together.
 
         Deadlines are looked at between stages and between tokens of the engine. When the memory of
         the device does not suffice for all together, each is asked alone.
-
-        Args:
-            frame: that all questions are about.
-            questions: to answer.
-            deadlines: one for each question, by `time.monotonic()`, seconds; None: no limit.
-
-        Returns:
-            For each question what `answer` would return or raise.
         """
         limits = each_deadline(questions, deadlines)
         outcomes: list[SpatialAnswer | SpatialError] = [

@@ -306,7 +306,7 @@ def benchmark_command(
                 limit, seed, files.judgements, asked, workers,
             )  # fmt: skip
             reports = run_plan(plan)
-    _tell(reports, json_file)
+    _print_and_write(reports, json_file)
 
 
 @contextmanager
@@ -328,7 +328,7 @@ def _check_rules(benchmark: Benchmark, scorers: Sequence[str]) -> None:
         )
 
 
-def _tell(reports: Mapping[str, Report], json_file: Path | None) -> None:
+def _print_and_write(reports: Mapping[str, Report], json_file: Path | None) -> None:
     """Print the reports, and write them if wanted: one as it is, several by their rows."""
     first = next(iter(reports.values()))
     if json_file is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from smolrgpt_core.files import file_error, read_bytes, read_json, write_file
-from smolrgpt_core.model_inputs.resampling import PixelRange
+from smolrgpt_core.model_inputs.images import PixelRange
 
 MANIFEST_FILE = "onnx.json"
 TOKENIZER_FILE = "tokenizer.json"

@@ -34,9 +34,9 @@ from smolrgpt_core.inference.stage_clock import StageClock
 from smolrgpt_core.inference.steps import Prompt
 from smolrgpt_core.kernels.form_weights import Mode, empty_mask, form_weights
 from smolrgpt_core.kernels.masks import MaskForm, read_batch
+from smolrgpt_core.model_inputs.images import resize_bilinear, scaled
 from smolrgpt_core.model_inputs.prompts import Message, Prompts, TokenRow
 from smolrgpt_core.model_inputs.region_samples import camera_foot, region_samples, with_foot
-from smolrgpt_core.model_inputs.resampling import resize_bilinear, scaled
 from smolrgpt_core.regions import Region
 
 RGB = "rgb"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from smolrgpt_core.model_inputs.resampling import PixelRange
+from smolrgpt_core.model_inputs.images import PixelRange
 
 
 def _none(config: Any) -> int:

@@ -135,7 +135,7 @@ class MetricBranch(nn.Module):
         regions: QuestionRegions,
         answers: RegionAnswers | None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """What the readings say (Q, M, D), and their losses (Q,) if there are answers."""
+        """Embeddings (Q, M, D) of the readings, and their losses (Q,) if there are answers."""
         dtype, exists, measures = states.dtype, regions.exists, regions.measures
         if measures is None:
             readings = self.reader(states, pairs, regions.centers, exists)

@@ -147,7 +147,7 @@ def pack_batch(processor: SmolRGPTProcessor, rows: Sequence[PackedImage]) -> Bat
         numbers = [[a.padded_numbers for a in row] for row in answers]
         batch["answer_numbers"] = stack_rows(numbers, TypedAnswer().padded_numbers)
         batch["region_truths"] = [_truths(row) for row in rows]
-    return BatchFeature({**batch, **_pictures(processor, rows, all(with_image))})
+    return BatchFeature({**batch, **_visual_inputs(processor, rows, all(with_image))})
 
 
 def _pack(processor: SmolRGPTProcessor, row: PackedImage) -> dict[str, list[int]]:
@@ -204,7 +204,7 @@ def _append(packed: dict[str, list[int]], alone: TokenRow, head: int, segment: i
     packed["question_ids"].extend([id and id + before for id in alone.question_ids[head:]])
 
 
-def _pictures(
+def _visual_inputs(
     processor: SmolRGPTProcessor, rows: Sequence[PackedImage], with_image: bool
 ) -> dict[str, Any]:
     """Pixels, masks and what the depth branch takes of all rows."""

@@ -24,7 +24,15 @@ from smolrgpt_core.model.configuration_smolrgpt import SmolRGPTConfig
 from smolrgpt_core.model.point_map.code import WAREHOUSE
 from smolrgpt_core.model.point_map.points import depth_point_map, model_points, resized_point_map
 from smolrgpt_core.model.region_inputs import region_weights
-from smolrgpt_core.model_inputs.depth_images import as_array, as_depth, in_meters, metric_view
+from smolrgpt_core.model_inputs.images import (
+    as_array,
+    as_depth,
+    in_meters,
+    metric_view,
+    resize_bilinear,
+    resize_nearest,
+    scaled,
+)
 from smolrgpt_core.model_inputs.prompts import (
     IGNORED_LABEL,
     Message,
@@ -33,7 +41,6 @@ from smolrgpt_core.model_inputs.prompts import (
     add_prompt_tokens,
 )
 from smolrgpt_core.model_inputs.region_samples import AROUND, camera_foot, region_samples, with_foot
-from smolrgpt_core.model_inputs.resampling import resize_bilinear, resize_nearest, scaled
 
 _ROLES = ("system", "user", "assistant")
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "token")

@@ -15,7 +15,7 @@ class RefinerLevel(nn.Module):
     """Doubles the side of a grid: transposed convolution, then maybe a LayerNorm over channels.
 
     Kernel 2 with stride 2 never mixes neighbors: every cell becomes a patch of 2 x 2 cells. So the
-    weight is kept as four matrices, in the memory order that the kernels read.
+    weight is stored as four matrices, in the memory order that the kernels read.
 
     Attributes:
         weight: (C in, 2 rows, 2 columns, C out).

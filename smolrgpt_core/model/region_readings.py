@@ -160,7 +160,7 @@ class RegionReadings:
 
 
 class RegionReader(nn.Module):
-    """Makes readings, and tells them to the language model."""
+    """Makes readings, and embeds them for the language model."""
 
     def __init__(self, width: int, text_width: int) -> None:
         super().__init__()
@@ -210,7 +210,7 @@ class RegionReader(nn.Module):
     def _pairs(
         self, states: torch.Tensor, pairs: torch.Tensor, exists: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Share (Q, M, M) of each pair in the distance asked for, and whether it is one at all."""
+        """Probability (Q, M, M) that the distance of each pair is asked for, and whether any is."""
         score, apart = self.pair_head(pairs).float().unbind(dim=-1)
         asked = self.pair_query(states) @ self.pair_key(states).transpose(1, 2)
         score = score + asked.float() / math.sqrt(_PAIR_WIDTH)
@@ -223,7 +223,7 @@ class RegionReader(nn.Module):
     def embed(
         self, readings: RegionReadings, dtype: torch.dtype, number: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Tokens (Q, M, D) that say the readings, to be added to those of the regions.
+        """Embeddings (Q, M, D) of the readings, to be added to those of the regions.
 
         Args:
             readings: of the same regions.

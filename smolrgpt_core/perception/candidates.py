@@ -41,7 +41,7 @@ def log_likelihoods(
 
 
 def log_likelihood(logits: torch.Tensor, ids: Sequence[int], ends: Sequence[int]) -> float:
-    """Natural logarithm of the probability of tokens and then an end.
+    """Natural logarithm of the probability of tokens followed by an end token.
 
     Args:
         logits: (len(ids) + 1, V), before each token and before the end.

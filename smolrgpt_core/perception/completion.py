@@ -190,7 +190,7 @@ def _robust_solution(equations: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _spread(error: NDArray[np.float64]) -> float:
-    """Standard deviation, whatever the outliers are."""
+    """Standard deviation, robust against outliers."""
     return _MAD_TO_STD * float(np.median(np.abs(error)))
 
 
@@ -201,7 +201,7 @@ def _local_error(
     holes: NDArray[np.bool_],
     config: CompletionConfig,
 ) -> NDArray[np.float64]:
-    """What to add to the log depth of each hole pixel (N,), NaN where nothing nearby says it.
+    """Corrections (N,) to the log depth of the hole pixels, NaN where no reading is near.
 
     The readings are averaged in cells of (row, column, log depth of the fit), smoothed over the
     neighboring cells, and interpolated between the centers of cells.

@@ -110,7 +110,7 @@ def _common_pixels(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 
 def _without_duplicates(common: NDArray[np.float32], duplicate_iou: float) -> list[int]:
-    """The places, in order, of those masks that are not the same as an earlier one."""
+    """Positions, in order, of the masks that do not repeat an earlier one."""
     pixels = np.diagonal(common)
     iou = common / np.maximum(pixels[:, None] + pixels - common, 1)
     selected: list[int] = []

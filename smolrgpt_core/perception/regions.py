@@ -52,7 +52,7 @@ class PromptedRegionFinder:
 
 
 def load_region_finder(settings: RegionFinderSettings) -> RegionFinder:
-    """What finds the objects of an image.
+    """The finder of objects that settings describe.
 
     Args:
         settings: which models.

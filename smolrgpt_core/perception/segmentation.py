@@ -34,7 +34,7 @@ from smolrgpt_core.regions import RegionSet
 _WHAT = "a segmentation model"
 
 _ONEFORMER_TASK = "the task is instance"
-"""OneFormer is told in words what to do."""
+"""The task of OneFormer, which it reads as text."""
 
 
 def load_segmenter(
@@ -158,7 +158,7 @@ def _load_eomt(checkpoint: str | Path, device: str, rules: MaskRules) -> RegionF
     processor = load_image_processor(checkpoint)
     if processor.do_split_image:
         raise ValueError(
-            f"{_WHAT} must tell objects apart, but the image processor of {str(checkpoint)!r} "
+            f"{_WHAT} must separate objects, but the image processor of {str(checkpoint)!r} "
             "has do_split_image = true, which only semantic segmentation has; use an EoMT that was "
             "trained for instance or panoptic segmentation"
         )

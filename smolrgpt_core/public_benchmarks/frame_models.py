@@ -37,7 +37,7 @@ DEFAULT_FOV_DEG = 55.0
 """Vertical field of view that stands in a frame without depth, where nothing is measured by it."""
 
 GRAY = 128
-"""Of the image that a model is given which cannot be asked without one."""
+"""Of the image for a model that cannot be asked without one."""
 
 GRAY_SIZE = (240, 320)
 """(height, width) of that image."""
@@ -151,7 +151,7 @@ class EngineModel:
         return not isinstance(config, PointMapConfig) or config.points != "none"
 
     def _check_depth(self, question: BenchmarkQuestion) -> None:
-        """SmolRGPT sees depth under masks alone; a point-map model has it in every question."""
+        """SmolRGPT sees depth only under masks, a point-map model in every question."""
         by_regions = not isinstance(self.engine.model_config, PointMapConfig)
         if self._needs_depth and (question.regions or not by_regions) and not self.options.blind:
             self.depth.check(question)

@@ -115,7 +115,7 @@ def _by_rules(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
 
 
 def _by_judge(replies: Mapping[str, Any]) -> Callable[[BenchmarkRecord, str], tuple[float, str]]:
-    """Problem solving as a judge has it, all else by rules."""
+    """Score problem solving by a judge, and everything else by rules."""
 
     def decide(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
         if record.category != SOLVING:
@@ -163,7 +163,7 @@ def _angles(records: Any, verdicts: list[Verdict]) -> dict[str, Figure]:
 
 
 def _others(record: BenchmarkRecord, row: PublishedRow) -> tuple[StoredRegion, ...]:
-    """What the question does not name, with ids behind those of its regions."""
+    """Objects that the question does not name, with ids after those of its regions."""
     first, field = len(record.stored_regions), RowField(row.stands, "others")
     return tuple(
         StoredRegion(first + number, label, OtherMask(field, number))

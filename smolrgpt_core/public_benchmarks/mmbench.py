@@ -61,7 +61,7 @@ def choice_prompt(question: str, options: Sequence[str], hint: str = "") -> str:
 
 
 def _circular(answered: Answered, reader: LetterReader, names: dict[str, str]) -> Outcome:
-    """Shares of questions whose rows are all right, by kind and by category.
+    """Fractions of questions whose rows are all right, by kind and by category.
 
     Args:
         answered: rows and answers.

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 RGB, RELATIVE, METRIC = "RGB", "relative depth", "metric depth, estimated"
-"""What a model is given beside the question."""
+"""Inputs of a model besides the question."""
 
 UNCHECKED = "not checked"
 """Of a model whose source was not read for its input."""
@@ -32,7 +32,7 @@ VLMEVALKIT = "open-compass/VLMEvalKit pull request 909"
 
 @dataclass(frozen=True)
 class PublishedFigures:
-    """What a source says of one model.
+    """What a source reports about one model.
 
     Attributes:
         model: as the source writes it.

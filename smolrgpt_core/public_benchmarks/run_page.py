@@ -115,7 +115,7 @@ def _read_by_all(report: Report, replies: Mapping[str, Reply]) -> list[Read]:
 
 
 def _figures(report: Report) -> PageTable:
-    """All figures, a column for each rule, and what is to be known of them."""
+    """All figures, with a column for each rule, and the notes about them."""
     rules = report.benchmark.scorers
     return PageTable(
         "Figures by rule",
@@ -160,11 +160,11 @@ def _list(title: str, about: str, found: Sequence[Read], rules: Sequence[str]) -
 
 def _listed(item: Read, rules: Sequence[str]) -> tuple[TableCell, ...]:
     record, reply = item.record, item.reply
-    said = _shortened(reply.text or "(empty)", LONGEST_LISTED)
+    answer = _shortened(reply.text or "(empty)", LONGEST_LISTED)
     return (
         TableCell(f"{record.id}\n{record.category}"),
         TableCell(_shortened(_in_a_line(record), LONGEST_LISTED)),
-        TableCell(said if reply.text is not None else reply.problem),
+        TableCell(answer if reply.text is not None else reply.problem),
         TableCell(_shortened(_truth(record), LONGEST_LISTED)),
         *(_reading(item.verdicts.get(rule)) for rule in rules),
     )

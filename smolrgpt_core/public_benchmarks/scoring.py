@@ -147,7 +147,7 @@ class Answered:
         return replace(self, answers={**self.answers, **(self.by_models.readings or {})})
 
     def as_classified(self) -> Answered:
-        """The same with what classifiers and a language model have read in the place of all."""
+        """The same answers, all replaced by what classifiers and a language model read in them."""
         return replace(self, answers=self.by_models.classified or {})
 
     def verdicts(

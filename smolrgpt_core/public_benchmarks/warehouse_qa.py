@@ -193,7 +193,7 @@ class _MasksOfImages:
         self._own: dict[str, tuple[Path, frozenset[int]]] = {}
 
     def noted(self, row: PublishedRow, record: BenchmarkRecord) -> BenchmarkRecord:
-        """The record, whose masks are kept in mind unless one is broken."""
+        """The record; its masks are remembered unless one is broken."""
         image = row.path.with_suffix("") / row.fields["image"]
         keys = [hash(mask_key(rle)) for rle in row.fields["rle"] or ()]
         self._own[record.id] = image, frozenset(keys)

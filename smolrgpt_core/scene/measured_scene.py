@@ -24,7 +24,7 @@ ASK_ELSEWHERE = "so its size is unknown; ask again from where all of it is visib
 SIZE_STD_FRACTION = np.array([0.02, 0.02, 0.03])
 """Standard deviation of sizes beside what their fits know of, as a fraction of them."""
 
-HIDDEN_STD_SHARE = np.array([0.05, 0.05, 0.15])
+HIDDEN_STD_FRACTION = np.array([0.05, 0.05, 0.15])
 """The same of an object of which much is hidden."""
 
 CENTER_STD_M = 0.015
@@ -142,7 +142,7 @@ class MeasuredScene:
         face_std = np.vstack([sides, np.hypot(1, more) * heights_std])
         if not self._geometry.is_zone(id):
             face_std = _of_uneven(
-                face_std, (HIDDEN_STD_SHARE if located.cut else SIZE_STD_FRACTION) * size
+                face_std, (HIDDEN_STD_FRACTION if located.cut else SIZE_STD_FRACTION) * size
             )
         shift = np.append(np.hypot(shift_std, more * box.shift_std), 0.0)
         return np.hypot(shift, CENTER_STD_M), face_std

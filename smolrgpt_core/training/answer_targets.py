@@ -53,7 +53,7 @@ def _number(category: Category, value: Any) -> float:
 
 
 def _numbers(category: Category, value: Any, parts: Sequence[float]) -> tuple[float, ...]:
-    """The numbers of an answer; of one, or none, those on the way to it stand behind it."""
+    """The numbers of an answer; after its only one, or none, come those on the way to it."""
     if category in VECTORS:
         return tuple(map(float, value))
     first = float(value) if category in _ONE_NUMBER else math.nan

@@ -25,7 +25,7 @@ from smolrgpt_core.training.mirrored_text import mirrored
 from smolrgpt_core.training.rows import Row
 
 _DRAWS = 1
-"""Beside the numbers of a row, tells its augmentation from what else is drawn for it."""
+"""Added to the seed of a row, so that its augmentation has random draws of its own."""
 
 _LEAST_SIDE = 16
 """Pixels that a view has along each side at least."""
@@ -196,7 +196,7 @@ def _cut(is_needed: NDArray[np.bool_], smallest: float, draws: NDArray) -> tuple
 
 
 def _size_of(sample: Sample, named: list[int]) -> tuple[int, int] | None:
-    """(width, height) by the masks; None for a row about no region, whose image is all there is.
+    """(width, height) of the masks; None for a row without regions, which has only its image.
 
     A caption may be about anything in it, so nothing may be cut off or mirrored.
     """
@@ -207,7 +207,7 @@ def _size_of(sample: Sample, named: list[int]) -> tuple[int, int] | None:
 
 
 def _mirrored(conversations: tuple[Conversation, ...]) -> tuple[Conversation, ...] | None:
-    """All of them about the mirrored image; None where one cannot be."""
+    """All conversations about the mirrored image; None if one of them cannot be mirrored."""
     changed = tuple(map(mirrored, conversations))
     return None if any(item is None for item in changed) else changed  # type: ignore[return-value]
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.model.parts import Model, parts_of
-from smolrgpt_core.model_inputs.resampling import resize_nearest
+from smolrgpt_core.model_inputs.images import resize_nearest
 from smolrgpt_core.training.config import METRIC_DEPTH, AuxiliaryDepthConfig
 from smolrgpt_core.training.objectives import Seen
 from smolrgpt_core.training.rows import Row, decoded_depth

@@ -42,7 +42,7 @@ LOSSES = (TOKEN_MEAN, ANSWER_MEAN)
 
 STEPS = "steps"
 STYLES = (*ANSWER_STYLES, STEPS)
-"""How an answer is trained: as it is asked for later, or step by step where the data set has it."""
+"""Styles of the answers to train on: those of later questions, or step by step."""
 
 AUTO_PRECISION = "auto"
 PRECISIONS = (AUTO_PRECISION, "float32", "bfloat16", "float16")
@@ -263,7 +263,8 @@ class ValidationConfig:
 
     Attributes:
         source: a data set that is not used for training, without a mixture; None: no validation.
-        every_steps: how often.         rows: number of rows, the same ones each time.
+        every_steps: how often.
+        rows: number of rows, the same ones each time.
         examples: number of answers written to the log each time.
 
     Raises:
@@ -456,7 +457,9 @@ class AugmentationConfig:
                 f"{self.depth_noise!r}; no camera is noisier"
             )
         if not (self.flip or self.crop or self.scale or self.depth_noise or self.missing_depth):
-            raise bad_input("augmentation changes nothing: set flip, crop, scale or depth_noise")
+            raise bad_input(
+                "augmentation changes nothing: set flip, crop, scale, depth_noise or missing_depth"
+            )
 
 
 @dataclass(frozen=True)

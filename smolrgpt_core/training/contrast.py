@@ -105,7 +105,7 @@ def margin_losses(token_losses: torch.Tensor, pairs: torch.Tensor, margin: float
 def paired(conversation: Conversation) -> list[Conversation]:
     """A conversation and its pair, each with the right answer and then the wrong one.
 
-    Empty where the words do not say what the answer of the other one is.
+    Empty where the words do not determine the answer to the other question.
     """
     if len(conversation.turns) != 2 or conversation.category not in CATEGORIES:
         return []
@@ -157,7 +157,7 @@ def _other_answer(answer: str, category: Category) -> str:
         other = _with_exchanged_regions(answer)
     else:
         return ""
-    return other if _says_the_opposite(answer, other, category) else ""
+    return other if _is_opposite(answer, other, category) else ""
 
 
 def _with_exchanged_regions(answer: str) -> str:
@@ -170,7 +170,7 @@ def _exchanged(digit: str) -> str:
     return "1" if digit == "0" else "0"
 
 
-def _says_the_opposite(answer: str, other: str, category: Category) -> bool:
+def _is_opposite(answer: str, other: str, category: Category) -> bool:
     try:
         answered, changed = (read_answer(text, category) for text in (answer, other))
     except SpatialError:

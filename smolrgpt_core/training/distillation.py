@@ -202,7 +202,7 @@ class HiddenTerm:
 
 
 def teacher_answers(config: DistillationConfig) -> Callable[[Conversation], Conversation] | None:
-    """What puts the texts of a teacher in the place of the answers of the data set; None: nothing.
+    """A function that replaces the answer of a conversation with the teacher's; None without texts.
 
     Raises:
         SpatialError: BAD_INPUT that names the line of `answers` which cannot be used.

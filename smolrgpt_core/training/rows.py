@@ -74,7 +74,7 @@ class Row:
         )
 
     def _places(self, conversation: Conversation, mask_indices: Sequence[int]) -> list[int]:
-        """Where the masks of a conversation are among those that are kept."""
+        """Positions of the masks of a conversation among those of its row."""
         if set(conversation.mask_indices) - set(mask_indices):
             raise bad_input(
                 f"conversation {conversation.id!r} is about regions, but its source has "
@@ -150,7 +150,7 @@ class RowCutter:
             config: questions per row, tokens per row, styles.
             source: of the samples.
             seed: of the run.
-            answer: puts another answer into a conversation in its style, or leaves it unchanged.
+            answer: replaces the answer of a conversation in its style, or leaves it unchanged.
         """
         self._kind = kind
         self._config = config
@@ -249,7 +249,7 @@ def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
 
 
 def _in_style(conversation: Conversation, style: str, request: Callable[[], str]) -> Conversation:
-    """A conversation, in the short style or step by step where it has a value or steps to say."""
+    """A conversation in a style; one without the value or the steps that it needs is unchanged."""
     turns = conversation.turns
     speakers = [turn.speaker for turn in turns]
     if speakers != [HUMAN, MODEL] * (len(turns) // 2) or not all(turn.text for turn in turns):

@@ -195,7 +195,7 @@ def check_same_run(config: TrainConfig) -> None:
 
 
 def precision_of(config: TrainConfig) -> str:
-    """In which a run computes on this machine; never "auto"."""
+    """The precision of a run on this machine; never "auto"."""
     if config.precision != AUTO_PRECISION:
         return config.precision
     return "bfloat16" if computes_bfloat16(torch_device("auto")) else "float32"
@@ -207,7 +207,7 @@ def _train_from(
     store: CheckpointStore,
     newest: Checkpoint | None,
 ) -> None:
-    """The steps that are missing, if any."""
+    """Train the remaining steps, if any."""
     facts: dict[str, Any] = newest.facts() if newest else {}
     step = facts.get("step", 0)
     model, processor, card = _model_of(config, newest)

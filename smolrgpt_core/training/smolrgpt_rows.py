@@ -1,4 +1,4 @@
-"""Rows of SmolRGPT: several conversations share an image, and each sees it and itself only."""
+"""Rows of SmolRGPT: several conversations share an image; each sees only the image and itself."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ from smolrgpt_core.model.point_map import (
 )
 from smolrgpt_core.model.point_map.processing import PointMapProcessor
 from smolrgpt_core.model.point_map.regions_in_words import with_box_colors
-from smolrgpt_core.model_inputs.resampling import PixelRange
+from smolrgpt_core.model_inputs.images import PixelRange
 from smolrgpt_core.training.config import StartConfig
 from smolrgpt_core.training.tokenizer import PLACEHOLDERS, train_tokenizer
 
@@ -61,7 +61,7 @@ _POSITIONS = "position_embedding"
 """In the names of embeddings of places."""
 
 _QUIET = ("region_measures", "region_rays")
-"""Fields of parts that say nothing at first, so that a trained model may get them."""
+"""Fields of parts without effect at first, which can be added to a trained model."""
 
 _LAYER = re.compile(r".*\blayers?\.\d+\.")
 """Beginning of the names of the weights of a layer."""
@@ -100,7 +100,7 @@ def make_start(start: StartConfig, seed: int, texts: Callable[[], Iterable[str]]
 
 
 def _is_point_map(start: StartConfig) -> bool:
-    """Whether the model will be one with points.
+    """Whether the model will be a point-map model.
 
     Raises:
         ValueError: for a plain vision-language model as a checkpoint, or the other way round; for
@@ -184,7 +184,7 @@ def _from_checkpoint(start: StartConfig) -> Start:
 def _with_new_parts(
     checkpoint: str, config: SmolRGPTConfig, added: Iterable[str]
 ) -> SmolRGPTForConditionalGeneration:
-    """The weights of a checkpoint in a model with further parts, which are new.
+    """The weights of a checkpoint in a model with additional parts, which are new.
 
     Args:
         checkpoint: folder or hub id.
@@ -283,7 +283,7 @@ def _rgb_range(backbone: str) -> PixelRange:
     Never that of its class in transformers, which differs from that of many checkpoints.
 
     Raises:
-        ValueError: when they do not say it.
+        ValueError: when they do not have it.
     """
     for name in (IMAGE_PROCESSOR_NAME, PROCESSOR_NAME):
         path = cached_file(
@@ -325,7 +325,7 @@ def _is_left_out(name: str, wanted: Mapping[str, torch.Tensor]) -> bool:
 
 
 def _resampled(positions: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Embeddings (..., N, D) of the places of a square grid for one of another size.
+    """Position embeddings (..., N, D) of a square grid, resampled to another size.
 
     As the encoders themselves do it; what comes before the grid stays.
     """

@@ -187,7 +187,7 @@ class RunTrainer(Trainer):
         return norm
 
     def _clip_heads(self) -> None:
-        """As for the model, whose processes average its gradients without being told to."""
+        """Average gradients of the heads over processes, as DDP does for the model; clip them."""
         weights = [
             weight for weight in self._objectives.heads.parameters() if weight.grad is not None
         ]

@@ -155,6 +155,17 @@ def add_stereo_noise(frame: RGBDFrame, std_per_m: float = 0.0018, seed: int = 0)
 
 
 @pytest.fixture(scope="session")
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread: more of them cost more than small tensors take."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
 def block() -> type[Block]:
     return Block
 

@@ -63,7 +63,7 @@ def resized_point_map(points: PointMap, height: int, width: int) -> PointMap:
 
 def model_points(points: PointMap, code: PointCode) -> torch.Tensor:
     """What a model with this code is given of a point map: float32 (4, H, W), all finite."""
-    # RGB-D cameras say NaN, estimators infinity, and HiSpatial's code takes both for far away.
+    # RGB-D cameras give NaN, estimators infinity; HiSpatial's code takes both for far away.
     limit = code.limit_m
     coordinates = np.nan_to_num(points[..., :3], nan=limit, posinf=limit, neginf=limit)
     valid = points[..., 3:]

@@ -115,7 +115,7 @@ def named_regions(text: str, names: Sequence[str]) -> str:
         raise bad_question(f"{len(parts) - 1} {MASK} for {len(names)} regions in {text!r}")
     if len(names) > len(BOX_COLORS):
         raise bad_question(
-            f"this model tells regions apart by the color of a box and knows {len(BOX_COLORS)} "
+            f"this model distinguishes regions by the color of a box and knows {len(BOX_COLORS)} "
             f"colors, but the question is about {len(names)} regions; ask about fewer, or ask "
             "geometry"
         )

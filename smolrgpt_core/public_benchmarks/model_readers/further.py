@@ -58,7 +58,7 @@ def readings(
 def classified(
     data: BenchmarkData, predictions: Predictions, reader: ClassifiedReader, advance: Advance
 ) -> dict[str, str]:
-    """What is read of all answers in the way of SmolRGPT's authors; see `readings`."""
+    """Readings of all answers, as SmolRGPT's authors get them; see `readings`."""
     found: dict[str, str] = {}
     for done, record in enumerate(data.records):
         advance(done, len(data.records))

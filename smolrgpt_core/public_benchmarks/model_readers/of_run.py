@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from smolrgpt_core.public_benchmarks.benchmark import Benchmark
     from smolrgpt_core.public_benchmarks.model_readers.type_classifiers import ClassifiedReader
 
-KEPT = "replies.jsonl"
+REPLIES_FILE = "replies.jsonl"
 """File of the replies of language models, in the folder of a run."""
 
 Progress = Callable[[str], AbstractContextManager[Advance]]
@@ -115,7 +115,7 @@ class LanguageModels:
         settings = ServerSettings(url, self.model)
         if self.timeout_s is not None:
             settings = replace(settings, timeout_s=self.timeout_s)
-        return JsonModel(ChatServer.connect(settings), folder / KEPT)
+        return JsonModel(ChatServer.connect(settings), folder / REPLIES_FILE)
 
 
 def _classified_reader(folder: Path, reader: LanguageModelReader) -> ClassifiedReader:

@@ -1,12 +1,12 @@
-"""The way of SmolRGPT's authors to read answers: two classifiers, then a language model.
+"""Reads answers as SmolRGPT's authors do: two classifiers, then a language model.
 
     python -m smolrgpt_core.public_benchmarks.model_readers.type_classifiers BASE --data train.json
         --out DIR
 
-trains two sequence classifiers on a warehouse data set, one that tells the category of a question
-and one that tells that of an answer (section 3.3 of the paper; Longformer there, any model here).
-Where both agree, a language model reads the answer and is believed. Where they do not, theirs takes
-a constant, which is right by luck; here the answer stays unread.
+trains two sequence classifiers on a warehouse data set, one that predicts the category of a
+question and one that predicts that of an answer (section 3.3 of the paper; Longformer there, any
+model here). Where both agree, a language model reads the answer and is believed. Where they do not,
+theirs takes a constant, which is right by luck; here the answer stays unread.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class TypeTraining:
 
 @dataclass(frozen=True, eq=False)
 class TypeClassifier:
-    """Tells the category of a text.
+    """Predicts the category of a text.
 
     Attributes:
         model: with one label for each of `CATEGORIES`.
@@ -145,8 +145,8 @@ class ClassifiedReader:
     """Reads answers as SmolRGPT's authors do, but for their constants.
 
     Attributes:
-        questions: tells the category of a question.
-        answers: tells that of an answer.
+        questions: predicts the category of a question.
+        answers: predicts that of an answer.
         reader: with the language model.
     """
 
@@ -238,7 +238,7 @@ def train(
     tokenizer = AutoTokenizer.from_pretrained(base)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    # Decoders find the last token of a text by it, and many do not say it.
+    # Decoders find the last token of a text by it, and many checkpoints lack it.
     model.config.pad_token_id = tokenizer.pad_token_id
     made = TypeClassifier(model, tokenizer, settings.longest)
     losses = _train(made, texts, torch.tensor(labels), settings)
@@ -288,7 +288,7 @@ def accuracy(classifier: TypeClassifier, data: Path, which: str) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train both classifiers, and say what they tell of held-out records."""
+    """Train both classifiers, and print their accuracy on held-out records."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("base", help="folder or hub id of the model to begin with")
     parser.add_argument("--data", type=Path, required=True, help="train.json of a warehouse set")

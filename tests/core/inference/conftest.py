@@ -42,12 +42,8 @@ LESSONS = {
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """Threads cost more than these small tensors take."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def on_one_thread(one_thread: None) -> None:
+    """For every test of this folder."""
 
 
 class Clock:

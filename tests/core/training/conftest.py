@@ -73,13 +73,9 @@ PARTS = {
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """Threads cost more than these small tensors take."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def on_one_thread(one_thread: None) -> None:
+    """For every test of this folder."""
     cv2.setNumThreads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def _records(image: str, prefix: str, left_is_near: bool) -> list[WarehouseRecord]:

@@ -1,18 +1,24 @@
-"""Resizing of 8-bit images, equal to Pillow's to the last bit, without Pillow.
+"""Images as arrays: depth in the forms that a caller may give, and resizing equal to Pillow's.
 
 The released model was trained on images that torchvision resized through Pillow. OpenCV and PyTorch
-round differently, which moves every feature a little; these two functions do not. Pillow filters
-rows first, rounds to 8 bits, then columns, with weights of 22 bits.
+round differently, which moves every feature a little; the functions here give Pillow's values to
+the last bit. Pillow filters rows first, rounds to 8 bits, then columns, with weights of 22 bits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from smolrgpt_core.depth import clean_depth
+from smolrgpt_core.errors import SpatialError, Status, bad_input
+from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.kernels.masks import is_tensor
 
 PixelRange = Sequence[float | Sequence[float]]
 """Value of level 0 and of level 255: two numbers, or two lists of one for each channel."""
@@ -97,3 +103,60 @@ def _triangle_weights(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.
     weights = np.where(starts[:, None] + offsets < ends[:, None], np.maximum(1 - distance, 0), 0)
     weights /= weights.sum(axis=1, keepdims=True)
     return starts, np.floor(weights * (1 << _WEIGHT_BITS) + 0.5).astype(np.int32)
+
+
+def metric_view(
+    depth: Any, intrinsics: CameraIntrinsics | None, unit_m: float
+) -> tuple[NDArray[np.float32], CameraIntrinsics]:
+    """Depth (H, W) in meters, NaN = no reading, and its calibration.
+
+    Args:
+        depth: image (H, W) of floats in meters, or of whole numbers.
+        intrinsics: its calibration.
+        unit_m: meters per unit of whole numbers.
+
+    Raises:
+        SpatialError: BAD_INPUT when the calibration is missing, or the depth is a visualization
+            without unit; NO_DEPTH when there is none.
+    """
+    if depth is None:
+        raise SpatialError(Status.NO_DEPTH, "the metric depth branch needs a depth image")
+    if intrinsics is None:
+        raise bad_input(
+            "the metric depth branch needs the calibration of the image; give intrinsics"
+        )
+    levels = as_depth(depth)
+    if levels.dtype == np.uint8:
+        raise bad_input(
+            "the metric depth branch needs depth in meters or 16 bit, got an 8 bit "
+            "visualization, which has no unit"
+        )
+    return in_meters(levels, unit_m), intrinsics
+
+
+def in_meters(depth: NDArray, unit_m: float) -> NDArray[np.float32]:
+    """Meters (H, W) of floats or of whole numbers, NaN = no reading; the unit is checked."""
+    unit = 1.0 if np.issubdtype(depth.dtype, np.floating) else unit_m
+    return clean_depth(depth, unit)
+
+
+def as_depth(depth: Any) -> NDArray:
+    """(H, W) of an array, tensor or PIL image; a gray image may come with equal channels.
+
+    Raises:
+        SpatialError: BAD_INPUT for anything else.
+    """
+    values = as_array(depth)
+    if values.ndim == 3 and values.shape[2] in (1, 3) and np.all(values == values[..., :1]):
+        values = values[..., 0]
+    if values.ndim != 2 or values.dtype.kind not in "uif" or not values.size:
+        raise bad_input(
+            "a depth image must be (height, width) of integers or floats, not a color map, got "
+            f"{values.dtype} {values.shape}"
+        )
+    return values
+
+
+def as_array(values: Any) -> NDArray:
+    """An array of an array, a tensor or an image."""
+    return values.numpy(force=True) if is_tensor(values) else np.asarray(values)
