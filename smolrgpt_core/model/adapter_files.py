@@ -3,8 +3,8 @@
     FOLDER/adapter.json           method, targets, and name and fingerprint of the base
     FOLDER/adapter.safetensors    the trained weights, by their name in the model
 
-An adapter is an answer to the weights that it was trained on. On others it would compute something
-without a word, so it is loaded on these weights alone, and wholly or not at all.
+An adapter fits only the weights that it was trained on. On others it would silently compute
+something wrong, so it is loaded onto these weights alone, completely or not at all.
 """
 
 from __future__ import annotations

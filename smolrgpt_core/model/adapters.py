@@ -1,7 +1,7 @@
 """Puts an adapter into a model, and merges it into the weights.
 
 In place, with the layers of the library peft, so that the model keeps its class and everything that
-takes a model takes one with an adapter as well. peft's own wrapper is never used: it would turn
+takes a model also takes one with an adapter. peft's own wrapper is never used: it would turn
 tokens into embeddings itself, and the images would be ignored.
 """
 

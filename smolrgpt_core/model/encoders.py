@@ -2,7 +2,7 @@
 
 The model takes the last states of an encoder as a row-major grid, behind the class and register
 tokens that come before it. An encoder that is not in the table, or has no such grid, is refused:
-its features would land under the wrong regions without a word. Independent of PyTorch.
+its features would silently land under the wrong regions. Independent of PyTorch.
 """
 
 from __future__ import annotations

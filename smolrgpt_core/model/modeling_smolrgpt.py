@@ -85,12 +85,12 @@ class SmolRGPTPreTrainedModel(PreTrainedModel):
             initialization.copy_(module.bias, module.first_bias())
 
     def freeze_vision_encoder(self) -> None:
-        """Take the vision encoder out of training, where it always is."""
+        """Put the vision encoder into evaluation mode, in which it always is."""
         self.base_model.vision_model.requires_grad_(False)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
-        """Load a checkpoint, wholly or not at all, from safetensors only.
+        """Load a checkpoint, completely or not at all, from safetensors only.
 
         Takes the arguments of `PreTrainedModel.from_pretrained`.
 

@@ -1,4 +1,4 @@
-"""What a person has (images, depth, masks, a question) to what SmolRGPT takes (tensors).
+"""Converts images, depth, masks and questions to the tensors that SmolRGPT takes.
 
 The same preprocessing serves training and inference; every value that steers it stands in the
 model's `config.json`, which is why the processor reads and writes that file.
@@ -104,7 +104,7 @@ class SmolRGPTProcessor(ProcessorMixin):
     def save_pretrained(  # type: ignore[override]
         self, save_directory: Any, **kwargs: Any
     ) -> Any:
-        """Write the tokenizer and, where the model has not, `config.json`.
+        """Write the tokenizer and, unless the model has written it, `config.json`.
 
         Raises:
             ValueError: when the folder's `config.json` says something else than `self.config`.

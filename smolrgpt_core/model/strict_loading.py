@@ -1,4 +1,4 @@
-"""Checkpoints are loaded wholly or not at all, and from safetensors only."""
+"""Checkpoints are loaded completely or not at all, and from safetensors only."""
 
 from __future__ import annotations
 

@@ -129,6 +129,6 @@ def _entries(
                 f"{place} names no question: expected {error.args[0]}, got {sorted(fields)}",
             ) from error
         if id in entries:
-            raise file_error(path, f"{place}: {id!r} is there twice; give one of each")
+            raise file_error(path, f"{place}: {id!r} occurs twice; give one line for each question")
         entries[id] = (id, fields, place)
     return list(entries.values())

@@ -146,7 +146,7 @@ def read_records(
         try:
             record = parse(row)
             if record.id in records:
-                raise ValueError(f"id {record.id!r} is there twice")
+                raise ValueError(f"id {record.id!r} occurs twice")
             records[record.id] = record
         except (ValueError, TypeError, KeyError, SpatialError) as error:
             rejected.append(RejectedRow(row.place, str(error)))

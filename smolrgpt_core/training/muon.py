@@ -1,7 +1,7 @@
-"""PyTorch's Muon, computed in the number type that the device is fast in.
+"""PyTorch's Muon, computed in the number format in which the device is fast.
 
 PyTorch orthogonalizes in bfloat16 everywhere. A processor without instructions for it is several
-times slower in it than in float32, and a step of training was mostly that.
+times slower in it than in float32, and most of a training step was spent there.
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ def changed(
 
 
 def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What the optimizer remembers of each parameter, by "number.name"."""
+    """The optimizer's state of each parameter, by "number.name"."""
     state = optimizer.state_dict()["state"]
     return {
         f"{number}.{name}": value.contiguous()

@@ -288,7 +288,7 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
-        """Load a checkpoint, wholly or not at all, from safetensors only.
+        """Load a checkpoint, completely or not at all, from safetensors only.
 
         Takes the arguments of `PreTrainedModel.from_pretrained`.
 

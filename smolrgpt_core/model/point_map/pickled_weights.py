@@ -1,7 +1,7 @@
 """Converts a pickled state dict to safetensors: `python -m ... SOURCE DESTINATION`.
 
 A program of its own, so that a file from elsewhere is unpickled where nothing else is. PyTorch is
-told to build tensors only (`weights_only`), which is not a wall that was never broken.
+told to build tensors only (`weights_only`), a restriction that has been bypassed before.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main(source: str, destination: str) -> None:
 
 
 def _cause(error: Exception) -> str:
-    """What PyTorch says of the file, without its advice to trust it."""
+    """PyTorch's error about the file, without its advice to trust it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return next((line for line in lines if "GLOBAL" in line), lines[0] if lines else repr(error))
 

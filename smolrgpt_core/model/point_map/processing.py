@@ -1,4 +1,4 @@
-"""Images, point maps and questions to what a point-map model takes, for training as for answers.
+"""Converts images, point maps and questions to the inputs of a point-map model.
 
 Image processor and tokenizer are those of the vision-language model; this module writes prompts,
 sizes the point maps and pads rows, alike for all families.
@@ -152,7 +152,7 @@ class PointMapProcessor:
         return torch.stack(maps) if len(set(sizes)) == 1 else maps
 
     def check_text(self, text: str) -> None:
-        """Refuse what a person writes where the model would take it for a control token.
+        """Refuse text that the model would take for a control token.
 
         Raises:
             SpatialError: BAD_QUESTION when the text holds a special token.
@@ -206,7 +206,7 @@ class PointMapProcessor:
 
     @property
     def _nested(self) -> bool:
-        """Whether the image processor wants the images of each text apart."""
+        """Whether the image processor takes a list of the images of each text."""
         return self._family.image_options.get("do_image_splitting") is not None
 
     def _fixed_size(self) -> tuple[int, int]:

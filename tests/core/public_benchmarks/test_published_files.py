@@ -63,7 +63,7 @@ def test_rows_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     assert [record.id for record in data.records] == ["7"]
     assert [row.place for row in data.rejected] == [f"MMBench.tsv row {i}" for i in (1, 2, 3, 4)]
     assert [reason in row.reason for row, reason in zip(
-        data.rejected, ("letter of one of 2", "no gap", "there twice", "'question'"), strict=True
+        data.rejected, ("letter of one of 2", "no gap", "occurs twice", "'question'"), strict=True
     )] == [True] * 4  # fmt: skip
 
 
@@ -285,7 +285,7 @@ def test_an_empty_folder_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
-        ('{"idx": 1, "prediction": "A"}\n{"idx": 1, "prediction": "B"}', "there twice"),
+        ('{"idx": 1, "prediction": "A"}\n{"idx": 1, "prediction": "B"}', "occurs twice"),
         ('{"prediction": "A"}', r"names no question: expected idx, or id, got \['prediction'\]"),
         ('{"idx": 1, "text": "A"}', "expected one of"),
         ('{"idx": 1, ', "line 1: expected JSON"),

@@ -144,7 +144,7 @@ def test_awkward_rows_are_named_and_none_is_dropped_in_silence(ai_city, tmp_path
     assert len(reasons) == 5
     for reason, words in zip(
         reasons, ("one mask for each <mask>", "got nothing", "one of 2 regions", "plain file name",
-                  "is there twice"), strict=True,
+                  "occurs twice"), strict=True,
     ):  # fmt: skip
         assert words in reason
     broken = next(record for record in data.records if record.id == "broken")
