@@ -344,7 +344,7 @@ class QueryParameters:
         return ModelSettings(
             self.device,
             self.dtype,
-            self.answer_style,
+            answer_style=self.answer_style,
             threads=self.threads,
             runtime=self.runtime,
             # Otherwise an adapter may be set for a later change to `answerer: model`.
