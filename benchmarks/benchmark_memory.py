@@ -119,13 +119,13 @@ def write_parquet(folder: Path, rows: int) -> Path:
     """In the layout of POPE, a hundred rows in each group as the hub writes them."""
     parquet = require("pyarrow.parquet", "data", "parquet files need pyarrow")
     pyarrow = require("pyarrow", "data", "parquet files need pyarrow")
-    path, pictures = folder / "test-0.parquet", images()
+    path, encoded = folder / "test-0.parquet", images()
     writer = None
     for start in range(0, rows, 100):
         group = [
             {"question_id": str(row), "question": "Is there a crate?", "answer": "yes",
              "category": "random", "image_source": f"{row}",
-             "image": {"bytes": next(pictures), "path": None}}
+             "image": {"bytes": next(encoded), "path": None}}
             for row in range(start, min(start + 100, rows))
         ]  # fmt: skip
         table = pyarrow.Table.from_pylist(group)
@@ -138,28 +138,28 @@ def write_parquet(folder: Path, rows: int) -> Path:
 
 def write_tsv(folder: Path, rows: int) -> Path:
     """In the layout of MMBench."""
-    path, pictures = folder / "MMBench_DEV_EN.tsv", images()
+    path, encoded = folder / "MMBench_DEV_EN.tsv", images()
     names = ("index", "question", "hint", "A", "B", "C", "D", "answer", "category", "image",
              "l2-category")  # fmt: skip
     with path.open("w", newline="") as file:
         writer = csv.writer(file, delimiter="\t")
         writer.writerow(names)
         for row in range(rows):
-            picture = base64.b64encode(next(pictures)).decode()
+            text = base64.b64encode(next(encoded)).decode()
             writer.writerow(
-                [row, "Which?", "nan", "one", "two", "nan", "nan", "A", "kind", picture, "kinds"]
+                [row, "Which?", "nan", "one", "two", "nan", "nan", "A", "kind", text, "kinds"]
             )
     return path
 
 
 def write_json(folder: Path, rows: int) -> Path:
     """In the layout of EmbSpatial-Bench, one list."""
-    path, pictures = folder / "embspatial_bench.json", images()
+    path, encoded = folder / "embspatial_bench.json", images()
     with path.open("w") as file:
         for row in range(rows):
             entry = {
                 "data_source": "mp3d", "question_id": f"mp3d_{row}", "question": "Where is it?",
-                "relation": "left", "image": base64.b64encode(next(pictures)).decode(),
+                "relation": "left", "image": base64.b64encode(next(encoded)).decode(),
                 "answer_options": ["one", "two", "three", "four"], "answer": 0, "objects": [],
             }  # fmt: skip
             file.write(("[" if row == 0 else ",\n") + json.dumps(entry))
@@ -218,8 +218,8 @@ def _images_and_masks(folder: Path) -> list[dict[str, Any]]:
     """So many run-length encodings as there are images; the images are written into a folder."""
     from pycocotools import mask as coco
 
-    for number, picture in zip(range(DISTINCT), images(), strict=False):
-        (folder / f"{number}.jpg").write_bytes(picture)
+    for number, content in zip(range(DISTINCT), images(), strict=False):
+        (folder / f"{number}.jpg").write_bytes(content)
     rng = np.random.default_rng(0)
     masks = []
     for _ in range(DISTINCT):

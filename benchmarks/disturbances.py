@@ -134,14 +134,14 @@ def _depth_offset(inputs: Inputs, meters: float, rng: np.random.Generator) -> In
     return _depth(inputs, _meters(inputs) + meters)
 
 
-def _depth_noise(inputs: Inputs, share: float, rng: np.random.Generator) -> Inputs:
+def _depth_noise(inputs: Inputs, fraction: float, rng: np.random.Generator) -> Inputs:
     depth = _meters(inputs)
-    return _depth(inputs, np.maximum(depth * (1 + share * rng.standard_normal(depth.shape)), 0))
+    return _depth(inputs, np.maximum(depth * (1 + fraction * rng.standard_normal(depth.shape)), 0))
 
 
-def _missing_depth(inputs: Inputs, share: float, rng: np.random.Generator) -> Inputs:
+def _missing_depth(inputs: Inputs, fraction: float, rng: np.random.Generator) -> Inputs:
     depth = inputs.depth.copy()
-    depth[rng.random(depth.shape) < share] = 0
+    depth[rng.random(depth.shape) < fraction] = 0
     return replace(inputs, depth=depth)
 
 
@@ -149,11 +149,11 @@ def _sentinel(
     inputs: Inputs, strength: tuple[int, float, bool], rng: np.random.Generator
 ) -> Inputs:
     """A mark of "no reading" in scattered pixels, or in patches."""
-    value, share, in_patches = strength
+    value, fraction, in_patches = strength
     noise = rng.random(inputs.depth.shape).astype(np.float32)
     if in_patches:
         noise = cv2.GaussianBlur(noise, (0, 0), 12)
-    marked = noise < np.quantile(noise, share)
+    marked = noise < np.quantile(noise, fraction)
     return replace(inputs, depth=np.where(marked, np.uint16(value), inputs.depth))
 
 
@@ -182,8 +182,8 @@ def _jitter(inputs: Inputs, seconds: float, rng: np.random.Generator) -> Inputs:
 
 def _with_regions(inputs: Inputs, change: Callable[[Region], Region | None]) -> Inputs:
     changed = [change(region) for region in inputs.regions]
-    kept = tuple(region for region in changed if region is not None)
-    return replace(inputs, regions=RegionSet(inputs.regions.image_size, kept))
+    remaining = tuple(region for region in changed if region is not None)
+    return replace(inputs, regions=RegionSet(inputs.regions.image_size, remaining))
 
 
 def _with_masks(inputs: Inputs, change: Callable[[NDArray[np.bool_]], NDArray[np.bool_]]) -> Inputs:
@@ -262,10 +262,10 @@ def _label_form(inputs: Inputs, form: str, rng: np.random.Generator) -> Inputs:
 
 def _some_labels(inputs: Inputs, strength: tuple[str, float], rng: np.random.Generator) -> Inputs:
     """Some regions with a label that says nothing, or that is another class."""
-    form, share = strength
+    form, fraction = strength
 
     def label(region: Region) -> str:
-        if rng.random() >= share:
+        if rng.random() >= fraction:
             return region.label
         if form == "other":
             return str(rng.choice([role for role in ROLES if role != region.label]))
@@ -280,12 +280,12 @@ def _swapped_labels(inputs: Inputs, pair: str, rng: np.random.Generator) -> Inpu
     return _labeled(inputs, lambda region: names.get(region.label, region.label))
 
 
-def _lost_regions(inputs: Inputs, share: float, rng: np.random.Generator) -> Inputs:
+def _lost_regions(inputs: Inputs, fraction: float, rng: np.random.Generator) -> Inputs:
     """A segmenter that misses objects."""
-    kept = _with_regions(
-        inputs, lambda region: region if is_zone(region) or rng.random() >= share else None
+    remaining = _with_regions(
+        inputs, lambda region: region if is_zone(region) or rng.random() >= fraction else None
     )
-    return kept if len(kept.regions) else inputs
+    return remaining if len(remaining.regions) else inputs
 
 
 def _up(inputs: Inputs, degrees: float, rng: np.random.Generator) -> Inputs:
@@ -316,9 +316,9 @@ def _nothing(inputs: Inputs, _: int, rng: np.random.Generator) -> Inputs:
 
 
 _MARKS = [
-    (value, share, patches)
+    (value, fraction, patches)
     for value in (65535, 32767, 10000, 20000, 4095)
-    for share in (0.05, 0.3)
+    for fraction in (0.05, 0.3)
     for patches in (False, True)
 ]
 

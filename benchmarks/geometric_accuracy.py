@@ -1,6 +1,6 @@
 """How often the geometric answerer is right in simulated warehouses it has never seen.
 
-Prints, without and with sensor noise, the share of right answers by category beside a naive
+Prints, without and with sensor noise, the fraction of right answers by category beside a naive
 baseline in the same run, the refusals (which count as wrong), the bias of distances, a row for
 each question form with the errors of quantities, and one with how sure its answers were beside how
 many of them are right; the same where a detector's boxes take the place
@@ -282,8 +282,8 @@ def form_cells(form: str, tally: Tally) -> list[str]:
     shown = [f"{factor * np.percentile(errors, p):.1f} {unit}" for p in ERROR_PERCENTILES] if (
         errors
     ) else [""] * len(ERROR_PERCENTILES)  # fmt: skip
-    share = 100 * float(np.mean(tally.by_form[form]))
-    return [f"{share:.1f} %", f"{100 * tally.form_refused[form] / number:.1f} %", *shown]
+    fraction = 100 * float(np.mean(tally.by_form[form]))
+    return [f"{fraction:.1f} %", f"{100 * tally.form_refused[form] / number:.1f} %", *shown]
 
 
 def percentiles(tally: Tally) -> np.ndarray:

@@ -38,7 +38,7 @@ from smolrgpt_core.model.configuration_smolrgpt import PRESETS
 from smolrgpt_core.region_files import read_regions
 from smolrgpt_core.regions import Region, RegionSet
 
-PICTURE = Path(__file__).resolve().parent.parent / "tests" / "data" / "warehouse"
+IMAGE_FOLDER = Path(__file__).resolve().parent.parent / "tests" / "data" / "warehouse"
 
 QUESTIONS = (
     "How far is pallet 13 from pallet 15?",
@@ -50,7 +50,7 @@ QUESTIONS = (
     "How many pallets are in buffer 1?",
     "What is the distance between pallet 12 and pallet 17?",
 )
-"""Plain English about the picture; the model gets them with a placeholder for each region."""
+"""Plain English about the image; the model gets them with a placeholder for each region."""
 
 LENGTHS = {"short": 4, "sentence": 12}
 """Tokens of an answer, the end token included: as for "3.8", and "The distance is 3.80 meters."."""
@@ -65,19 +65,19 @@ DTYPES = ("float32", "bfloat16")
 
 
 def load_frame(scale: int) -> RGBDFrame:
-    """The picture of the tests, enlarged, with its regions."""
-    rgb = read_rgb(PICTURE / "rgb.jpg")
+    """The image of the tests, enlarged, with its regions."""
+    rgb = read_rgb(IMAGE_FOLDER / "rgb.jpg")
     size = (rgb.shape[1] * scale, rgb.shape[0] * scale)
-    small = read_regions(PICTURE / "regions.json", rgb.shape[:2])
+    small = read_regions(IMAGE_FOLDER / "regions.json", rgb.shape[:2])
     regions = [
         Region.from_bitmap(item.id, item.label, np.kron(small.full_mask(item.id), block(scale)))
         for item in small
     ]
-    truth = json.loads((PICTURE / "truth.json").read_text())
+    truth = json.loads((IMAGE_FOLDER / "truth.json").read_text())
     pinhole = [float(number) * scale for number in truth["intrinsics"].split(",")]
     return RGBDFrame(
         cv2.resize(rgb, size),
-        np.kron(read_depth(PICTURE / "depth.png"), np.ones((scale, scale), dtype=np.float32)),
+        np.kron(read_depth(IMAGE_FOLDER / "depth.png"), np.ones((scale, scale), dtype=np.float32)),
         CameraIntrinsics(*size, *pinhole),
         RegionSet((size[1], size[0]), tuple(regions)),
     )
@@ -145,11 +145,11 @@ class Bench:
         return replace(config, **styles)
 
     def new_frame(self) -> RGBDFrame:
-        """The same picture as a frame that the engine has not seen."""
+        """The same image as a frame that the engine has not seen."""
         return replace(self.frame)
 
     def generate(self, question: SpatialQuestion, tokens: int, refinement: str) -> tuple[int, ...]:
-        """New tokens of a plain generation, from pictures to ids."""
+        """New tokens of a plain generation, from images to ids."""
         self.plain.config.refinement = refinement
         masks = [self.frame.regions[id] for id in question.region_ids]
         batch = self.processor(
@@ -263,9 +263,9 @@ def decoding_table(bench: Bench) -> Table:
             for _ in range(arguments.repeats + 1)
         ]
         step = statistics.median(seconds[1:]) / (DECODED_TOKENS - 1)
-        share = 1 / step / bound
+        fraction = 1 / step / bound
         cells = (f"{step * 1e3:.1f}", f"{count / step:.1f}", f"{bound * count:.1f}")
-        rows.append((str(count), *cells, f"{share:.0%}"))
+        rows.append((str(count), *cells, f"{fraction:.0%}"))
     return Table(
         f"Decoding, {arguments.preset} in {arguments.dtype} on {bench.device.type}",
         ("questions together", "ms per step", "tokens/s", "bound, tokens/s", "share of the bound"),
@@ -290,7 +290,7 @@ def main() -> None:
     parser.add_argument("--device", nargs="+", default=("cpu",), help="such as cpu cuda")
     parser.add_argument("--dtype", nargs="+", choices=DTYPES, default=DTYPES)
     parser.add_argument("--released-tokens", type=int, default=120)
-    parser.add_argument("--scale", type=int, default=4, help="enlarges the 320 x 240 picture")
+    parser.add_argument("--scale", type=int, default=4, help="enlarges the 320 x 240 image")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write-docs", action="store_true", help="update docs/performance.md")

@@ -84,8 +84,8 @@ class Tally:
         rows = []
         for name in (GIVEN, OWN):
             asked, right, refused = self.asked[name], self.right[name], self.refused[name]
-            shares = (right, refused, asked - right - refused)
-            rows.append((name, str(asked), *(f"{100 * n / max(asked, 1):.1f} %" for n in shares)))
+            counts = (right, refused, asked - right - refused)
+            rows.append((name, str(asked), *(f"{100 * n / max(asked, 1):.1f} %" for n in counts)))
         return tuple(rows)
 
 

@@ -32,8 +32,8 @@ def print_scores(scores: dict[str, GuessScores]) -> None:
     """One row for each category."""
     table = Table("category", "questions", *COLUMNS.values(), title="right guesses")
     for category, item in scores.items():
-        shares = (f"{getattr(item, name):.1%}" for name in COLUMNS)
-        table.add_row(category, str(item.questions), *shares)
+        fractions = (f"{getattr(item, name):.1%}" for name in COLUMNS)
+        table.add_row(category, str(item.questions), *fractions)
     Console().print(table)
 
 

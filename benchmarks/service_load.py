@@ -126,7 +126,7 @@ class Load:
     def milliseconds(self, stage: str) -> str:
         """Percentiles 50 and 99 of a stage."""
         values = [1e3 * latency_s[stage] for latency_s in self.latencies_s] or [np.nan]
-        return " / ".join(f"{np.percentile(values, share):.1f}" for share in (50, 99))
+        return " / ".join(f"{np.percentile(values, percentile):.1f}" for percentile in (50, 99))
 
 
 def _pipe(stream: IO[str] | None) -> IO[str]:

@@ -98,15 +98,15 @@ def print_results(runs: dict[int, tuple[float, int, int]], scenes: int, stages: 
     for workers, (seconds, images, questions) in runs.items():
         figures = (scenes / seconds, images / seconds, questions / seconds)
         rates.add_row(str(workers), f"{seconds:.1f}", *(f"{value:.2f}" for value in figures))
-    shares = Table("stage", "ms per scene", "share")
+    fractions = Table("stage", "ms per scene", "share")
     total = sum(stages.values())
     for stage, seconds in sorted(stages.items(), key=lambda item: -item[1]):
-        shares.add_row(stage, f"{1e3 * seconds / scenes:.0f}", f"{seconds / total:.1%}")
+        fractions.add_row(stage, f"{1e3 * seconds / scenes:.0f}", f"{seconds / total:.1%}")
     rendering = sum(stages[stage] for stage in RENDERING)
-    shares.add_row(
+    fractions.add_row(
         "rendering in all", f"{1e3 * rendering / scenes:.0f}", f"{rendering / total:.1%}"
     )
-    console.print(rates, shares)
+    console.print(rates, fractions)
 
 
 def main() -> None:

@@ -72,8 +72,8 @@ def move(refiner: RefinerWeights, device: torch.device, for_convolutions: bool) 
     return RefinerWeights(tuple(levels))
 
 
-def make_masks(share: float, count: int, seed: int) -> NDArray[np.bool_]:
-    """Ellipses (count, h, w) that together touch about this share of the cells."""
+def make_masks(fraction: float, count: int, seed: int) -> NDArray[np.bool_]:
+    """Ellipses (count, h, w) that together touch about this fraction of the cells."""
     generator = np.random.default_rng(seed)
     size = (GRID[0] * SCALE, GRID[1] * SCALE)
     rows, columns = np.mgrid[: size[0], : size[1]]
@@ -90,7 +90,7 @@ def make_masks(share: float, count: int, seed: int) -> NDArray[np.bool_]:
     low, high = 0.0, float(max(size))
     for _ in range(20):
         middle = (low + high) / 2
-        low, high = (middle, high) if coverage(draw(middle)) < share else (low, middle)
+        low, high = (middle, high) if coverage(draw(middle)) < fraction else (low, middle)
     return draw(high)
 
 
@@ -100,10 +100,10 @@ def coverage(masks: NDArray[np.bool_]) -> float:
 
 
 def row(
-    refiner: RefinerWeights, share: float, arguments: argparse.Namespace, device: torch.device
+    refiner: RefinerWeights, fraction: float, arguments: argparse.Namespace, device: torch.device
 ) -> tuple[str, ...]:
     """One coverage: the two dense ways and the sparse one, checked against each other."""
-    masks = make_masks(share, arguments.masks, arguments.seed)
+    masks = make_masks(fraction, arguments.masks, arguments.seed)
     channels, dtype = refiner.levels[0].weight.shape[0], refiner.levels[0].weight.dtype
     tokens = torch.randn(1, 64, channels).to(device, dtype)
     weights = [image.to(device) for image in mask_weights([masks], GRID)]
@@ -133,7 +133,7 @@ def row(
 def table(arguments: argparse.Namespace, device: torch.device, dtype: torch.dtype) -> Table:
     """All coverages on one device, in one type."""
     refiner = make_refiner(arguments.channels, arguments.seed, dtype)
-    rows = tuple(row(refiner, share, arguments, device) for share in arguments.coverage)
+    rows = tuple(row(refiner, fraction, arguments, device) for fraction in arguments.coverage)
     columns = ("cells under masks", "released, ms", "dense, ms", "sparse, ms")
     return Table(
         f"Refine and pool on {device.type}, {str(dtype).removeprefix('torch.')}",

@@ -183,7 +183,6 @@ class InferenceEngine:
         self,
         questions: Sequence[EngineQuestion],
         style: str = "short",
-        deadline_s: float | None = None,
         *,
         frame: RGBDFrame | None = None,
         deadlines: Sequence[float] | None = None,
@@ -193,7 +192,6 @@ class InferenceEngine:
         Args:
             questions: what to ask.
             style: as `ask`.
-            deadline_s: as `ask`.
             frame: as `ask`.
             deadlines: one for each question, by `time.monotonic()`, in seconds. A late question
                 ends there, and the others go on.
@@ -207,7 +205,7 @@ class InferenceEngine:
             SpatialError: TIMEOUT when all are late, or as `set_frame`: what is not the fault of one
                 question.
         """
-        clock = StageClock(self.steps.finish, deadline_s, deadlines)
+        clock = StageClock(self.steps.finish, deadlines=deadlines)
         return self._ask(questions, style, clock, frame, all_or_nothing=False)
 
     def clear(self) -> None:

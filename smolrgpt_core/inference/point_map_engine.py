@@ -104,7 +104,6 @@ class PointMapEngine:
         self,
         questions: Sequence[EngineQuestion],
         style: str = "short",
-        deadline_s: float | None = None,
         *,
         frame: RGBDFrame,
         deadlines: Sequence[float] | None = None,
@@ -114,15 +113,14 @@ class PointMapEngine:
         Args:
             questions: what to ask.
             style: "short" or "sentence", as the configuration describes them.
-            deadline_s: seconds from now for all of them.
             frame: to ask about.
             deadlines: one for each question, by `time.monotonic()`, in seconds.
 
         Raises:
-            ValueError: for an unknown style, or a deadline that is not positive.
+            ValueError: for an unknown style, or a deadline that is NaN.
             SpatialError: TIMEOUT when all are late.
         """
-        clock = StageClock(self._finish, deadline_s, deadlines)
+        clock = StageClock(self._finish, deadlines=deadlines)
         chosen = self.config.style(style)
         with clock.turn(self._lock), torch_threads(self._threads), torch.inference_mode():
             with clock.stage("text"):

@@ -20,7 +20,7 @@ class StageClock:
     Args:
         finish: waits for the work that a stage began.
         deadline_s: seconds from now for the whole call; None for no limit.
-        deadlines: of each question, by `time.monotonic()`, in seconds; None: that of the call.
+        deadlines: of each question, by `time.monotonic()`, in seconds, instead of `deadline_s`.
 
     Raises:
         ValueError: for seconds that are not a positive number, or a deadline that is NaN.
@@ -40,10 +40,9 @@ class StageClock:
         self._finish = finish
         self._started = time.monotonic()
         self._end = math.inf if deadline_s is None else self._started + deadline_s
-        self._deadlines = None
-        if deadlines is not None:
-            self._deadlines = [min(item, self._end) for item in deadlines]
-            self._end = max(self._deadlines, default=self._end)
+        self._deadlines = None if deadlines is None else list(deadlines)
+        if deadlines:
+            self._end = max(deadlines)
 
     def deadlines(self, questions: int) -> list[float]:
         """One for each of so many questions, by `time.monotonic()`, in seconds.

@@ -93,16 +93,6 @@ def test_a_question_that_is_late_before_its_batch_is_not_begun(make_engine, mode
     assert slow.steps == 48
 
 
-def test_the_earlier_one_of_two_limits_holds(make_engine, model, frames, late_at):
-    engine = make_engine()
-    engine.set_frame(frames[0])
-    slow = late_at(model)
-    outcomes = engine.ask_each(
-        [PATIENT, HURRIED], deadline_s=1.0, deadlines=[NO_DEADLINE, slow.deadline + 100]
-    )
-    assert all(is_late(outcome, "no answer within 1 s") for outcome in outcomes)
-
-
 @pytest.mark.parametrize("deadlines", [[], [1e9, 1e9], [math.nan]])
 def test_deadlines_are_checked(make_engine, frames, deadlines):
     engine = make_engine()
