@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import Status
 from smolrgpt_core.messages.compressed import plain_image
 from smolrgpt_core.messages.encodings import rgb_pixels
 from smolrgpt_core.messages.reading import depth_from_image
+
+from .refusals import refusal
 
 HEADER = SimpleNamespace(stamp="of the image", frame_id="camera")
 DEPTH_MM = (np.arange(48 * 64).reshape(48, 64) * 7 % 8000 + 500).astype(np.uint16)
@@ -50,14 +52,6 @@ def rgb_of(message: SimpleNamespace) -> NDArray[np.uint8]:
 
 def depth_of(message: SimpleNamespace) -> NDArray[np.float32]:
     return depth_from_image(plain_image(message, is_depth=True))
-
-
-def refusal(call: object, message: SimpleNamespace) -> str:
-    assert callable(call)
-    with pytest.raises(SpatialError) as caught:
-        call(message)
-    assert caught.value.status is Status.BAD_INPUT
-    return caught.value.message
 
 
 @pytest.mark.parametrize(

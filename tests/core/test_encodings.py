@@ -7,7 +7,6 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
-from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.messages.compressed import PlainImage
 from smolrgpt_core.messages.encodings import (
     COLOR_ENCODINGS,
@@ -18,6 +17,8 @@ from smolrgpt_core.messages.encodings import (
     rgb_pixels,
 )
 from smolrgpt_core.messages.reading import depth_from_image
+
+from .refusals import refusal
 
 
 def image(
@@ -31,14 +32,6 @@ def image(
     return PlainImage(
         None, height, width, encoding, int(big_endian), step, np.frombuffer(data, np.uint8)
     )
-
-
-def refusal(call: object, message: PlainImage) -> str:
-    assert callable(call)
-    with pytest.raises(SpatialError) as caught:
-        call(message)
-    assert caught.value.status is Status.BAD_INPUT
-    return caught.value.message
 
 
 TWO_PIXELS = {

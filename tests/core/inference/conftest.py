@@ -207,3 +207,9 @@ def in_words_of_a_model(text, regions):
     question = read_question(text, regions)
     assert question.program is not None
     return question if question.for_model else masked_question(question.program, regions)
+
+
+@pytest.fixture(scope="module")
+def engine(taught) -> InferenceEngine:
+    """The engine of the taught checkpoint, on the CPU."""
+    return InferenceEngine.from_pretrained(taught, EngineConfig(device="cpu"))

@@ -13,7 +13,6 @@ from smolrgpt_core.answerers.geometry_cache import GeometryCache
 from smolrgpt_core.answerers.likeness import LikenessTest
 from smolrgpt_core.answerers.model import ModelAnswerer
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.inference import EngineConfig, InferenceEngine
 from smolrgpt_core.language import read_question
 
 HURRIED = ("How far is <mask> from <mask>?", (13, 15))
@@ -99,11 +98,6 @@ def test_deadlines_are_checked(make_engine, frames, deadlines):
     with pytest.raises(ValueError, match="deadlines must be"):
         engine.ask_each([HURRIED], frame=frames[0], deadlines=deadlines)
     assert len(engine.ask([HURRIED], frame=frames[0])) == 1
-
-
-@pytest.fixture(scope="module")
-def engine(taught):
-    return InferenceEngine.from_pretrained(taught, EngineConfig(device="cpu"))
 
 
 @pytest.fixture

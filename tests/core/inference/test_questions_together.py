@@ -8,17 +8,11 @@ import torch
 
 from smolrgpt_core.answerers.model import ModelAnswerer
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.inference import EngineConfig, InferenceEngine
 from smolrgpt_core.language import Category, SpatialQuestion, read_question
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 SPECK = 70
 """A region too small for any cell of the grid."""
-
-
-@pytest.fixture(scope="module")
-def engine(taught):
-    return InferenceEngine.from_pretrained(taught, EngineConfig(device="cpu"))
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,7 @@ import pytest
 
 from smolrgpt_core.public_benchmarks.scoring import Outcome
 
-
-def values(outcome: Outcome) -> dict[str, float]:
-    return {name: figure.value for name, figure in outcome.figures.items()}
+from .figures import values
 
 
 def percent(shares: dict[str, float]) -> dict[str, float]:

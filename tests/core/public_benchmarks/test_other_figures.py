@@ -7,12 +7,7 @@ from ast import literal_eval
 
 import pytest
 
-from smolrgpt_core.public_benchmarks.scoring import Outcome
-
-
-def values(outcome: Outcome) -> dict[str, float]:
-    return {name: figure.value for name, figure in outcome.figures.items()}
-
+from .figures import values
 
 SCORE_NAMES = {
     "Qual_overall_acc": "qualitative",

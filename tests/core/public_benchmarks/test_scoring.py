@@ -24,9 +24,7 @@ from smolrgpt_core.public_benchmarks.scoring import (
 )
 from smolrgpt_core.public_benchmarks.threedsrbench import all_rows, mirrored_pair, rotations
 
-
-def values(outcome: Outcome) -> dict[str, float]:
-    return {name: figure.value for name, figure in outcome.figures.items()}
+from .figures import values
 
 
 def spatialrgpt(folder: Path, *added: tuple[str, Any]) -> Outcome:
