@@ -88,7 +88,7 @@ class _Maps:
     def rectified_regions(self, regions: RegionSet) -> RegionSet:
         """Regions moved pixel by pixel, so that small regions cost little."""
         moved = (self._rectified_region(region) for region in regions)
-        return RegionSet(regions.image_size, tuple(region for region in moved if region))
+        return replace(regions, regions=tuple(region for region in moved if region))
 
     def _rectified_region(self, region: Region) -> Region | None:
         width = self.x.shape[1]
