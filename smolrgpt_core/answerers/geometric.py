@@ -180,8 +180,8 @@ def _with_notes(
             says so.
     """
     assumed = region_notes(geometry, used)
-    stretched = stretch_note(geometry.frame.intrinsics)
-    doubts = (*geometry.doubts, stretched) if is_measured else ()
+    calibration = (stretch_note(geometry.frame.intrinsics), geometry.frame.calibration_note)
+    doubts = (*geometry.doubts, *calibration) if is_measured else ()
     limit = min(BOXED, answer.confidence_limit) if FROM_BOX in assumed else answer.confidence_limit
     is_doubted = bool(region_doubts) or (is_measured and geometry.is_distrusted)
     limit = min(limit, DOUBTED) if is_doubted else limit
