@@ -145,9 +145,11 @@ def model_type_of(checkpoint: str | Path) -> str:
     """The `model_type` of a checkpoint; what names none is left to SmolRGPT, which says why.
 
     Raises:
-        OSError: when there is no such checkpoint, or it is an adapter.
+        OSError: when there is no such checkpoint, its configuration is missing or none, or it is an
+            adapter.
     """
     from transformers import PreTrainedConfig
+    from transformers.utils import CONFIG_NAME
 
     from smolrgpt_core.model import SmolRGPTConfig
     from smolrgpt_core.model.adapter_files import CARD_FILE
@@ -160,7 +162,11 @@ def model_type_of(checkpoint: str | Path) -> str:
             f"{checkpoint} is an adapter, not a checkpoint: give the checkpoint that it was "
             "trained on, and this folder as the adapter"
         )
+    if Path(checkpoint).is_dir() and not Path(checkpoint, CONFIG_NAME).is_file():
+        raise OSError(f"{checkpoint} has no {CONFIG_NAME}, which says what its weights are")
     values, _ = PreTrainedConfig.get_config_dict(checkpoint)
+    if not isinstance(values, dict):
+        raise OSError(f"{Path(checkpoint) / CONFIG_NAME}: expected an object, got {values!r:.40}")
     return str(values.get("model_type", SmolRGPTConfig.model_type))
 
 
