@@ -1,4 +1,4 @@
-"""What makes a count doubtful: one object that is there twice, and detections of low score."""
+"""What is to be known of a count: one object that is there twice, low scores, lost regions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SAME = 0.9
 LOW_SCORE = 0.25
 """Detectors leave out what has less, unless they are set otherwise."""
 
-_PAIRS_SHOWN = 3
+_PAIRS_SHOWN, _LOST_SHOWN = 3, 5
 
 
 def doubled_note(ids: Iterable[int], regions: RegionSet) -> str:
@@ -38,6 +38,15 @@ def low_score_note(ids: Iterable[int], regions: RegionSet) -> str:
         f"{len(low)} of the {len(scores)} have a score below {LOW_SCORE:g} (the lowest "
         f"{min(low):.2g})"
     )
+
+
+def lost_note(regions: RegionSet) -> str:
+    """Note that regions are not looked at because of the lens; empty if all are."""
+    if not regions.lost:
+        return ""
+    more = len(regions.lost) - _LOST_SHOWN
+    listed = ", ".join(regions.lost[:_LOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return f"without its lens distortion the image no longer shows {listed}"
 
 
 def _doubled(regions: Sequence[Region]) -> list[tuple[Region, Region]]:

@@ -238,6 +238,7 @@ class RegionSet:
         regions: in the order of their source.
         declared_classes: labels that the user's label map declares as classes (`label_map`).
         doubt: why regions may be missing or out of place; empty if nothing says so.
+        lost: names of regions that are outside of the image since its lens distortion was removed.
 
     Raises:
         SpatialError: BAD_INPUT when there are more than `MAX_REGIONS`, an id occurs twice, or a box
@@ -248,6 +249,7 @@ class RegionSet:
     regions: tuple[Region, ...] = ()
     declared_classes: frozenset[str] = frozenset()
     doubt: str = ""
+    lost: tuple[str, ...] = ()
     _by_id: dict[int, Region] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -30,7 +30,7 @@ from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.language.interpreter import Finding, evaluate
 from smolrgpt_core.language.marks import marks_of
 from smolrgpt_core.language.operators.questions import DepthAt
-from smolrgpt_core.region_doubts import doubled_note, low_score_note
+from smolrgpt_core.region_doubts import doubled_note, lost_note, low_score_note
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene import SceneCopies
 
@@ -153,9 +153,10 @@ def _joined(notes: Iterable[str]) -> str:
 
 
 def _count_notes(finding: Finding, regions: RegionSet) -> tuple[str, ...]:
-    """What is to be known of labels and scores where regions were counted."""
+    """What is to be known of the regions of the frame where some were counted."""
     return (
         low_score_note(finding.counted, regions),
+        lost_note(regions),
         unlabeled_note(regions),
         synonyms_note(finding.counted, regions),
         similar_labels_note(finding.counted, regions),
