@@ -57,7 +57,7 @@ def _doubled(regions: Sequence[Region]) -> list[tuple[Region, Region]]:
     for place, region in enumerate(regions):
         reach = (1 - SAME) * np.array([region.box.width, region.box.height] * 2)
         near = np.all(np.abs(bounds[place + 1 :] - bounds[place]) <= reach, axis=1)
-        others = [regions[place + 1 + index] for index in np.flatnonzero(near)]
+        others = [regions[place + 1 + index] for index in np.flatnonzero(near).tolist()]
         pairs += [(region, other) for other in others if _common(region, other) >= SAME]
     return pairs
 
