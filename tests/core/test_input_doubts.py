@@ -219,9 +219,10 @@ def with_boxes(frame, change):
         id: np.array([[box.x, box.y], [box.x + box.width, box.y + box.height]], float)
         for id, box in boxes.items()
     }
+    moved = {id: change(ends) for id, ends in corners.items()}
     regions = [
-        Region.from_box(id, frame.regions[id].label, Box.covering(*change(ends), size))
-        for id, ends in corners.items()
+        Region.from_box(id, frame.regions[id].label, Box.covering(low, high, size))
+        for id, (low, high) in moved.items()
     ]
     return replace(frame, regions=RegionSet(size, tuple(regions)))
 
