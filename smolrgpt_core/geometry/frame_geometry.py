@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from threading import RLock
 
 import numpy as np
@@ -30,6 +31,7 @@ from smolrgpt_core.geometry.ground_plane import (
     find_ground_plane,
 )
 from smolrgpt_core.geometry.input_doubts import (
+    ENOUGH_BOXES,
     MAX_SCALE_ERROR,
     MIN_BOX_PX,
     MIN_SIZED,
@@ -237,7 +239,7 @@ class FrameGeometry:
                 told = (
                     self.frame.depth_doubt,
                     self.mask_doubt.text,
-                    box_doubt([*self._box_reaches()]),
+                    box_doubt([*islice(self._box_reaches(), ENOUGH_BOXES)]),
                     self._scale_doubt(),
                     self._mounting_doubt(),
                     calibration_doubt(self.frame.intrinsics),

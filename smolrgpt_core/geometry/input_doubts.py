@@ -111,8 +111,9 @@ frames of 36 simulated halls it was 2.7 at most, but for one of 5.3; in 24 of 12
 SCALES = np.geomspace(0.05, 20.0, 601)
 """Factors that are tried, 1 % apart; the middle one is 1."""
 
-MIN_BOXES, MIN_BOX_PX = 5, 600
-"""Boxes that are needed to tell whether they are in place, and pixels that each of them has."""
+MIN_BOXES, ENOUGH_BOXES, MIN_BOX_PX = 5, 30, 600
+"""Boxes that are needed to tell whether they are in place, how many are looked at, and pixels that
+each of them has."""
 
 REACHED = 0.1
 """An object reaches up to the outermost column or row that has this share of the pixels of the
