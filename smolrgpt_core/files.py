@@ -151,6 +151,18 @@ def read_json(path: Path) -> Any:
         raise file_error(path, f"expected JSON: {error}") from error
 
 
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The content of a JSON file that holds an object.
+
+    Raises:
+        SpatialError: BAD_INPUT when it cannot be read, or holds anything else.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise file_error(path, f"expected an object {{...}}, got {content!r:.40}")
+    return content
+
+
 def write_depth(
     path: Path,
     depth: NDArray[np.float32],

@@ -167,6 +167,8 @@ class RGBDFrame:
         frame_id: name of the optical frame that metric results refer to.
         depth_loss: how much of the depth image was rejected as no reading.
         depth_doubt: why the depth may be of another moment than `rgb`; empty if nothing says so.
+        calibration_note: why the calibration may be that of another camera, where nothing but the
+            name of its frame says so; empty if it does not.
         up: unit vector (3,) in the optical frame, opposite to gravity, from tf or an IMU; None:
             unknown, geometry estimates it from the floor.
         camera_height: of the optical center above the floor, meters, e.g. from tf; None: unknown,
@@ -185,6 +187,7 @@ class RGBDFrame:
     frame_id: str = "camera_optical_frame"
     depth_loss: DepthLoss = field(default_factory=DepthLoss)
     depth_doubt: str = ""
+    calibration_note: str = ""
     up: NDArray[np.float64] | None = None
     camera_height: float | None = None
 

@@ -98,7 +98,7 @@ class LabelMap:
         """The regions with their labels replaced by classes, without the background."""
         mapped = (self._mapped(region) for region in regions)
         foreground = tuple(region for region in mapped if region.label != BACKGROUND)
-        return RegionSet(regions.image_size, foreground, self.classes)
+        return replace(regions, regions=foreground, declared_classes=self.classes)
 
     def _mapped(self, region: Region) -> Region:
         label = self.class_of(region.source_label)

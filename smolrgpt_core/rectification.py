@@ -50,7 +50,7 @@ def rectified(frame: RGBDFrame, lens: Lens) -> RGBDFrame:
     """The frame as a camera without distortion would see it, with `lens.target` as calibration.
 
     Pixels outside the original image become black and have no depth; regions without any remaining
-    pixel are dropped.
+    pixel are dropped, and named in `RegionSet.lost`.
 
     Raises:
         SpatialError: BAD_INPUT when the coefficients cannot belong to this camera.
@@ -87,8 +87,9 @@ class _Maps:
 
     def rectified_regions(self, regions: RegionSet) -> RegionSet:
         """Regions moved pixel by pixel, so that small regions cost little."""
-        moved = (self._rectified_region(region) for region in regions)
-        return RegionSet(regions.image_size, tuple(region for region in moved if region))
+        moved = [self._rectified_region(region) for region in regions]
+        lost = [region.name for region, new in zip(regions, moved, strict=True) if new is None]
+        return replace(regions, regions=tuple(filter(None, moved)), lost=tuple(lost))
 
     def _rectified_region(self, region: Region) -> Region | None:
         width = self.x.shape[1]

@@ -28,6 +28,10 @@ MAX_REGIONS = 10_000
 MAX_LABEL_LENGTH = 200
 """Characters; a class name has a word or two, the label of a referring segmenter a sentence."""
 
+FRACTIONS_PX, LEAST_SIZE_PX = 2, 32
+"""Regions that all lie in so many columns and rows of an image of at least this width and height
+have coordinates in fractions of the image."""
+
 _NAMES_SHOWN = 20
 """Regions that a message names; the others are only counted."""
 
@@ -233,6 +237,8 @@ class RegionSet:
         image_size: (height, width) in pixels of the segmented image.
         regions: in the order of their source.
         declared_classes: labels that the user's label map declares as classes (`label_map`).
+        doubt: why regions may be missing or out of place; empty if nothing says so.
+        lost: names of regions that are outside of the image since its lens distortion was removed.
 
     Raises:
         SpatialError: BAD_INPUT when there are more than `MAX_REGIONS`, an id occurs twice, or a box
@@ -242,6 +248,8 @@ class RegionSet:
     image_size: tuple[int, int]
     regions: tuple[Region, ...] = ()
     declared_classes: frozenset[str] = frozenset()
+    doubt: str = ""
+    lost: tuple[str, ...] = ()
     _by_id: dict[int, Region] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -294,6 +302,13 @@ class RegionSet:
         boxes = [region.box for region in self.regions]
         bounds = [(box.x, box.y, box.x + box.width, box.y + box.height) for box in boxes]
         return np.array(bounds, dtype=np.intp).reshape(-1, 4).T
+
+    @property
+    def is_in_fractions(self) -> bool:
+        """Whether all regions are in the corner of the image that fractions of it end in."""
+        if not self.regions or min(self.image_size) < LEAST_SIZE_PX:
+            return False
+        return bool(self._bounds[2:].max() <= FRACTIONS_PX)
 
     def overlapping(self, box: Box) -> list[Region]:
         """The regions whose boxes have pixels in common with a box."""

@@ -7,7 +7,7 @@ decide is refused with the reason; docs/accuracy.md says how often the rest is r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +30,7 @@ from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.language.interpreter import Finding, evaluate
 from smolrgpt_core.language.marks import marks_of
 from smolrgpt_core.language.operators.questions import DepthAt
+from smolrgpt_core.region_doubts import doubled_note, lost_note, low_score_note
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene import SceneCopies
 
@@ -105,8 +106,12 @@ class GeometricAnswerer:
         centers, valid_depth = region_places(measured.geometry, answer.region_ids)
         placed = replace(answer, centers=centers, valid_depth=valid_depth, marks=marks)
         spread = spread_note(finding, question.unit, self._certainty)
-        counted = _count_notes(finding, frame.regions) if answer.unit == "objects" else ()
-        return _with_notes(placed, measured.geometry, used, is_measured, (spread, *counted))
+        notes, doubts = [spread], [frame.regions.doubt]
+        if answer.unit == "objects":
+            notes += _count_notes(finding, frame.regions)
+            doubts.append(doubled_note(finding.counted, frame.regions))
+        noted = replace(placed, message=_joined(notes))
+        return _with_notes(noted, measured.geometry, used, is_measured, _joined(doubts))
 
     def answer_batch(
         self,
@@ -134,9 +139,15 @@ def _point_at_pixel(finding: Finding, copies: SceneCopies) -> NDArray[np.float64
     return copies.scene.point_at(*pixel)
 
 
-def _count_notes(finding: Finding, regions: RegionSet) -> tuple[str, str, str]:
-    """What is to be known of labels where regions were counted."""
+def _joined(notes: Iterable[str]) -> str:
+    return "; ".join(note for note in notes if note)
+
+
+def _count_notes(finding: Finding, regions: RegionSet) -> tuple[str, ...]:
+    """What is to be known of the regions of the frame where some were counted."""
     return (
+        low_score_note(finding.counted, regions),
+        lost_note(regions),
         unlabeled_note(regions),
         synonyms_note(finding.counted, regions),
         similar_labels_note(finding.counted, regions),
@@ -148,22 +159,24 @@ def _with_notes(
     geometry: FrameGeometry,
     used: Sequence[int],
     is_measured: bool,
-    notes: Sequence[str],
+    region_doubts: str,
 ) -> SpatialAnswer:
     """An answer with what was assumed of the regions it rests on, and what is doubtful.
 
     Args:
-        answer: without it.
+        answer: with further remarks only.
         geometry: of the frame.
         used: ids of the regions whose measurement it rests on.
         is_measured: whether it rests on any measurement.
-        notes: further remarks.
+        region_doubts: why regions may be missing, out of place or counted twice; empty if nothing
+            says so.
     """
     assumed = region_notes(geometry, used)
-    stretched = stretch_note(geometry.frame.intrinsics)
-    doubts = (*geometry.doubts, stretched) if is_measured else ()
+    calibration = (stretch_note(geometry.frame.intrinsics), geometry.frame.calibration_note)
+    doubts = (*geometry.doubts, *calibration) if is_measured else ()
     limit = min(BOXED, answer.confidence_limit) if FROM_BOX in assumed else answer.confidence_limit
-    limit = DOUBTED if is_measured and geometry.is_distrusted else limit
-    message = "; ".join(note for note in (*notes, assumed, *doubts) if note)
+    is_doubted = bool(region_doubts) or (is_measured and geometry.is_distrusted)
+    limit = min(limit, DOUBTED) if is_doubted else limit
+    message = _joined((answer.message, assumed, region_doubts, *doubts))
     confidence = min(answer.confidence, limit)
     return replace(answer, message=message, confidence=confidence, confidence_limit=limit)

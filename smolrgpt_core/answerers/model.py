@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -303,8 +304,9 @@ def load_reliability(
         )  # fmt: skip
         return None, None
     calibrated, measured = (file_of(checkpoint, name) for name in (CALIBRATION_FILE, LIKENESS_FILE))
-    calibration = None if calibrated is None else read_calibration(calibrated)
-    likeness = None if measured is None else read_likeness(measured)
+    with _that_can_be_removed():
+        calibration = None if calibrated is None else read_calibration(calibrated)
+        likeness = None if measured is None else read_likeness(measured)
     made_for = {
         path: made.weights_sha256
         for path, made in ((calibrated, calibration), (measured, likeness))
@@ -313,9 +315,21 @@ def load_reliability(
     # The weights may be many gigabytes: they are read once, and only where something is bound to
     # them.
     found = _fingerprint_of(checkpoint) if made_for else ""
-    for path, weights_sha256 in made_for.items():
-        check_weights(path, weights_sha256, found)
+    with _that_can_be_removed():
+        for path, weights_sha256 in made_for.items():
+            check_weights(path, weights_sha256, found)
     return calibration, likeness
+
+
+@contextmanager
+def _that_can_be_removed() -> Iterator[None]:
+    """Errors of files that a checkpoint can do without say so."""
+    try:
+        yield
+    except SpatialError as error:
+        raise SpatialError(
+            error.status, f"{error.message}; run `smolrgpt calibrate` again, or remove the file"
+        ) from error
 
 
 def _fingerprint_of(checkpoint: str) -> str:

@@ -120,10 +120,7 @@ def _load(
         # Says itself what is missing and how to install it.
         raise ValueError(f"answerer {name!r} cannot be loaded: {error}") from error
     except SpatialError as error:
-        raise ValueError(
-            f"checkpoint {checkpoint!r} cannot be used: {error}; run `smolrgpt calibrate` again, "
-            "or remove the file"
-        ) from error
+        raise ValueError(f"checkpoint {checkpoint!r} cannot be used: {error}") from error
     except OSError as error:
         raise ValueError(
             f"checkpoint {checkpoint!r} cannot be loaded: {error}; give a folder that `smolrgpt "

@@ -10,6 +10,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from smolrgpt_core.errors import SpatialError
+
 if TYPE_CHECKING:
     from smolrgpt_core.model.official import ImportReport
 
@@ -51,7 +53,7 @@ def import_checkpoint(
             report = released_checkpoint.import_released(source, destination, tokenizer)
         else:
             report = official.import_checkpoint(source, destination, tokenizer, stage)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SpatialError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(NOT_IMPORTED) from error
     Console().print(_table(report))

@@ -11,9 +11,10 @@ said about what stands where.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from threading import RLock
 
 import numpy as np
@@ -30,9 +31,13 @@ from smolrgpt_core.geometry.ground_plane import (
     find_ground_plane,
 )
 from smolrgpt_core.geometry.input_doubts import (
+    ENOUGH_BOXES,
     MAX_SCALE_ERROR,
+    MIN_BOX_PX,
     MIN_SIZED,
+    REACHED,
     MaskDoubt,
+    box_doubt,
     calibration_doubt,
     extent_doubt,
     mask_doubt,
@@ -234,6 +239,7 @@ class FrameGeometry:
                 told = (
                     self.frame.depth_doubt,
                     self.mask_doubt.text,
+                    box_doubt([*islice(self._box_reaches(), ENOUGH_BOXES)]),
                     self._scale_doubt(),
                     self._mounting_doubt(),
                     calibration_doubt(self.frame.intrinsics),
@@ -406,6 +412,20 @@ class FrameGeometry:
         if off < max(MAX_SCALE_ERROR * height, HEIGHT_STDS * std):
             return ""
         return _height_apart("floor that depth shows", floor, height)
+
+    def _box_reaches(self) -> Iterator[float]:
+        """Over how much of its box each object reaches, of those inside the image."""
+        height, width = self.frame.regions.image_size
+        for region in self.frame.regions:
+            box = region.box
+            is_inside = box.x > 0 and box.y > 0
+            is_inside &= box.x + box.width < width and box.y + box.height < height
+            if is_inside and is_box(region, MIN_BOX_PX) and not is_zone(region):
+                found = find_object_pixels(
+                    self.frame, region, self.plane, self._object_mask(), self._config.pixels
+                )
+                across, down = (_reach(found.mask, axis) for axis in (0, 1))
+                yield min(1.0, across / box.width, down / box.height)
 
     def _scale_doubt(self) -> str:
         prior = self._config.size_priors.get(CARGO)
@@ -715,3 +735,10 @@ def boxes_touch(region: Region, other: Region, margin_px: int = 10) -> bool:
         max(a.x, b.x) < min(a.x + a.width, b.x + b.width) + margin_px
         and max(a.y, b.y) < min(a.y + a.height, b.y + b.height) + margin_px
     )
+
+
+def _reach(mask: NDArray[np.bool_], axis: int) -> int:
+    """Columns (axis 0) or rows (axis 1) of a mask (H, W) from the first full one to the last."""
+    counts = np.count_nonzero(mask, axis=axis)
+    full = np.flatnonzero(counts > REACHED * counts.max())
+    return int(full[-1] - full[0] + 1) if full.size else 0

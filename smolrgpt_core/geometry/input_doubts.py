@@ -111,6 +111,19 @@ frames of 36 simulated halls it was 2.7 at most, but for one of 5.3; in 24 of 12
 SCALES = np.geomspace(0.05, 20.0, 601)
 """Factors that are tried, 1 % apart; the middle one is 1."""
 
+MIN_BOXES, ENOUGH_BOXES, MIN_BOX_PX = 5, 30, 600
+"""Boxes that are needed to tell whether they are in place, how many are looked at, and pixels that
+each of them has."""
+
+REACHED = 0.1
+"""An object reaches up to the outermost column or row that has this share of the pixels of the
+fullest one: beyond are strays."""
+
+MIN_REACH = 0.7
+"""Objects reach over at least this share of their boxes, on average. In 24 simulated frames of 12
+halls it was 0.85 and more, and 0.75 with boxes that are wider and higher by a fifth; in 10 real
+ones of 5 boxes and more 0.85. With boxes that are off by 40 pixels it was less in 62 to 92 %."""
+
 SIZE_STD_M = 0.04
 """Standard deviation of a measured side beside what its fit tells, metres at the factor 1."""
 
@@ -448,6 +461,21 @@ def calibration_doubt(camera: CameraIntrinsics) -> str:
     return (
         f"the principal point is off the middle of the image by {right:+.0%} of the width and "
         f"{below:+.0%} of the height: is the calibration of this image, and was it cut?"
+    )
+
+
+def box_doubt(reaches: Sequence[float]) -> str:
+    """Why the boxes of a frame may not be where its objects are; empty where nothing says so.
+
+    Args:
+        reaches: of the object in each box that is told from what is around it, over how much of the
+            width or height, whichever is less, 0 to 1.
+    """
+    if len(reaches) < MIN_BOXES or math.fsum(reaches) >= MIN_REACH * len(reaches):
+        return ""
+    return (
+        f"boxes and depth do not fit: objects reach over {math.fsum(reaches) / len(reaches):.0%} "
+        "of their boxes; was the detector's image scaled or padded, is depth registered to RGB?"
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from smolrgpt_core.answerer_settings import AUTO, ONNX, TORCH
 from smolrgpt_core.checkpoints import check_that_it_exists
+from smolrgpt_core.files import read_json_object
 from smolrgpt_core.inference.config import EngineConfig
 from smolrgpt_core.inference.onnx_folder import is_exported
 
@@ -52,7 +53,8 @@ def load_engine(
         ValueError: when it is of a kind that has no engine, its weights do not fit its
             configuration, the runtime cannot compute it, or the adapter cannot be used with it.
         ImportError: when the runtime is not installed.
-        SpatialError: BAD_INPUT when a file of an exported folder cannot be used.
+        SpatialError: BAD_INPUT when a file of an exported folder, or the configuration of another
+            checkpoint, cannot be used.
     """
     config = config or EngineConfig()
     check_that_it_exists(checkpoint)
@@ -145,9 +147,11 @@ def model_type_of(checkpoint: str | Path) -> str:
     """The `model_type` of a checkpoint; what names none is left to SmolRGPT, which says why.
 
     Raises:
-        OSError: when there is no such checkpoint, or it is an adapter.
+        OSError: when there is no such checkpoint, it has no configuration, or it is an adapter.
+        SpatialError: BAD_INPUT when its configuration cannot be read.
     """
     from transformers import PreTrainedConfig
+    from transformers.utils import CONFIG_NAME
 
     from smolrgpt_core.model import SmolRGPTConfig
     from smolrgpt_core.model.adapter_files import CARD_FILE
@@ -160,6 +164,10 @@ def model_type_of(checkpoint: str | Path) -> str:
             f"{checkpoint} is an adapter, not a checkpoint: give the checkpoint that it was "
             "trained on, and this folder as the adapter"
         )
+    if Path(checkpoint).is_dir():
+        if not Path(checkpoint, CONFIG_NAME).is_file():
+            raise OSError(f"{checkpoint} has no {CONFIG_NAME}, which says what its weights are")
+        read_json_object(Path(checkpoint, CONFIG_NAME))
     values, _ = PreTrainedConfig.get_config_dict(checkpoint)
     return str(values.get("model_type", SmolRGPTConfig.model_type))
 

@@ -97,18 +97,34 @@ def read_manifest(folder: Path) -> ExportedModel:
     values = read_json(path)
     found = values.pop("format", None) if isinstance(values, dict) else None
     if found != FORMAT:
-        raise file_error(path, f"expected format {FORMAT}, got {found}; export the model again")
+        is_newer = isinstance(found, int) and found > FORMAT
+        remedy = "update this package, or export" if is_newer else "export"
+        raise file_error(path, f"expected format {FORMAT}, got {found}; {remedy} the model again")
     names = {field.name for field in fields(ExportedModel)}
     if values.keys() != names:
         wrong = ", ".join(sorted(values.keys() ^ names))
         raise file_error(path, f"missing or unknown: {wrong}; export the model again")
     model = ExportedModel(**{name: _tupled(value) for name, value in values.items()})
+    _check_names(path, model)
     for name, digest in model.files.items():
         if sha256(folder / name) != digest:
             raise file_error(
                 folder / name, f"is not the file that {MANIFEST_FILE} names; export the model again"
             )
     return model
+
+
+def _check_names(path: Path, model: ExportedModel) -> None:
+    """Raises BAD_INPUT where the manifest does not name the files that an engine opens."""
+    names = model.files.keys() if isinstance(model.files, Mapping) else set()
+    missing = {*map(step_file, model.steps), TOKENIZER_FILE} - names
+    outside = {name for name in names if Path(name).name != name}
+    if missing or outside:
+        raise file_error(
+            path,
+            f"`files` must name the files of this folder, missing: {sorted(missing)}, not of this "
+            f"folder: {sorted(outside)}; export the model again",
+        )
 
 
 def sha256(path: Path) -> str:

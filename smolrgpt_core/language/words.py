@@ -32,7 +32,7 @@ MAX_QUESTION_LENGTH = 2000
 _PLAIN_CHARACTERS = {
     **dict.fromkeys(map(ord, "\u2018\u2019\u00b4`"), "'"),
     **dict.fromkeys(map(ord, "\u201c\u201d\u201e"), '"'),
-    **dict.fromkeys(map(ord, "\u2010\u2011\u2013\u2014"), "-"),
+    **dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-"),
     ord("\u00b2"): "2",
     ord("\u00b3"): "3",
     ord("_"): " ",
@@ -48,6 +48,19 @@ _WORD = re.compile(
 )
 _COMPARISON = re.compile(r"(?<=\s)[<>]=?(?=\s|\d)|(?<=\w)\s?\|\s?(?=[^\W\d_])")
 """Signs of comparison, and "left|right"; no special token is written like that."""
+_MILLIMETERS = r"mm|millimet(?:er|re)[sn]?"
+_GROUPED = re.compile(
+    r"(?<![\d.,])([1-9]\d{0,2})([.,])(\d{3})(?=[ -]?(?:("
+    + _MILLIMETERS
+    + r")|[cd]?m|(?:[cd]ent?i|dezi|zenti)?met(?:er|re)[sn]?|zoll|fu\u00df|ft|feet|foot|inch(?:es)?"
+    r"|yards?)\b)",
+    re.IGNORECASE,
+)
+"""A length whose comma or point stands before three digits, as behind thousands."""
+
+_BRACKETED = re.compile(r"\bregion ?\[ ?(\d+) ?\]|<region[ _]?#?(\d+)>", re.IGNORECASE)
+"""Regions as data sets and other models write them; "<mask1>" would be the first of the masks."""
+
 _NUMBER_SIGNS = frozenset({"#", "number", "no", "nr", "id", "nummer"})
 _STOPS = frozenset({".", ":", ";", "!", "?", "-", ","})
 """What separates the parts of a question; all are read as a comma."""
@@ -92,9 +105,26 @@ def clean_text(text: str) -> str:
             )
     plain = " ".join(without_image(unicodedata.normalize("NFC", text)).split())
     plain = re.sub(r"<-*>|-+>|\u2192|\u2194", " to ", plain)
+    plain = _BRACKETED.sub(lambda match: f"[Region {match[1] or match[2]}]", plain)
     _check_specials(plain)
-    plain = re.sub(r"\bregion ?\[ ?(\d+) ?\]", r"[Region \1]", plain, flags=re.IGNORECASE)
-    return plain.translate(_PLAIN_CHARACTERS)
+    return _GROUPED.sub(_ungrouped, plain.translate(_PLAIN_CHARACTERS))
+
+
+def _ungrouped(match: re.Match[str]) -> str:
+    """A number without the comma of its thousands: nobody measures thousandths of a millimeter.
+
+    Raises:
+        SpatialError: BAD_QUESTION where it may as well be a fraction.
+    """
+    whole, sign, digits, is_millimeters = match.groups()
+    if sign == "," and is_millimeters:
+        return whole + digits
+    if sign == "." and not is_millimeters:
+        return match[0]
+    raise bad_question(
+        f'"{match[0]}" may be {whole}{digits} or {whole}.{digits.rstrip("0") or "0"}; write it '
+        "without a separator, or with one or two digits behind a point"
+    )
 
 
 def _check_specials(text: str) -> None:
@@ -103,7 +133,10 @@ def _check_specials(text: str) -> None:
     positions = [position for position in map(rest.find, "<>|") if position >= 0]
     if positions:
         snippet = text[min(positions) :].split()[0]
-        raise bad_question(f"{MASK} is the only placeholder that is read, found {quote(snippet)}")
+        raise bad_question(
+            f"{MASK} is the only placeholder that is read, found {quote(snippet)}; name a region "
+            'by its class and id, such as "pallet 3", or "region 3"'
+        )
 
 
 def split_words(text: str, lexicon: Lexicon, nouns: Collection[str]) -> list[Word]:

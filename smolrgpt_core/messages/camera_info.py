@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.frame import CameraIntrinsics
@@ -23,6 +24,9 @@ PINHOLE_MODELS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14)}
 
 FISHEYE_MODELS = ("equidistant", "fisheye", "kannala_brandt")
 """Names of the fisheye model with four coefficients."""
+
+MAX_SKEW = 0.01
+"""Largest skew of K and P, relative to the focal length; it is not taken into account."""
 
 MAX_CONTRADICTION = 0.02
 """Largest difference of P and K without distortion, relative to focal length or image size."""
@@ -72,15 +76,19 @@ def rectification(
         topic: of the image; a name with a word such as "rect" means rectified images.
 
     Raises:
-        SpatialError: BAD_INPUT as `intrinsics_from_camera_info`, and for an unknown distortion
-            model.
+        SpatialError: BAD_INPUT as `intrinsics_from_camera_info`, for an unknown distortion model,
+            and for images that may be raw or rectified, with different calibrations.
     """
-    if not is_distorted(message):
+    is_plain = not is_distorted(message) and message.distortion_model not in FISHEYE_MODELS
+    if is_plain and _is_unturned(message):
         return Rectification(None, "not needed: camera_info has no distortion")
     if setting == NEVER:
         return Rectification(None, "none: rectify is never, images must already be rectified")
     if _RECTIFIED_WORDS & set(re.split(r"[/_-]", topic.lower())):
         return Rectification(None, f"none: the name of {topic} says that its images are rectified")
+    if is_plain:
+        _refuse_rotation(message)
+        return Rectification(None, "not needed: camera_info has no distortion")
     model, coefficients = _distortion(message)
     part = _part(message, image_size)
     matrix = _full_matrix(message)
@@ -139,9 +147,13 @@ def _part(message: Message, image_size: tuple[int, int] | None) -> _Part:
         return part
     image = f"{image_size[1]}x{image_size[0]}"
     if (x, y, width, height, *binning) == (0, 0, *full, 1, 1):
+        remedy = (
+            "remap to the `camera_info` of this image"
+            if min(full) > 0
+            else "set the size of the image in the calibration file of its driver"
+        )
         raise bad_input(
-            f"camera_info is for {full[0]}x{full[1]}, the rgb image is {image}; remap to the "
-            "`camera_info` of this image"
+            f"camera_info is for {full[0]}x{full[1]}, the rgb image is {image}; {remedy}"
         )
     raise bad_input(
         f"camera_info is for a sensor of {full[0]}x{full[1]} with roi {width}x{height} at "
@@ -152,15 +164,32 @@ def _part(message: Message, image_size: tuple[int, int] | None) -> _Part:
 
 
 def _refuse_uncalibrated(message: Message) -> None:
-    if message.k[0] == 0.0:
+    if all(value == 0.0 for value in message.k):
         raise bad_input(
             "camera_info has a zero matrix K: the camera is not calibrated; calibrate it, or "
             "configure a calibration file in its driver"
         )
 
 
+def _check_form(name: str, values: NDArray[np.float64], form: str) -> None:
+    """Raises BAD_INPUT for a matrix that is not laid out as a pinhole camera's.
+
+    Args:
+        name: K or P.
+        values: (3, 3) or (3, 4).
+        form: what it should look like.
+    """
+    (fx, skew), rest = values[0, :2], (values[1, 0], values[2, 0], values[2, 1])
+    if np.all(np.isfinite(values)) and (any(rest) or abs(skew) > MAX_SKEW * abs(fx)):
+        listed = ", ".join(f"{value:g}" for value in values.ravel())
+        raise bad_input(
+            f"{name} of camera_info must be {form}, row by row, got [{listed}]: is it in columns?"
+        )
+
+
 def _full_matrix(message: Message) -> CameraIntrinsics:
     """K, of the full sensor."""
+    _check_form("K", np.reshape(message.k, (3, 3)), "[fx, 0, cx, 0, fy, cy, 0, 0, 1]")
     return _named("K", message, [message.k[index] for index in (0, 4, 2, 5)])
 
 
@@ -171,9 +200,16 @@ def _full_projection(message: Message) -> CameraIntrinsics:
         raise bad_input(f"camera_info has distortion coefficients that are not finite: {message.d}")
     if all(value == 0.0 for value in message.p):
         return matrix
+    form = "[fx, 0, cx, Tx, 0, fy, cy, Ty, 0, 0, 1, 0]"
+    _check_form("P", np.reshape(message.p, (3, 4)), form)
     projection = _named("P", message, [message.p[index] for index in (0, 5, 2, 6)])
     if not is_distorted(message) and _is_unturned(message):
-        _refuse_contradiction(matrix, projection)
+        difference = _difference(matrix, projection)
+        if difference:
+            raise bad_input(
+                f"camera_info is inconsistent: {difference}, although there is no distortion "
+                "(D = 0) and no rotation (R = 1); is one of them for another resolution?"
+            )
     return projection
 
 
@@ -186,22 +222,32 @@ def _named(name: str, message: Message, pinhole: list[float]) -> CameraIntrinsic
         raise bad_input(f"{name} of camera_info: {error.message}") from error
 
 
-def _refuse_contradiction(matrix: CameraIntrinsics, projection: CameraIntrinsics) -> None:
+def _refuse_rotation(message: Message) -> None:
+    """Raises BAD_INPUT where a rotation makes P that of rectified images, K that of raw ones."""
+    difference = _difference(_full_matrix(message), _full_projection(message))
+    if difference:
+        raise bad_input(
+            f"camera_info has a rotation (R is not 1), and {difference}: P is right for rectified "
+            "images, K for raw ones; set rectify to never if the images are rectified, else set R "
+            "to 1 and P to K"
+        )
+
+
+def _difference(matrix: CameraIntrinsics, projection: CameraIntrinsics) -> str:
+    """In what P and K differ by more than `MAX_CONTRADICTION`; empty if they do not."""
     largest = max(
         abs(projection.fx / matrix.fx - 1),
         abs(projection.fy / matrix.fy - 1),
         abs(projection.cx - matrix.cx) / matrix.width,
         abs(projection.cy - matrix.cy) / matrix.height,
     )
-    if largest > MAX_CONTRADICTION:
-        found = [
-            f"{name} (fx={item.fx:g} fy={item.fy:g} cx={item.cx:g} cy={item.cy:g})"
-            for name, item in (("P", projection), ("K", matrix))
-        ]
-        raise bad_input(
-            f"camera_info is inconsistent: {found[0]} differs from {found[1]}, although there is "
-            "no distortion (D = 0) and no rotation (R = 1); is one of them for another resolution?"
-        )
+    if largest <= MAX_CONTRADICTION:
+        return ""
+    found = [
+        f"{name} (fx={item.fx:g} fy={item.fy:g} cx={item.cx:g} cy={item.cy:g})"
+        for name, item in (("P", projection), ("K", matrix))
+    ]
+    return f"{found[0]} differs from {found[1]}"
 
 
 def _is_unturned(message: Message) -> bool:
@@ -216,13 +262,21 @@ def _distortion(message: Message) -> tuple[LensModel, tuple[float, ...]]:
         raise bad_input(
             f"camera_info has distortion coefficients that are not finite: {coefficients}"
         )
+    if model in FISHEYE_MODELS and not any(coefficients):
+        raise bad_input(
+            f"camera_info has the distortion model {model!r} with coefficients of 0, as of a lens "
+            "that is not calibrated, or of images that are already rectified; calibrate it, or set "
+            "rectify to never if the images are rectified"
+        )
     if len(coefficients) in PINHOLE_MODELS.get(model, ()):
         return "pinhole", coefficients
     if model in FISHEYE_MODELS and len(coefficients) >= 4 and not any(coefficients[4:]):
         return "fisheye", coefficients[:4]
+    counts = (4,) if model in FISHEYE_MODELS else PINHOLE_MODELS.get(model, ())
     known = ", ".join([*PINHOLE_MODELS, *FISHEYE_MODELS])
+    expected = f"takes {' or '.join(map(str, counts))}" if counts else f"is none of {known}"
     raise bad_input(
         f"camera_info has {len(coefficients)} coefficients of the distortion model {model!r}, "
-        f"which is not supported (supported: {known}); provide rectified images (image_proc) and "
-        "set rectify to never"
+        f"which {expected}; correct the calibration file, or provide rectified images (image_proc) "
+        "and set rectify to never"
     )

@@ -2,7 +2,8 @@
 
 Plain functions for the messages of any library, so neither package has to be installed. A box
 becomes a completely filled region, including background; an outline, if the detector provides one,
-becomes a mask. Detections are clipped to the image, and those completely outside are skipped.
+becomes a mask. Detections are clipped to the image. Those completely outside are skipped, but
+answers say so: a detector finds nothing there, unless its image had another size.
 
 Tracking ids become region ids, so that a region keeps its id from frame to frame. An integer is
 used as it is; any other text is hashed (CRC-32), which always gives the same number. Without
@@ -13,6 +14,7 @@ not follow (yet) are numbered from `UNTRACKED_IDS`, so that they never get the i
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -30,6 +32,9 @@ UNTRACKED_IDS = 1_000_000
 
 MAX_ID_DIGITS = 10
 """Tracking ids with fewer digits are used as region ids directly."""
+
+UNTRACKED = frozenset({"", "-1", "none"})
+"""Tracking ids that mean none, in lower case."""
 
 MIN_OUTLINE = 3
 """Smallest number of points of an outline."""
@@ -69,8 +74,9 @@ def regions_from_yolo_detections(message: Message, image_size: tuple[int, int]) 
         image_size: (height, width) of the image that was given to the detector.
 
     Raises:
-        SpatialError: BAD_INPUT when numbers are not finite, a mask is for an image of another
-            size, or two detections have the same tracking id.
+        SpatialError: BAD_INPUT when numbers are not finite, a box has no size, a mask is for an
+            image of another size, coordinates are fractions of the image, or two detections have
+            the same tracking id.
     """
     return _regions([_yolo_detection(item, image_size) for item in message.detections], image_size)
 
@@ -85,7 +91,8 @@ def regions_from_detections(message: Message, image_size: tuple[int, int]) -> Re
         image_size: (height, width) of the image that was given to the detector.
 
     Raises:
-        SpatialError: BAD_INPUT when numbers are not finite, or two detections have the same
+        SpatialError: BAD_INPUT when numbers are not finite, a box has no size or an angle in
+            degrees, coordinates are fractions of the image, or two detections have the same
             tracking id.
     """
     return _regions([_vision_detection(item) for item in message.detections], image_size)
@@ -135,6 +142,7 @@ def _box(
     x, y = first_of(position, "x"), first_of(position, "y")
     if not np.all(np.isfinite([x, y, center.theta, width, height])):
         raise _broken(label)
+    _check_box(label, width, height, center.theta)
     half = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [width / 2, height / 2]
     cosine, sine = np.cos(center.theta), np.sin(center.theta)
     turned = half @ np.array([[cosine, sine], [-sine, cosine]])
@@ -142,15 +150,64 @@ def _box(
     return _Detection(tracking_id, label, score, corners, is_upright_box=center.theta == 0.0)
 
 
+def _check_box(label: str, width: float, height: float, angle: float) -> None:
+    """Raises BAD_INPUT for a box without size, or with an angle that cannot be in radians."""
+    name = label or "without label"
+    if not (width > 0 and height > 0):
+        raise bad_input(
+            f"a detection ({name}) has a box of {width:g}x{height:g} pixels; its size must be "
+            "positive: check that the detector fills size_x and size_y, not corners"
+        )
+    if abs(angle) > 2 * np.pi:
+        raise bad_input(
+            f"a detection ({name}) has the angle {angle:g}; theta must be in radians: is it in "
+            "degrees?"
+        )
+
+
 def _regions(detections: Sequence[_Detection], image_size: tuple[int, int]) -> RegionSet:
     ids = _region_ids([item.tracking_id.strip() for item in detections])
-    regions = [_region(id, item, image_size) for id, item in zip(ids, detections, strict=True)]
-    return RegionSet(image_size, tuple(region for region in regions if region))
+    found = [_region(id, item, image_size) for id, item in zip(ids, detections, strict=True)]
+    regions = RegionSet(
+        image_size,
+        tuple(region for region in found if region),
+        doubt=_outside_doubt(detections, image_size),
+    )
+    if regions.is_in_fractions:
+        raise bad_input(
+            "all detections lie in the first two rows and columns of the image: their coordinates "
+            "are fractions of the image; the detector must give pixels"
+        )
+    return regions
+
+
+def _outside_doubt(detections: Sequence[_Detection], image_size: tuple[int, int]) -> str:
+    """Why the detections may be of another image: a detector finds nothing beyond its border."""
+    height, width = image_size
+    centers = [(item.outline.min(axis=0) + item.outline.max(axis=0)) / 2 for item in detections]
+    outside = sum(not (0 <= x <= width and 0 <= y <= height) for x, y in centers)
+    if not outside:
+        return ""
+    return (
+        f"{outside} of {len(detections)} detections have their center outside of the image of "
+        f"{width}x{height}: was the detector run on an image of another size?"
+    )
 
 
 def _region_ids(tracking_ids: Sequence[str]) -> list[int]:
-    first = UNTRACKED_IDS if any(tracking_ids) else 1
-    return [_number(text) if text else first + index for index, text in enumerate(tracking_ids)]
+    """Raises BAD_INPUT for a tracking id that several detections have."""
+    tracked = [text for text in tracking_ids if text.lower() not in UNTRACKED]
+    twice = Counter(tracked).most_common(1)
+    if twice and twice[0][1] > 1:
+        raise bad_input(
+            f"{twice[0][1]} detections have the tracking id {twice[0][0]!r}; a tracking id must be "
+            "that of one object, and empty if the detector does not track"
+        )
+    first = UNTRACKED_IDS if tracked else 1
+    return [
+        first + index if text.lower() in UNTRACKED else _number(text)
+        for index, text in enumerate(tracking_ids)
+    ]
 
 
 def _number(tracking_id: str) -> int:

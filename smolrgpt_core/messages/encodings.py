@@ -241,9 +241,12 @@ def depth_encoding(encoding: str) -> tuple[DTypeLike, float]:
     try:
         return DEPTH_ENCODINGS[canonical(encoding)]
     except KeyError:
+        visualized = COLOR_ENCODINGS.get(canonical(encoding))
+        is_visualization = visualized is not None and visualized.dtype == np.uint8
+        reason = " (8 bits show depth, but do not measure it)" if is_visualization else ""
         raise bad_input(
-            f"a depth image must be one of {', '.join(DEPTH_ENCODINGS)}, got {encoding!r}; is "
-            "`depth` remapped to the correct topic?"
+            f"a depth image must be one of {', '.join(DEPTH_ENCODINGS)}, got {encoding!r}{reason}; "
+            "is `depth` remapped to the correct topic?"
         ) from None
 
 

@@ -75,14 +75,21 @@ def frame_from_messages(
     settings = settings or SensorSettings()
     readings = depth_readings_from_image(depth, settings.depth_scale, settings.depth_limits)
     image_size = (rgb.height, rgb.width)
+    if readings.meters.shape != image_size:
+        raise bad_input(
+            f"the depth image is {depth.width}x{depth.height}, the rgb image "
+            f"{rgb.width}x{rgb.height}: depth must be registered to the rgb image; remap `depth` "
+            "to such a topic (aligned_depth_to_color)"
+        )
     frame = RGBDFrame(
         rgb=rgb_pixels(rgb),
         depth=readings.meters,
         intrinsics=intrinsics_from_camera_info(camera_info, image_size),
         regions=regions,
         stamp_ns=time_to_ns(rgb.header.stamp),
-        frame_id=rgb.header.frame_id,
+        frame_id=_frame_of(rgb),
         depth_loss=readings.loss,
+        calibration_note=_calibration_note(rgb, camera_info),
     )
     lens = rectification(camera_info, image_size, settings.rectify, rgb_topic).lens
     return rectified(frame, lens) if lens else frame
@@ -112,12 +119,28 @@ def frame_facts(
 def alignment_warnings(rgb: Message, depth: Message) -> tuple[str, ...]:
     """Warnings for an operator about messages that can still be used."""
     warnings = []
-    if depth.header.frame_id != rgb.header.frame_id:
+    if _frame_of(depth) != _frame_of(rgb):
         warnings.append(
-            f"depth is in frame {depth.header.frame_id!r}, rgb in {rgb.header.frame_id!r}: depth "
-            "must be registered to the rgb image (aligned_depth_to_color)"
+            f"depth is in frame {_frame_of(depth)!r}, rgb in {_frame_of(rgb)!r}: depth must be "
+            "registered to the rgb image (aligned_depth_to_color)"
         )
     return tuple(warnings)
+
+
+def _frame_of(message: Message) -> str:
+    """The frame of a message; a slash before it is of ROS 1, and refused by tf2."""
+    return str(message.header.frame_id).lstrip("/")
+
+
+def _calibration_note(rgb: Message, camera_info: Message) -> str:
+    """Note that the calibration is in another frame than the image; empty if it is not."""
+    image, calibration = _frame_of(rgb), _frame_of(camera_info)
+    if not (image and calibration) or image == calibration:
+        return ""
+    return (
+        f"camera_info is in frame {calibration!r}, rgb in {image!r}: is it the calibration of this "
+        "image?"
+    )
 
 
 def regions_from_array(message: Message) -> RegionSet:

@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoTokenizer, GenerationConfig
 from transformers.utils import cached_file
 
+from smolrgpt_core.files import read_json_object
 from smolrgpt_core.model.configuration_smolrgpt import SmolRGPTConfig
 from smolrgpt_core.model.modeling_smolrgpt import SmolRGPTForConditionalGeneration
 from smolrgpt_core.model.processing_smolrgpt import SmolRGPTProcessor
@@ -402,7 +403,7 @@ def _fetch(source: str, work: Path, stage: str | None) -> tuple[Path, _Checkpoin
     """Folder, configuration and siblings of the checkpoint to import."""
     if Path(source).is_dir():
         found = {
-            path.parent: json.loads(path.read_text())
+            path.parent: read_json_object(path)
             for path in sorted(Path(source).rglob(CONFIG_FILE))
             if (path.parent / WEIGHTS_FILE).is_file()
         }
@@ -418,7 +419,7 @@ def _fetch(source: str, work: Path, stage: str | None) -> tuple[Path, _Checkpoin
             f"{error}"
         ) from error
     config = Path(str(paths[0]))
-    chosen, others = _choose(source, {source: json.loads(config.read_text())}, stage)
+    chosen, others = _choose(source, {source: read_json_object(config)}, stage)
     return config.parent, chosen, others
 
 
@@ -468,7 +469,10 @@ def _open_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]
 
 def _read_json(archive: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:
     with _open_member(archive, member) as file:
-        return json.loads(file.read())
+        content = json.loads(file.read())
+    if not isinstance(content, dict):
+        raise ValueError(f"{member.name}: expected an object {{...}}, got {content!r:.40}")
+    return content
 
 
 def _choose(

@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
+from transformers.utils import CONFIG_NAME
 
 from smolrgpt_core.checkpoints import check_that_it_exists
+from smolrgpt_core.checkpoints.weights import in_folder, weights_files
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.files import read_json_object
 
 
 def load_strictly(loader: Callable[..., Any], checkpoint: Any, *args: Any, **kwargs: Any) -> Any:
@@ -25,8 +29,8 @@ def load_strictly(loader: Callable[..., Any], checkpoint: Any, *args: Any, **kwa
 
     Raises:
         OSError: when there is no such checkpoint.
-        ValueError: with a list, when a weight is missing, unexpected or of another shape; when the
-            weights cannot be read.
+        ValueError: with a list, when a weight is missing, unexpected or of another shape; when a
+            file of the weights is missing or cannot be read.
     """
     _check_arguments(checkpoint, kwargs)
     with_info = kwargs.pop("output_loading_info", False)
@@ -48,10 +52,23 @@ def load_strictly(loader: Callable[..., Any], checkpoint: Any, *args: Any, **kwa
     return (model, info) if with_info else model
 
 
+def _check_files(folder: Path) -> None:
+    try:
+        weights_files(in_folder(folder))
+        if (folder / CONFIG_NAME).is_file():
+            read_json_object(folder / CONFIG_NAME)
+    except SpatialError as error:
+        raise ValueError(
+            f"{error.message}; copy, download or import the whole checkpoint again"
+        ) from error
+
+
 def _check_arguments(checkpoint: Any, kwargs: Mapping[str, Any]) -> None:
     if Path(checkpoint).is_file():
         raise ValueError(f"{checkpoint} is a file; give the folder of a checkpoint, or a hub id")
     check_that_it_exists(checkpoint)
+    if Path(checkpoint).is_dir():
+        _check_files(Path(checkpoint))
     if kwargs.get("ignore_mismatched_sizes") or kwargs.get("use_safetensors") is False:
         raise ValueError(
             "ignore_mismatched_sizes=True would load only part of a checkpoint, and "

@@ -89,6 +89,7 @@ class FrameSource:
         if frame.stamp_ns in self._mountings:
             frame = self._mountings[frame.stamp_ns].applied(frame)
         warnings = alignment_warnings(rgb, depth) + self._processing(frame, camera_info)
+        warnings += tuple(filter(None, (regions.doubt, frame.calibration_note)))
         return RecordedFrame(frame, self._meters_per_unit(depth), warnings)
 
     def _processing(self, frame: RGBDFrame, camera_info: Message) -> tuple[str, ...]:

@@ -69,8 +69,18 @@ class RegionFile:
         )
 
     def regions(self, made: Sequence[Region]) -> RegionSet:
-        """All regions of the image."""
-        return RegionSet(self.image_size, tuple(made))
+        """All regions of the image.
+
+        Raises:
+            ValueError: their coordinates are fractions of the image.
+        """
+        regions = RegionSet(self.image_size, tuple(made))
+        if regions.is_in_fractions:
+            raise ValueError(
+                "all regions lie in the first two rows and columns of the image: their coordinates "
+                "are fractions of the image; multiply them by its width and height"
+            )
+        return regions
 
 
 Reader = Callable[[RegionFile], RegionSet]

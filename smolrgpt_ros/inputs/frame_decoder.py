@@ -114,6 +114,7 @@ class FrameDecoder:
         warnings = alignment_warnings(rgb, depth)
         if frame.depth_doubt:
             warnings += (frame.depth_doubt,)
+        warnings += tuple(filter(None, (regions.doubt, frame.calibration_note)))
         if frame.depth_loss.is_reported:
             warnings += (str(frame.depth_loss),)
         facts = frame_facts(frame, camera_info, self._settings, self._rgb_topic)

@@ -76,7 +76,12 @@ def test_plain_calibration() -> None:
         ({"k": matrix(0.6, 0.8, 0.5, 0.5)}, "K of camera_info: .*normalized by the image size"),
         ({"k": matrix(F, 1, CX, CY)}, "K of camera_info: .*degrees"),
         ({"k": matrix(F, F, CY, CX), "p": [0.0] * 12}, "swapped"),
-        ({"k": np.reshape(matrix(F, F, CX, CY), (3, 3)).T.ravel()}, "off center"),
+        ({"k": np.reshape(matrix(F, F, CX, CY), (3, 3)).T.ravel()}, "K .*row by row.*in columns"),
+        ({"p": np.reshape(projection(F, F, CX, CY), (3, 4)).T.ravel()}, "P .*row by row.*columns"),
+        ({"p": [*matrix(F, F, CX, CY), 0.0, 0.0, 0.0]}, "P of camera_info must be .*row by row"),
+        ({"k": [F, F, CX, CY, 0, 0, 0, 0, 0]}, "K of camera_info must be .*row by row"),
+        ({"k": matrix(0, F, CX, CY)}, "K of camera_info: .*positive"),
+        ({"width": 0, "height": 0}, "is for 0x0, .*set the size of the image in the calibration"),
         ({"p": projection(150, 150, CX, CY)}, "P .*fx=150.* differs from K .*fx=100"),
         ({"p": projection(F, F, CX + 8, CY)}, "is inconsistent"),
         ({"p": projection(-F, F, CX, CY)}, "P of camera_info: .*positive"),
@@ -172,6 +177,35 @@ def test_what_a_rectified_image_is_calibrated_by() -> None:
     binned = rectification(half, (60, 80), "auto", "").lens
     assert binned is not None
     assert (binned.source.fx, binned.target.fx) == (F / 2, 45)
+
+
+@pytest.mark.parametrize("coefficients", [[0.0] * 4, []])
+def test_a_fisheye_lens_without_coefficients_is_refused(coefficients: list[float]) -> None:
+    """An ideal one bends what is off the center too, and nobody calibrates a lens to 0."""
+    message = camera_info(d=coefficients, distortion_model="equidistant")
+    with pytest.raises(SpatialError, match="set rectify to never if the images are rectified"):
+        rectification(message, SIZE, "auto", "/camera/image_raw")
+    assert rectification(message, SIZE, "never", "").lens is None
+    assert rectification(message, SIZE, "auto", "/camera/image_rect").lens is None
+
+
+def test_a_rotation_without_distortion_says_not_which_matrix_is_right() -> None:
+    turned = [0.9998, 0, 0.02, 0, 1, 0, -0.02, 0, 0.9998]
+    message = camera_info(r=turned, p=projection(130, 130, CX, CY))
+    with pytest.raises(
+        SpatialError, match=r"R is not 1.*fx=130.*fx=100.*rectify to never"
+    ) as caught:
+        rectification(message, SIZE, "auto", "/left/image_raw")
+    assert caught.value.status is Status.BAD_INPUT
+    assert rectification(message, SIZE, "auto", "/left/image_rect").lens is None
+    assert rectification(message, SIZE, "never", "").lens is None
+    same = camera_info(r=turned, p=projection(F, F, CX + 1, CY))
+    assert rectification(same, SIZE, "auto", "/left/image_raw").lens is None
+
+
+def test_how_many_coefficients_a_model_takes_is_told() -> None:
+    with pytest.raises(SpatialError, match=r"3 coefficients .*'plumb_bob', which takes 4 or 5"):
+        rectification(camera_info(d=[0.1] * 3), SIZE, "auto", "")
 
 
 @pytest.mark.parametrize(

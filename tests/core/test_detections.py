@@ -15,6 +15,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 from typer.testing import CliRunner
 
+from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.cli.application import app
@@ -266,6 +267,39 @@ def test_numbers_that_are_none_are_refused(message: Any) -> None:
     assert caught.value.status is Status.BAD_INPUT
 
 
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (detections(detection((50.0, 40.0, -20.0, -10.0))), "-20x-10 pixels; its size must be"),
+        (detections(detection((50.0, 40.0, 0.0, 0.0))), "0x0 pixels; its size must be positive"),
+        (detections(detection((50.0, 40.0, 20.0, 10.0, 90.0))), "theta must be in radians"),
+        (detections(detection((0.3, 0.4, 0.1, 0.1)), detection((0.9, 0.8, 0.2, 0.3))), "fractions"),
+        (
+            yolo_array(yolo((0.5, 0.5, 0.2, 0.1), outline=[(0.4, 0.4), (0.6, 0.4), (0.6, 0.6)])),
+            "their coordinates are fractions of the image",
+        ),
+    ],
+)
+def test_boxes_that_are_none_are_refused(message: Any, reason: str) -> None:
+    read = SOURCES_BY_TYPE[message.__msgtype__].read
+    with pytest.raises(SpatialError, match=reason) as caught:
+        read(message, SIZE, RegionLabels())
+    assert caught.value.status is Status.BAD_INPUT
+
+
+def test_tracking_ids_that_mean_none() -> None:
+    boxes = [(30.0 * n, 40.0, 20.0, 20.0) for n in range(1, 5)]
+
+    def frame(*names: str) -> list[int]:
+        items = [detection(box, name) for box, name in zip(boxes, names, strict=True)]
+        return ids(regions_from_detections(detections(*items), SIZE))
+
+    assert frame("-1", "-1", "None", "") == [1, 2, 3, 4]
+    assert frame("7", "-1", "none", "8") == [7, UNTRACKED_IDS + 1, UNTRACKED_IDS + 2, 8]
+    with pytest.raises(SpatialError, match="3 detections have the tracking id '0'"):
+        frame("0", "0", "0", "")
+
+
 def test_masks_of_another_image_are_refused() -> None:
     outline = [(1.0, 1.0), (20.0, 1.0), (20.0, 20.0)]
     message = yolo_array(yolo((10.0, 10.0, 20.0, 20.0), outline=outline, size=(480, 640)))
@@ -330,6 +364,54 @@ def test_class_indices_of_a_detector_are_mapped(tmp_path: Path) -> None:
     answer, said = replayed("--label-map", "0:pallet")
     assert (answer["status"], answer["value"]) == ("OK", 2)
     assert "labels: 0 -> pallet" in said
+
+
+def counted(message: Any, tmp_path: Path) -> SpatialAnswer:
+    """How many pallets there are in a recording of what a detector found."""
+    record(tmp_path / "bag", message.__msgtype__, message)
+    asked = AskedQuestion("How many pallets do you see?")
+    (item,) = replay(tmp_path / "bag", [asked], GeometricAnswerer(), ReplayOptions()).answers
+    assert item.answer.ok, item.answer.message
+    return item.answer
+
+
+def test_detections_of_a_larger_image_are_told(tmp_path: Path) -> None:
+    boxes = [tuple(2 * value for value in box) for box in BOXES.values()]
+    answer = counted(detections(*[detection(box) for box in boxes]), tmp_path)
+    # One of the two is outside, and cannot be counted.
+    assert (answer.value, answer.confidence) == (1, 0.45)
+    assert "1 of 2 detections have their center outside of the image of 160x120" in answer.message
+
+
+def test_detections_outside_of_the_image_are_told_where_none_is_left(tmp_path: Path) -> None:
+    answer = counted(detections(detection((400.0, 40.0, 20.0, 10.0))), tmp_path)
+    assert (answer.value, answer.confidence) == (0, 0.45)
+    assert "1 of 1 detections" in answer.message
+
+
+def test_an_object_that_is_detected_twice_is_told(tmp_path: Path) -> None:
+    boxes = [*BOXES.values(), (40.5, 60.0, 20.0, 20.5)]
+    answer = counted(detections(*[detection(box) for box in boxes]), tmp_path)
+    assert (answer.value, answer.confidence) == (3, 0.45)
+    assert "pallet 1 and pallet 3 cover the same pixels" in answer.message
+
+
+def test_low_scores_of_what_is_counted_are_told(tmp_path: Path) -> None:
+    scores = dict(zip(BOXES.values(), (0.04, 0.8), strict=True))
+    items = [detection(box, labels={"pallet": score}) for box, score in scores.items()]
+    answer = counted(detections(*items), tmp_path)
+    assert answer.message == "1 of the 2 have a score below 0.25 (the lowest 0.04)"
+
+
+@pytest.mark.parametrize("scores", [(0.0, 0.0), (0.3, 0.9)])
+def test_good_detections_are_not_doubted(tmp_path: Path, scores: tuple[float, ...]) -> None:
+    items = [
+        detection(box, labels={"pallet": score})
+        for box, score in zip(BOXES.values(), scores, strict=True)
+    ]
+    answer = counted(detections(*items), tmp_path)
+    assert (answer.value, answer.message) == (2, "")
+    assert answer.confidence > 0.99
 
 
 def test_every_source_has_a_reader() -> None:

@@ -211,6 +211,43 @@ def test_how_far_masks_are_off_is_measured(frame, change):
     assert np.median(edge_offsets(changed)) == pytest.approx(expected, abs=1)
 
 
+def with_boxes(frame, change):
+    """Boxes for the masks of objects; `change` moves their corners, (2, 2) x and y."""
+    size = frame.regions.image_size
+    boxes = {region.id: region.box for region in frame.regions if region.label != "buffer"}
+    corners = {
+        id: np.array([[box.x, box.y], [box.x + box.width, box.y + box.height]], float)
+        for id, box in boxes.items()
+    }
+    moved = {id: change(ends) for id, ends in corners.items()}
+    regions = [
+        Region.from_box(id, frame.regions[id].label, Box.covering(low, high, size))
+        for id, (low, high) in moved.items()
+    ]
+    return replace(frame, regions=RegionSet(size, tuple(regions)))
+
+
+def wider(ends):
+    """By a tenth on each side."""
+    return ends + np.array([[-0.1], [0.1]]) * (ends[1] - ends[0])
+
+
+@pytest.mark.parametrize(
+    "change", [lambda ends: ends, lambda ends: ends + np.array([[-2], [2]]), wider]
+)
+def test_boxes_in_place_are_not_doubted(frame, change):
+    assert doubts(with_boxes(frame, change)) == ""
+
+
+@pytest.mark.parametrize("pixels", [40, 60])
+def test_boxes_beside_their_objects_are_told(frame, pixels):
+    moved = with_boxes(frame, lambda ends: ends - [0, pixels])
+    assert "objects reach over" in doubts(moved)
+    given = answer(moved, "How far is pallet 11 from pallet 12?")
+    assert "was the detector's image scaled or padded" in given.message
+    assert given.confidence <= DOUBTED
+
+
 @pytest.mark.parametrize(("across", "down"), [(0.8, 0.8), (1.25, 1.25), (1.3, 1.0)])
 def test_a_wrong_focal_length_shows_in_the_pallets(frame, across, down):
     assert "times the standard sizes" in doubts(with_focal(frame, across, down))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
+from smolrgpt_core.answerers.geometric import GeometricAnswerer
+from smolrgpt_core.asking import AskedQuestion, ask
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.rectification import Lens, rectified
@@ -115,3 +119,23 @@ def test_coefficients_of_no_lens_are_refused() -> None:
     lens = Lens("pinhole", (50.0, 900.0, 0.0, 0.0, 0.0), CAMERA, CAMERA)
     with pytest.raises(SpatialError, match="cannot belong to this camera"):
         rectified(frame_of(np.zeros((240, 320), np.int32)), lens)
+
+
+def test_regions_that_the_rectified_image_does_not_show_are_told() -> None:
+    distorted, _ = seen_through(LENSES["plumb_bob"])
+    corner = Region.from_box(9, "pallet", Box(0, 0, 3, 3))
+    regions = replace(
+        distorted.regions,
+        regions=(*distorted.regions, corner),
+        declared_classes=frozenset({"drum"}),
+        doubt="shifted",
+    )
+    frame = rectified(replace(distorted, regions=regions), LENSES["plumb_bob"])
+    assert frame.regions.lost == ("pallet 9",)
+    assert (frame.regions.declared_classes, frame.regions.doubt) == ({"drum"}, "shifted")
+    asked = AskedQuestion("How many pallets do you see?")
+    answer = ask(frame, asked, GeometricAnswerer())
+    assert answer.value == 3
+    assert "the image no longer shows pallet 9" in answer.message
+    whole = ask(rectified(distorted, LENSES["plumb_bob"]), asked, GeometricAnswerer())
+    assert (whole.value, whole.message) == (3, "")

@@ -353,6 +353,28 @@ def test_stacks_of_masks(tmp_path: Path, dtype: type, channel: bool) -> None:
     assert "a stack of masks" in refusal(tmp_path / "masks.npy")
 
 
+def test_coordinates_in_fractions_are_refused(tmp_path: Path) -> None:
+    def fractions(box: list[int]) -> list[float]:
+        return [box[0] / 160, box[1] / 120, box[2] / 160, box[3] / 120]
+
+    boxes = [fractions(box) for box in BOXES]
+    entries = [{"id": id, "label": "pallet", "box": box} for id, box in enumerate(boxes)]
+    drawn = [
+        shape("polygon", name, [[x / 160, y / 120] for x, y in corners(box)]) for name, box in NAMED
+    ]
+    found = [{**item, "bbox": fractions(box)} for item, box in zip(results(), BOXES, strict=True)]
+    for name, content in (
+        ("own.json", {"image_size": SIZE, "regions": entries}),
+        ("results.json", found),
+        ("rectangles.json", labelme(*[{**item, "points": item["points"][::2],
+                                       "shape_type": "rectangle"} for item in drawn])),
+    ):  # fmt: skip
+        assert "are fractions of the image; multiply them" in refusal(
+            write(tmp_path, name, content)
+        )
+    assert "empty" in refusal(write(tmp_path, "polygons.json", labelme(*drawn)))
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".webp"])
 def test_lossy_pictures_are_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"ids{suffix}"

@@ -126,6 +126,89 @@ def test_distortion_is_taken_out(operator: Any, camera: Any, told: Any) -> None:
     assert rectified.value > 1.04 * plain.value
 
 
+def test_a_fisheye_lens_without_coefficients(operator: Any, camera: Any) -> None:
+    def ideal(message: CameraInfo) -> None:
+        message.d, message.distortion_model = [0.0] * 4, "equidistant"
+
+    with camera.fault(changes={"camera_info": ideal}):
+        operator.restart()
+        refused(operator.ask_distance(), Status.BAD_INPUT, "'equidistant'", "set rectify to never")
+        assert operator.set(rectify="never").successful
+        assert operator.ask_distance().value == pytest.approx(3.0, rel=0.05)
+        assert operator.set(rectify="auto").successful
+
+
+def test_p_of_a_turned_camera_against_k(operator: Any, camera: Any) -> None:
+    def turned(message: CameraInfo) -> None:
+        message.r = [0.9998, 0.0, 0.02, 0.0, 1.0, 0.0, -0.02, 0.0, 0.9998]
+        message.p[0] = message.p[5] = 150.0
+
+    with camera.fault(changes={"camera_info": turned}):
+        operator.restart()
+        refused(operator.ask_distance(), Status.BAD_INPUT, "fx=150", "fx=100", "rectify to never")
+        assert operator.set(rectify="never").successful
+        # P is that of the rectified image; 100 pixels are 2 m then.
+        assert operator.ask_distance().value == pytest.approx(2.0, rel=0.05)
+        assert operator.set(rectify="auto").successful
+
+
+def test_calibration_of_another_camera(operator: Any, camera: Any, told: Any) -> None:
+    def of_depth(message: CameraInfo) -> None:
+        message.header.frame_id = "depth_optical_frame"
+
+    with camera.fault(changes={"camera_info": of_depth}):
+        operator.restart()
+        answer = operator.ask_distance()
+        assert Status(answer.status) is Status.OK
+        assert "camera_info is in frame 'depth_optical_frame'" in answer.message
+        report = told("rectification", "not needed")
+        assert "is it the calibration of this image?" in report.message
+
+
+def test_a_slash_before_frame_ids(operator: Any, camera: Any) -> None:
+    def slashed(message: Any) -> None:
+        message.header.frame_id = f"/{message.header.frame_id}"
+
+    with camera.fault(changes={"rgb": slashed}):
+        operator.restart()
+        answer = operator.ask_distance()
+        assert Status(answer.status) is Status.OK
+        assert "camera_info is in frame" not in answer.message
+        assert answer.header.frame_id == "camera_optical_frame"
+
+
+def test_a_calibration_that_changes(operator: Any, camera: Any, wait_for: Any) -> None:
+    def zoomed(message: CameraInfo) -> None:
+        for values, places in ((message.k, (0, 4)), (message.p, (0, 5))):
+            for place in places:
+                values[place] = 150.0
+
+    before = operator.ask_distance().value
+    with camera.fault(changes={"camera_info": zoomed}):
+        wait_for(
+            lambda: operator.ask_distance().value == pytest.approx(before / 1.5, rel=0.05),
+            "an answer by the new calibration",
+        )
+
+
+def test_depth_of_eight_bits_and_of_another_size(operator: Any, camera: Any) -> None:
+    def shown(message: Image) -> None:
+        message.encoding, message.step = "mono8", message.width
+        message.data = bytes(message.width * message.height)
+
+    def half(message: Image) -> None:
+        depth = np.frombuffer(message.data, np.uint16).reshape(message.height, message.width)
+        message.height, message.width = message.height // 2, message.width // 2
+        message.step, message.data = 2 * message.width, depth[::2, ::2].tobytes()
+
+    with camera.fault(changes={"depth": shown}):
+        operator.restart()
+        refused(operator.ask_distance(), Status.BAD_INPUT, "'mono8'", "8 bits show depth")
+    with camera.fault(changes={"depth": half}):
+        operator.restart()
+        refused(operator.ask_distance(), Status.BAD_INPUT, "80x60", "160x120", "aligned_depth")
+
+
 def test_a_distortion_that_is_not_known(operator: Any, camera: Any) -> None:
     def odd(message: CameraInfo) -> None:
         message.d, message.distortion_model = BARREL, "mei"

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from transformers import PaliGemmaConfig
 from transformers.utils import cached_file
 
-from smolrgpt_core.files import new_folder, read_json
+from smolrgpt_core.files import new_folder, read_json_object
 from smolrgpt_core.model.official import CONFIG_FILE, WEIGHTS_FILE, ImportReport
 from smolrgpt_core.model.point_map.configuration import PointMapConfig
 from smolrgpt_core.model.point_map.modeling import PointMapForConditionalGeneration
@@ -61,7 +61,7 @@ def is_released(source: str | Path) -> bool:
 
 
 def _is_of_authors(config: Path) -> bool:
-    return ARCHITECTURE in (read_json(config).get("architectures") or ())
+    return ARCHITECTURE in (read_json_object(config).get("architectures") or ())
 
 
 def import_released(
@@ -80,7 +80,7 @@ def import_released(
         ValueError: with a list, when a key is missing, extra or of another shape; when a file
             cannot be used. Nothing is written then.
     """
-    config = released_config(read_json(_file(source, CONFIG_FILE)))
+    config = released_config(read_json_object(_file(source, CONFIG_FILE)))
     files = processor or _default_processor(source)
     prepared = PointMapProcessor.from_pretrained(files, config)
     state = _released_weights(source)

@@ -188,6 +188,32 @@ def test_a_changed_file_is_refused(exported, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"format": 3}, "expected format 2, got 3; update this package, or export"),
+        ({"format": 1}, "expected format 2, got 1; export"),
+        ({"files": {}}, "missing: .*'see.onnx', 'tokenizer.json'"),
+        ({"files": None}, "missing: .*'encode.onnx'"),
+    ],
+)
+def test_a_manifest_of_another_folder_is_refused(exported, tmp_path, changes, words):
+    folder = shutil.copytree(exported, tmp_path / "changed")
+    manifest = folder / MANIFEST_FILE
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **changes}))
+    with pytest.raises(ValueError, match=words) as caught:
+        make_answerer("model", str(folder))
+    assert "calibrate" not in str(caught.value)
+
+
+def test_a_folder_that_lacks_a_step_is_refused(exported, tmp_path):
+    folder = shutil.copytree(exported, tmp_path / "changed")
+    (folder / "see.onnx").unlink()
+    with pytest.raises(ValueError, match=r"see\.onnx: cannot be opened: No such file") as caught:
+        make_answerer("model", str(folder))
+    assert "calibrate" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
         ({"runtime": "torch"}, "runtime is 'torch', but .* give the checkpoint that it was made"),
         ({"device": "cuda"}, "computes on the CPU, got device 'cuda'"),
         ({"dtype": "bfloat16"}, "computes in float32, got dtype 'bfloat16'"),

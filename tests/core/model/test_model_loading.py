@@ -1,11 +1,14 @@
 """Sizes, composition, saving and strict loading of the model."""
 
+import json
+
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
 
+from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.model import (
     SmolRGPTConfig,
     SmolRGPTForConditionalGeneration,
@@ -138,6 +141,58 @@ def test_loading_in_half_precision(checkpoint, inputs):
     model = SmolRGPTForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.bfloat16)
     assert model.dtype == torch.bfloat16
     assert model.eval()(**inputs[0]).logits.isfinite().all()
+
+
+@pytest.fixture
+def sharded(model, tmp_path):
+    """A checkpoint of several files, their names, and its index."""
+    model.save_pretrained(tmp_path, max_shard_size="100KB")
+    shards = sorted(path.name for path in tmp_path.glob("model-*.safetensors"))
+    assert len(shards) > 2
+    return tmp_path, shards, tmp_path / "model.safetensors.index.json"
+
+
+def refused(folder, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        SmolRGPTForConditionalGeneration.from_pretrained(folder)
+    assert "again" in str(caught.value)
+
+
+def test_a_checkpoint_that_lacks_a_file_is_refused(sharded):
+    folder, shards, index = sharded
+    (folder / shards[1]).unlink()
+    refused(folder, rf"index\.json: names the file '{shards[1]}', which the checkpoint lacks")
+    index.write_text("{")
+    refused(folder, r"index\.json: expected JSON")
+
+
+def test_a_file_that_ends_early_is_refused(sharded):
+    folder, shards, _ = sharded
+    content = (folder / shards[1]).read_bytes()
+    for size in (len(content) - 100, 50, 0):
+        (folder / shards[1]).write_bytes(content[:size])
+        refused(folder, "cannot be read .* the file is damaged or incomplete")
+
+
+def test_an_index_that_names_the_wrong_file_changes_nothing(sharded, model):
+    folder, shards, index = sharded
+    content = json.loads(index.read_text())
+    name = next(name for name, shard in content["weight_map"].items() if shard == shards[0])
+    content["weight_map"][name] = shards[1]
+    index.write_text(json.dumps(content))
+    weights = SmolRGPTForConditionalGeneration.from_pretrained(folder).state_dict()
+    assert all(torch.equal(weights[key], value) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "has no config.json"), ("[]", "expected an object")]
+)
+def test_a_configuration_that_is_none_is_refused(saved, content, words):
+    (saved / "config.json").unlink()
+    if content is not None:
+        (saved / "config.json").write_text(content)
+    with pytest.raises(ValueError, match=words):
+        make_answerer("model", str(saved))
 
 
 def test_all_weights_that_do_not_fit_are_listed(saved):

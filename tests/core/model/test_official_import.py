@@ -291,3 +291,15 @@ def test_the_command_prints_a_table_or_the_reason(official, tmp_path):
     again = CliRunner().invoke(app, arguments)
     assert again.exit_code == 1
     assert "exists already" in again.output
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [("[]", "expected an object"), ("{", "expected JSON")]
+)
+def test_the_command_says_what_is_wrong_with_a_configuration(source, tmp_path, content, reason):
+    (source / "config.json").write_text(content)
+    app = typer.Typer()
+    app.command()(command)
+    run = CliRunner().invoke(app, [str(source), str(tmp_path / "out")])
+    assert run.exit_code == 1
+    assert f"{source / 'config.json'}: {reason}" in run.output
