@@ -18,11 +18,13 @@ from smolrgpt_core.answer.scoring import answer_value, is_right
 from smolrgpt_core.answerer_settings import CONFIDENT, MODEL, FusionSettings
 from smolrgpt_core.answerers.base import (
     Answerer,
+    UncertainAnswerError,
     UntrainedQuestionError,
     answer_as_batch,
     each_deadline,
 )
 from smolrgpt_core.answerers.calibration import Calibration, Evidence
+from smolrgpt_core.answerers.geometric import CERTAINTY
 from smolrgpt_core.answerers.likeness import UNLIKE_CONFIDENCE, LikenessTest, at_most
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
@@ -35,7 +37,8 @@ UNCONTESTED = frozenset({Evidence.GEOMETRY, Evidence.GEOMETRY_ONLY, Evidence.GEO
 """Answers of geometry with which no model disagrees."""
 
 DECIDED = frozenset({Status.CANNOT_TELL, Status.UNKNOWN_REGION})
-"""Refusals of geometry that a model may not overrule: a tie, or a contradiction in the question."""
+"""Refusals of geometry that a model may not overrule, only confirm: a tie, or a contradiction in the
+question."""
 
 Outcome = SpatialAnswer | SpatialError
 
@@ -137,6 +140,8 @@ class FusedAnswerer:
         confidence = at_most(fused.answer.confidence_limit, self._confidence(fused))
         if fused.doubt:
             confidence = at_most(UNLIKE_CONFIDENCE, confidence)
+        if fused.evidence is Evidence.UNCERTAIN_GEOMETRY_WITH_MODEL and not confidence >= CERTAINTY:
+            return geometry
         if self._settings.abstain_below > 0 and not confidence >= self._settings.abstain_below:
             return self._too_uncertain(confidence, model, geometry)
         latency_s = {**fused.answer.latency_s, **latency_s}
@@ -200,6 +205,8 @@ def fuse(
     for outcome in (model, geometry):
         if isinstance(outcome, SpatialError) and _is_late(outcome):
             return outcome
+    if isinstance(geometry, UncertainAnswerError):
+        return _confirmed(model, geometry, settings, doubt)
     if isinstance(geometry, SpatialError) and geometry.status in DECIDED:
         return geometry
     if isinstance(model, UntrainedQuestionError):
@@ -219,6 +226,23 @@ def fuse(
         answer = replace(chosen, answer_ids=geometry.answer_ids, message=geometry.message)
         return FusedAnswer(answer, evidence)
     return _one_of_two(model, geometry, settings, doubt(), calibration)
+
+
+def _confirmed(
+    model: Outcome,
+    geometry: UncertainAnswerError,
+    settings: FusionSettings,
+    doubt: Callable[[], str],
+) -> FusedAnswer | SpatialError:
+    """Geometry's likeliest answer if the model has the same one, or else its refusal."""
+    likeliest = geometry.answer
+    if isinstance(model, SpatialError) or not _agree(model, likeliest, settings) or doubt():
+        return geometry
+    chosen = replace(_chosen(model, likeliest, is_model=False), agreement=Agreement.AGREE)
+    message = _joined(
+        likeliest.message, f"the model confirms what is uncertain: {geometry.message}"
+    )
+    return FusedAnswer(replace(chosen, message=message), Evidence.UNCERTAIN_GEOMETRY_WITH_MODEL)
 
 
 def _one_of_two(

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.answer import SpatialAnswer
-from smolrgpt_core.answer.from_finding import answer_of, check_certainty, spread_note
-from smolrgpt_core.answerers.base import answer_or_error, each_deadline
+from smolrgpt_core.answer.from_finding import answer_of, spread_note, why_uncertain
+from smolrgpt_core.answerers.base import UncertainAnswerError, answer_or_error, each_deadline
 from smolrgpt_core.answerers.geometry_cache import (
     GeometryCache,
     region_notes,
@@ -83,6 +83,7 @@ class GeometricAnswerer:
 
         Raises:
             SpatialError: UNKNOWN_REGION, NO_VALID_DEPTH, CANNOT_TELL or BAD_QUESTION.
+            UncertainAnswerError: a tie.
         """
         if question.program is None:
             raise SpatialError(
@@ -94,7 +95,6 @@ class GeometricAnswerer:
         with measured.lock:
             measured.copies.begin_question()
             finding = evaluate(question.program, measured.copies)
-            check_certainty(finding, frame.regions, self._certainty)
             marks = marks_of(finding, measured.copies, question.unit)
             point = _point_at_pixel(finding, measured.copies)
             regions = (*finding.ids, *finding.counted)
@@ -107,7 +107,11 @@ class GeometricAnswerer:
         placed = replace(answer, centers=centers, valid_depth=valid_depth, marks=marks)
         spread = spread_note(finding, question.unit, self._certainty)
         counted = _count_notes(finding, frame.regions) if answer.unit == "objects" else ()
-        return _with_notes(placed, measured.geometry, used, is_measured, (spread, *counted))
+        noted = _with_notes(placed, measured.geometry, used, is_measured, (spread, *counted))
+        uncertain = why_uncertain(finding, frame.regions, self._certainty)
+        if uncertain:
+            raise UncertainAnswerError(uncertain, noted)
+        return noted
 
     def answer_batch(
         self,

@@ -7,7 +7,7 @@ answers, only the fraction of correct answers is used.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,12 +69,32 @@ def judged_answers(
     doubted = {item.id for item in geometry.predictions if item.is_doubted}
     # Of what geometry has decided to refuse, `fused` never gives the answer of the model alone.
     decided = {item.id for item in geometry.predictions if item.status in DECIDED}
-    return [
+    given = [
         JudgedAnswer(id, _category(scored), evidence, prediction.confidence, scored.right)
         for id in dict.fromkeys([*predicted, *measured])
         if id not in doubted
         for evidence, (scored, prediction) in _ways(predicted.get(id), measured.get(id), tolerances)
         if not (evidence is Evidence.MODEL_ONLY and id in decided)
+    ]
+    return given + _confirmed(predicted, geometry, doubted, tolerances)
+
+
+def _confirmed(
+    predicted: Mapping[str, _Answer],
+    geometry: EvaluatedSystem,
+    doubted: Set[str],
+    tolerances: AgreementTolerances,
+) -> list[JudgedAnswer]:
+    """Answers that are too uncertain for geometry to give, and that the model has too."""
+    confidences = {item.id: item.confidence for item in geometry.predictions}
+    evidence = Evidence.UNCERTAIN_GEOMETRY_WITH_MODEL
+    return [
+        JudgedAnswer(item.id, _category(item), evidence, confidences[item.id], item.right)
+        for item in geometry.uncertain
+        if item.category is not None
+        and item.id in predicted
+        and item.id not in doubted
+        and _agree(predicted[item.id][0], item, tolerances)
     ]
 
 
