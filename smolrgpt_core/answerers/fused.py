@@ -37,8 +37,7 @@ UNCONTESTED = frozenset({Evidence.GEOMETRY, Evidence.GEOMETRY_ONLY, Evidence.GEO
 """Answers of geometry with which no model disagrees."""
 
 DECIDED = frozenset({Status.CANNOT_TELL, Status.UNKNOWN_REGION})
-"""Refusals of geometry that a model may not overrule, only confirm: a tie, or a contradiction in the
-question."""
+"""Refusals of geometry that no model overrules: a tie, or a contradiction in the question."""
 
 Outcome = SpatialAnswer | SpatialError
 
