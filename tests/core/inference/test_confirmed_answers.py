@@ -52,6 +52,7 @@ class Other(GeometricAnswerer):
 
     def answer(self, frame, question):
         answer = super().answer(frame, question)
+        assert answer.region_id is not None
         other = 21 - answer.region_id
         return replace(answer, region_id=other, answer_ids=(other,))
 

@@ -46,6 +46,7 @@ class Hall:
 def found(question: str, loaded: dict[int, float], cargo: dict[int, int] | None = None) -> Finding:
     scene: Any = Hall(loaded, cargo or {})
     program = read_question(question, REGIONS).program
+    assert program is not None
     return evaluate(program, SceneCopies(scene))
 
 
