@@ -41,7 +41,7 @@ class Evidence(Enum):
     """The model, geometry has no answer."""
     GEOMETRY_ONLY = "geometry_only"
     """Geometry, the model has no answer."""
-    UNCERTAIN_GEOMETRY_WITH_MODEL = "uncertain_geometry_with_model"
+    CONFIRMED_GEOMETRY = "confirmed_geometry"
     """Geometry, too uncertain by itself, and the model says the same."""
     GEOMETRY = "geometry"
     """Geometry, what the model says does not count: it was not trained on what is alike."""

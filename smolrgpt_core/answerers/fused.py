@@ -139,7 +139,7 @@ class FusedAnswerer:
         confidence = at_most(fused.answer.confidence_limit, self._confidence(fused))
         if fused.doubt:
             confidence = at_most(UNLIKE_CONFIDENCE, confidence)
-        if fused.evidence is Evidence.UNCERTAIN_GEOMETRY_WITH_MODEL and not confidence >= CERTAINTY:
+        if fused.evidence is Evidence.CONFIRMED_GEOMETRY and not confidence >= CERTAINTY:
             return geometry
         if self._settings.abstain_below > 0 and not confidence >= self._settings.abstain_below:
             return self._too_uncertain(confidence, model, geometry)
@@ -241,7 +241,7 @@ def _confirmed(
     message = _joined(
         likeliest.message, f"the model confirms what is uncertain: {geometry.message}"
     )
-    return FusedAnswer(replace(chosen, message=message), Evidence.UNCERTAIN_GEOMETRY_WITH_MODEL)
+    return FusedAnswer(replace(chosen, message=message), Evidence.CONFIRMED_GEOMETRY)
 
 
 def _one_of_two(

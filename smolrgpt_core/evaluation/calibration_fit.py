@@ -87,7 +87,7 @@ def _confirmed(
 ) -> list[JudgedAnswer]:
     """Answers that are too uncertain for geometry to give, and that the model has too."""
     confidences = {item.id: item.confidence for item in geometry.predictions}
-    evidence = Evidence.UNCERTAIN_GEOMETRY_WITH_MODEL
+    evidence = Evidence.CONFIRMED_GEOMETRY
     return [
         JudgedAnswer(item.id, _category(item), evidence, confidences[item.id], item.right)
         for item in geometry.uncertain

@@ -36,7 +36,7 @@ def frame(ray_caster, block):
 
 def fused(anything, model, right=0.95, **ranges):
     curve = ConfidenceCurve(0.0, 2.944 if right == 0.95 else 0.4, 100, round(100 * right))
-    curves = {Evidence.UNCERTAIN_GEOMETRY_WITH_MODEL.value: {"mcq": curve}}
+    curves = {Evidence.CONFIRMED_GEOMETRY.value: {"mcq": curve}}
     cache = GeometryCache()
     likeness = LikenessTest(anything(**ranges), cache)
     calibration = Calibration("short", curves, AgreementTolerances(), weights_sha256="0" * 64)
@@ -104,5 +104,5 @@ def test_only_confirmed_answers_are_calibrated_as_such(likeliest: str, confirmed
     )  # fmt: skip
     judged = judged_answers(model, geometry, AgreementTolerances())
     found = [item for item in judged if item.evidence is not Evidence.MODEL]
-    expected = [(Evidence.UNCERTAIN_GEOMETRY_WITH_MODEL, 0.6, True)] if confirmed else []
+    expected = [(Evidence.CONFIRMED_GEOMETRY, 0.6, True)] if confirmed else []
     assert [(item.evidence, item.confidence, item.right) for item in found] == expected
