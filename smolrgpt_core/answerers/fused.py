@@ -28,7 +28,7 @@ from smolrgpt_core.answerers.geometric import CERTAINTY
 from smolrgpt_core.answerers.likeness import UNLIKE_CONFIDENCE, LikenessTest, at_most
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.language import CATEGORIES, SpatialQuestion
+from smolrgpt_core.language import CATEGORIES, Category, SpatialQuestion
 
 GEOMETRY_STAGE = "geometry"
 """Latency stage beside those of the model."""
@@ -38,6 +38,10 @@ UNCONTESTED = frozenset({Evidence.GEOMETRY, Evidence.GEOMETRY_ONLY, Evidence.GEO
 
 DECIDED = frozenset({Status.CANNOT_TELL, Status.UNKNOWN_REGION})
 """Refusals of geometry that no model overrules: a tie, or a contradiction in the question."""
+
+CONFIRMABLE = frozenset({Category.COUNT})
+"""Categories of which a model may confirm an uncertain answer. A number of objects is uncertain
+where a side of a zone is hidden, not where two things are equal."""
 
 Outcome = SpatialAnswer | SpatialError
 
@@ -233,9 +237,11 @@ def _confirmed(
     settings: FusionSettings,
     doubt: Callable[[], str],
 ) -> FusedAnswer | SpatialError:
-    """Geometry's likeliest answer if the model has the same one, or else its refusal."""
+    """Geometry's likeliest number of objects if the model has the same one, or else its refusal."""
     likeliest = geometry.answer
-    if isinstance(model, SpatialError) or not _agree(model, likeliest, settings) or doubt():
+    if isinstance(model, SpatialError) or likeliest.category not in CONFIRMABLE:
+        return geometry
+    if not _agree(model, likeliest, settings) or doubt():
         return geometry
     chosen = replace(_chosen(model, likeliest, is_model=False), agreement=Agreement.AGREE)
     message = _joined(

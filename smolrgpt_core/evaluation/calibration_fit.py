@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.answerer_settings import AgreementTolerances
 from smolrgpt_core.answerers.calibration import ConfidenceCurve, Evidence, log_odds
-from smolrgpt_core.answerers.fused import DECIDED
+from smolrgpt_core.answerers.fused import CONFIRMABLE, DECIDED
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
 from smolrgpt_core.errors import Status
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
@@ -91,7 +91,7 @@ def _confirmed(
     return [
         JudgedAnswer(item.id, _category(item), evidence, confidences[item.id], item.right)
         for item in geometry.uncertain
-        if item.category is not None
+        if item.category in CONFIRMABLE
         and item.id in predicted
         and item.id not in doubted
         and _agree(predicted[item.id][0], item, tolerances)
