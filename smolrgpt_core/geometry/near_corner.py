@@ -466,9 +466,12 @@ def _last_entered(scales: NDArray[np.float64], deck: NDArray[np.float64]) -> NDA
 
 def _turned_rays(rays: NDArray[np.float64], yaws: NDArray[np.float64]) -> NDArray[np.float64]:
     """What of rays (N, 3) is along the axes that each yaw (K,) turns: (2, K, N)."""
-    cosine, sine = np.cos(yaws), np.sin(yaws)
-    axes = np.array([[cosine, sine], [-sine, cosine]]).transpose(0, 2, 1)
-    return np.asarray(axes @ rays[:, :2].T)
+    cosine, sine = np.cos(yaws)[:, None], np.sin(yaws)[:, None]
+    x, y = np.ascontiguousarray(rays[:, :2].T)
+    turned = np.empty((2, len(yaws), len(rays)))
+    np.add(cosine * x, sine * y, out=turned[0])
+    np.subtract(cosine * y, sine * x, out=turned[1])
+    return turned
 
 
 def _reach_deck(view: TurnedView, top: float) -> NDArray[np.float64]:

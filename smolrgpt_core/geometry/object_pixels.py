@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.ground_plane import GroundPlane
-from smolrgpt_core.geometry.masks import cut_out, grown_window
+from smolrgpt_core.geometry.masks import AROUND, cut_out, grown_window
 from smolrgpt_core.geometry.order_statistics import median
 from smolrgpt_core.regions import Box, Region
 
@@ -184,9 +184,11 @@ def _floor_pixels(
     right, down, forward = plane.up.astype(np.float32)
     rise = right * x + (down * y + forward)[:, None]
     with np.errstate(invalid="ignore"):
-        height = rise * depth + plane.camera_height
-        noise = 2 * plane.noise * np.abs(rise) * depth**2
-        return np.asarray(np.abs(height) < config.floor_m + np.minimum(noise, config.floor_m))
+        below = rise * depth
+        noise = np.abs(below) * depth
+        noise *= 2 * plane.noise
+        height = np.abs(below + plane.camera_height)
+        return np.asarray(height < config.floor_m + np.minimum(noise, config.floor_m))
 
 
 def _surfaces(
@@ -194,11 +196,10 @@ def _surfaces(
 ) -> NDArray[np.int32]:
     """Number (H, W) of the surface that each pixel shows; 0 at jumps and without a reading."""
     valid = np.isfinite(depth)
-    kernel = np.ones((3, 3), np.uint8)
-    high = cv2.dilate(np.where(valid, depth, np.float32(0)), kernel)
-    low = cv2.erode(np.where(valid, depth, np.float32(np.inf)), kernel)
-    with np.errstate(invalid="ignore"):
-        smooth = valid & (high - low < config.jump_m + config.jump_share * depth)
+    spread = cv2.dilate(np.where(valid, depth, np.float32(0)), AROUND)
+    spread -= cv2.erode(np.where(valid, depth, np.float32(np.inf)), AROUND)
+    # Where there is no reading, nothing is less than the jump.
+    smooth = spread < config.jump_m + config.jump_share * depth
     count, objects = cv2.connectedComponents((smooth & ~floor).view(np.uint8), connectivity=4)
     objects[smooth & floor] = count
     return objects
@@ -214,19 +215,19 @@ def _leaked(
 
     Of surfaces that have no pixel in the mask, none are told.
     """
-    counted = np.where(others, 0, surfaces).ravel()
-    total = np.bincount(counted, minlength=int(surfaces.max()) + 1)
-    inside = np.bincount(surfaces[mask], minlength=len(total))
-    inside[0] = total[0] = 0
-    if not inside.any():
-        return np.zeros(mask.shape, dtype=bool)
-    foreign = inside < config.min_inside * total
-    foreign &= inside < config.max_leak * inside.sum()
+    nothing = np.zeros(mask.shape, dtype=bool)
+    inside = np.bincount(surfaces[mask], minlength=int(surfaces.max()) + 1)
+    inside[0] = 0
+    foreign = inside < config.max_leak * inside.sum()
     foreign[np.argmax(inside)] = foreign[0] = False
     if not inside[foreign].any():
-        return np.zeros(mask.shape, dtype=bool)
+        return nothing
+    total = np.bincount(surfaces[~others], minlength=len(inside))
+    foreign &= inside < config.min_inside * total
+    if not inside[foreign].any():
+        return nothing
     leaked = foreign[surfaces]
-    beside = cv2.dilate(leaked.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    beside = cv2.dilate(leaked.view(np.uint8), AROUND) > 0
     return leaked | (beside & (surfaces == 0))
 
 
@@ -269,7 +270,7 @@ def _in_box(
     if is_sparse:
         beyond = np.maximum(np.maximum(near - values, values - far), 0.0)
         return closed, float(np.sqrt(weights @ beyond**2 / weights.sum()))
-    solid = cv2.morphologyEx(closed.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    solid = cv2.morphologyEx(closed.astype(np.uint8), cv2.MORPH_OPEN, AROUND) > 0
     solid &= found
     return (solid if solid.any() else found), 0.0
 
