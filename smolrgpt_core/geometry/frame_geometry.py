@@ -46,7 +46,7 @@ from smolrgpt_core.geometry.object_pixels import (
     find_object_pixels,
     is_box,
 )
-from smolrgpt_core.geometry.order_statistics import fraction_of, median, quantile
+from smolrgpt_core.geometry.order_statistics import fraction_of, median, quantile, quantiles
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import Edge, Surface, SurfaceConfig, measure_surface
 from smolrgpt_core.geometry.visible_surface import VisibleExtent, visible_extent
@@ -609,7 +609,7 @@ def _height_apart(surface: str, seen: GroundPlane, height: float) -> str:
 
 def _extent(surface: Surface) -> tuple[float, float]:
     """How far a surface reaches along the rows and the columns of the image, metres."""
-    low, high = np.quantile(surface.points[:, :2], (0.02, 0.98), axis=0)
+    low, high = quantiles(surface.points[:, :2], (0.02, 0.98))
     return float(high[0] - low[0]), float(high[1] - low[1])
 
 

@@ -249,8 +249,9 @@ def _in_box(
     rows, columns = np.nonzero(box & np.isfinite(depth) & ~floor)
     if not len(rows):
         return box, 0.0
-    half_height, half_width = (max(float(np.ptp(np.nonzero(box)[i])), 1.0) / 2 for i in (0, 1))
-    row, column = (float(np.mean(np.nonzero(box)[i])) for i in (0, 1))
+    all_of_it = np.nonzero(box)
+    half_height, half_width = (max(float(np.ptp(places)), 1.0) / 2 for places in all_of_it)
+    row, column = (float(np.mean(places)) for places in all_of_it)
     away = np.hypot((rows - row) / half_height, (columns - column) / half_width)
     weights, values = np.exp(-2 * away**2), depth[rows, columns]
     extent = _angular_extent(box, camera)
@@ -260,7 +261,7 @@ def _in_box(
         near, far = _fullest_stretch(values, weights, extent)
     else:
         own = values[numbers == np.argmax(np.bincount(numbers, weights * (numbers > 0)))]
-        margin = extent * float(np.median(own)) / 4
+        margin = extent * median(own) / 4
         low, high = np.quantile(own, (0.02, 0.98))
         near, far = low - margin, high + margin
     with np.errstate(invalid="ignore"):
