@@ -507,17 +507,14 @@ def common_factor(sizes: Sequence[MeasuredSize], prior: SizePrior) -> tuple[floa
     """
     if len(sizes) < MIN_SIZED:
         return 1.0, 0.0
-    total = np.zeros(len(SCALES))
     standard = np.array([pair for a, b in prior.footprints for pair in ((a, b), (b, a))]) - INSET_M
-    for measured in sizes:
-        # Both sides of the footprint: (factors,), and by standard size (S, factors).
-        stds = [np.hypot(std, SIZE_STD_M * SCALES) for std in measured.std]
-        off = [
-            np.square((size - np.outer(lengths, SCALES)) / std)
-            for size, lengths, std in zip(measured.size, standard.T, stds, strict=True)
-        ]
-        nearest = (off[0] + off[1]).min(axis=0)
-        density = np.exp(-nearest / 2) / (2 * np.pi * (stds[0] * stds[1]))
-        total += np.log((1 - ODD_SHARE) * density / len(standard) + ODD_SHARE / 9)
+    # By pallet, standard size, side of the footprint, and factor; the standard deviations of all
+    # standard sizes are the same.
+    measured = np.array([item.size for item in sizes])[:, None, :, None]
+    stds = np.hypot(np.array([item.std for item in sizes])[:, None, :, None], SIZE_STD_M * SCALES)
+    off = np.square((measured - standard[..., None] * SCALES) / stds)
+    nearest = off.sum(axis=2).min(axis=1)
+    density = np.exp(-nearest / 2) / (2 * np.pi * stds[:, 0].prod(axis=1))
+    total = np.log((1 - ODD_SHARE) * density / len(standard) + ODD_SHARE / 9).sum(axis=0)
     best = int(np.argmax(total))
     return float(SCALES[best]), float(total[best] - total[len(SCALES) // 2])

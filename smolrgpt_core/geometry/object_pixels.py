@@ -98,8 +98,9 @@ def find_object_pixels(
     frame: RGBDFrame,
     region: Region,
     plane: GroundPlane | None,
+    in_floor: NDArray[np.bool_],
     others: NDArray[np.bool_],
-    config: ObjectPixelConfig | None = None,
+    config: ObjectPixelConfig,
 ) -> ObjectPixels:
     """The pixels of a region that show its object.
 
@@ -107,14 +108,13 @@ def find_object_pixels(
         frame: where the region is.
         region: the object.
         plane: the floor; None where it is not known.
+        in_floor: bool (H, W), see `floor_pixels`.
         others: bool (H, W), pixels of other objects, which may be as near as this one.
         config: how to tell.
     """
-    config = config or ObjectPixelConfig()
     window = grown_window(region.box, frame.regions.image_size, config.margin_px)
     mask = cut_out(region, window)
-    depth = frame.depth[window.slices]
-    floor = _floor_pixels(frame, window, depth, plane, config)
+    depth, floor = frame.depth[window.slices], in_floor[window.slices]
     surfaces = _surfaces(depth, floor, config)
     if is_box(region, config.min_box_px):
         found, ambiguity = _in_box(surfaces, depth, mask, floor, frame.intrinsics)
@@ -168,27 +168,26 @@ def _has_floor(
     return floor_count > config.min_floor * count or upper_count > MAX_UPPER * count
 
 
-def _floor_pixels(
-    frame: RGBDFrame,
-    window: Box,
-    depth: NDArray[np.float32],
-    plane: GroundPlane | None,
-    config: ObjectPixelConfig,
+def floor_pixels(
+    frame: RGBDFrame, plane: GroundPlane | None, config: ObjectPixelConfig
 ) -> NDArray[np.bool_]:
-    """Pixels of the window whose reading lies in the floor."""
+    """Pixels (H, W) of a frame whose reading lies in the floor; none where it is not known."""
+    depth, camera = frame.depth, frame.intrinsics
     if plane is None:
         return np.zeros(depth.shape, dtype=bool)
-    camera = frame.intrinsics
-    y = (np.arange(window.y, window.y + window.height, dtype=np.float32) - camera.cy) / camera.fy
-    x = (np.arange(window.x, window.x + window.width, dtype=np.float32) - camera.cx) / camera.fx
+    y = (np.arange(camera.height, dtype=np.float32) - camera.cy) / camera.fy
+    x = (np.arange(camera.width, dtype=np.float32) - camera.cx) / camera.fx
     right, down, forward = plane.up.astype(np.float32)
-    rise = right * x + (down * y + forward)[:, None]
-    with np.errstate(invalid="ignore"):
-        below = rise * depth
-        noise = np.abs(below) * depth
-        noise *= 2 * plane.noise
-        height = np.abs(below + plane.camera_height)
-        return np.asarray(height < config.floor_m + np.minimum(noise, config.floor_m))
+    # In place: memory that is new for each step takes longer than the steps.
+    below = right * x + (down * y + forward)[:, None]
+    below *= depth
+    tolerance = np.abs(below)
+    tolerance *= depth
+    tolerance *= 2 * plane.noise
+    np.minimum(tolerance, config.floor_m, out=tolerance)
+    tolerance += config.floor_m
+    below += plane.camera_height
+    return np.asarray(np.abs(below, out=below) < tolerance)
 
 
 def _surfaces(

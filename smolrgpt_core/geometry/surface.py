@@ -362,8 +362,8 @@ def _trace_outline(
     edges[neighbor < own - tolerance] = Edge.OCCLUDED
     edges[~in_image] = Edge.IMAGE
     rows, columns = rows + window.y, columns + window.x
-    inner_rays = pixel_rays(rows, columns, frame.intrinsics)
-    rays = pixel_rays(rows + down / 2, columns + right / 2, frame.intrinsics)
+    both = np.stack([rows, rows + down / 2]), np.stack([columns, columns + right / 2])
+    inner_rays, rays = pixel_rays(*both, frame.intrinsics)
     return Outline(rays, inner_rays, own, edges, neighbor - own)
 
 
