@@ -82,7 +82,7 @@ class FusedAnswerer:
         return self._model.free_text
 
     def prepare(self, frame: RGBDFrame) -> None:
-        """Encode the frame and find its floor.
+        """Encode the frame, find its floor, and whether its inputs are doubted.
 
         Raises:
             SpatialError: as the model.

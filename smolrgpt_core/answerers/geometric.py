@@ -75,8 +75,8 @@ class GeometricAnswerer:
         return False
 
     def prepare(self, frame: RGBDFrame) -> None:
-        """Find the floor, on which the positions of all regions depend."""
-        self._cache.get(frame).find_floor()
+        """Find the floor, on which all positions depend, and whether the inputs are doubted."""
+        self._cache.get(frame).prepare()
 
     def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
         """Answer one question.

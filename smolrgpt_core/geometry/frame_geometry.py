@@ -58,9 +58,10 @@ from smolrgpt_core.geometry.object_pixels import (
     ObjectPixelConfig,
     ObjectPixels,
     find_object_pixels,
+    floor_pixels,
     is_box,
 )
-from smolrgpt_core.geometry.order_statistics import fraction_of, median, quantile
+from smolrgpt_core.geometry.order_statistics import fraction_of, median, quantile, quantiles
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import Edge, Surface, SurfaceConfig, measure_surface
 from smolrgpt_core.geometry.visible_surface import VisibleExtent, visible_extent
@@ -230,15 +231,16 @@ class FrameGeometry:
     @property
     def plane(self) -> GroundPlane | None:
         """The floor; None where the frame shows too little of it and does not say where it is."""
-        self.find_floor()
-        return self._plane
-
-    def find_floor(self) -> None:
-        """Look for the floor now; else the first who asks for it waits for that."""
         with self._lock:
             if not self._plane_searched:
                 self._plane = find_floor(self.frame, self._config.ground_plane)
                 self._plane_searched = True
+            return self._plane
+
+    def prepare(self) -> None:
+        """Measure now what every answer needs: the floor and doubts. Else the first one waits."""
+        with self._lock:
+            _ = self.plane, self.doubts
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -371,7 +373,7 @@ class FrameGeometry:
             return kept
         noise = self.plane.noise if self.plane else 0.0
         pixels = find_object_pixels(
-            self.frame, region, self.plane, self._object_mask(), self._config.pixels
+            self.frame, region, self.plane, self._in_floor, self._object_mask(), self._config.pixels
         )
         surface = measure_surface(self.frame, region, self._config.surface, noise, pixels)
         seen = _Seen(pixels, surface)
@@ -460,6 +462,11 @@ class FrameGeometry:
         box = OrientedBox(zone, 0.0, 0.0, np.zeros(2), side_std)
         located = _in_optical_frame(box, plane)
         return replace(located, notes=(FROM_BOX,)) if from_box else located
+
+    @cached_property
+    def _in_floor(self) -> NDArray[np.bool_]:
+        """Pixels (H, W) of readings that lie in the floor."""
+        return floor_pixels(self.frame, self.plane, self._config.pixels)
 
     def _object_mask(self) -> NDArray[np.bool_]:
         """Pixels (H, W) of all regions that are not painted on the floor."""
@@ -646,7 +653,7 @@ def _height_apart(surface: str, seen: GroundPlane, height: float) -> str:
 
 def _extent(surface: Surface) -> tuple[float, float]:
     """How far a surface reaches along the rows and the columns of the image, metres."""
-    low, high = np.quantile(surface.points[:, :2], (0.02, 0.98), axis=0)
+    low, high = quantiles(surface.points[:, :2], (0.02, 0.98))
     return float(high[0] - low[0]), float(high[1] - low[1])
 
 

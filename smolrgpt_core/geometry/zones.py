@@ -28,6 +28,7 @@ from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.hidden_space import look_up
 from smolrgpt_core.geometry.masks import border_pixels, cut_out, grown_window, overlap, paint
 from smolrgpt_core.geometry.object_classes import is_zone
+from smolrgpt_core.geometry.order_statistics import median, quantile
 from smolrgpt_core.regions import Box, Region
 
 OUTWARD = np.array([-1.0, 1.0])
@@ -143,7 +144,7 @@ def fit_zone(
     blur = np.hypot(blur, np.abs(turn(_moved_if_offset(points, plane), yaw)))
     bare = free.copy()
     bare[region.box.slices] &= ~region.mask
-    hidden = np.where(seen, 0.0, _hidden_lengths(bounds, yaw, plane, frame, bare, config))
+    hidden = _hidden_lengths(~seen, bounds, yaw, plane, frame, bare, config)
     off = np.hypot(config.min_std_m, _misfit(turn(sides, yaw), bounds))
     seen_std = np.hypot(off, _at_sides(blur, turn(points, yaw), bounds))
     may_end = _may_end(turn(points[at_hole], yaw), bounds, config)
@@ -233,7 +234,7 @@ def _misfit(sides: NDArray[np.float64], bounds: NDArray[np.float64]) -> float:
     What fits badly is no rectangle, or is turned otherwise, and then no side is where it seems.
     """
     gaps = np.abs(sides[:, :, None] - bounds).reshape(-1, 4).min(axis=1)
-    return float(np.quantile(gaps, FITTING_SHARE))
+    return quantile(gaps, FITTING_SHARE)
 
 
 def _at_sides(
@@ -246,7 +247,7 @@ def _at_sides(
     for axis in (0, 1):
         for end in (0, 1):
             own = side == 2 * axis + end
-            typical[axis, end] = np.median(blur[own if own.any() else slice(None), axis])
+            typical[axis, end] = median(blur[own if own.any() else slice(None), axis])
     return typical
 
 
@@ -265,7 +266,7 @@ def _side_bounds(
         for end in (0, 1):
             near = np.abs(sides[:, axis] - bounds[axis, end]) < config.side_window_m
             if near.sum() >= 3:
-                bounds[axis, end] = np.median(sides[near, axis])
+                bounds[axis, end] = median(sides[near, axis])
             along = sides[near, 1 - axis]
             to_neighbors = np.abs(along[:, None] - outermost[1 - axis])
             along = along[to_neighbors.min(axis=1, initial=np.inf) > 2 * config.side_window_m]
@@ -282,6 +283,7 @@ def _may_end(
 
 
 def _hidden_lengths(
+    sides: NDArray[np.bool_],
     bounds: NDArray[np.float64],
     yaw: float,
     plane: GroundPlane,
@@ -289,18 +291,26 @@ def _hidden_lengths(
     bare: NDArray[np.bool_],
     config: ZoneFitConfig,
 ) -> NDArray[np.float64]:
-    """How far (2, 2) beyond each side no bare floor is seen, metres, at most `max_hidden_m`."""
+    """How far (2, 2) beyond sides no bare floor is seen, metres, at most `max_hidden_m`.
+
+    Args:
+        sides: (2, 2), which are asked for; of the others it is 0.
+        bounds: (2, 2), of the zone along its axes, metres.
+        yaw: of the zone.
+        plane: the floor.
+        frame: where the zone is.
+        bare: (H, W), pixels of the floor that show neither an object nor the zone.
+        config: how far to look.
+    """
     steps = np.arange(config.step_m, config.max_hidden_m + config.step_m, config.step_m)
     hidden = np.zeros((2, 2))
-    for axis in (0, 1):
-        low, high = bounds[1 - axis]
-        along = np.linspace(low, high, 22)[1:-1]
-        for end in (0, 1):
-            strips = np.empty((len(steps), len(along), 2))
-            strips[..., axis] = bounds[axis, end] + OUTWARD[end] * steps[:, None]
-            strips[..., 1 - axis] = along
-            floor = np.concatenate([turn(strips, -yaw), np.zeros((*strips.shape[:2], 1))], axis=-1)
-            seen_bare = look_up(bare, project(plane.from_floor(floor), frame.intrinsics))
-            stops = np.flatnonzero(seen_bare.sum(axis=1) >= 2)
-            hidden[axis, end] = steps[stops[0]] - config.step_m if len(stops) else steps[-1]
+    for axis, end in np.argwhere(sides):
+        along = np.linspace(*bounds[1 - axis], 22)[1:-1]
+        strips = np.empty((len(steps), len(along), 2))
+        strips[..., axis] = bounds[axis, end] + OUTWARD[end] * steps[:, None]
+        strips[..., 1 - axis] = along
+        floor = np.concatenate([turn(strips, -yaw), np.zeros((*strips.shape[:2], 1))], axis=-1)
+        seen_bare = look_up(bare, project(plane.from_floor(floor), frame.intrinsics))
+        stops = np.flatnonzero(seen_bare.sum(axis=1) >= 2)
+        hidden[axis, end] = steps[stops[0]] - config.step_m if len(stops) else steps[-1]
     return hidden
