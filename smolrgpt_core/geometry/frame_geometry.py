@@ -452,15 +452,15 @@ class FrameGeometry:
             return None
 
     def _locate_zone(self, region: Region, plane: GroundPlane) -> Located:
-        zone, side_std = fit_zone(
+        zone = fit_zone(
             self.frame, region, plane, self._free_floor(plane), self._config.zone,
             self.mask_doubt.off_px,
         )  # fmt: skip
         from_box = is_box(region, self._config.pixels.min_box_px)
         if from_box:  # its true sides may lie anywhere in it
-            side_std = side_std + ZONE_BOX_DOUBT * float(zone.size.max())
-        box = OrientedBox(zone, 0.0, 0.0, np.zeros(2), side_std)
-        located = _in_optical_frame(box, plane)
+            doubt = ZONE_BOX_DOUBT * float(zone.footprint.size.max())
+            zone = replace(zone, side_std=zone.side_std + doubt, choices=None)
+        located = _in_optical_frame(zone, plane)
         return replace(located, notes=(FROM_BOX,)) if from_box else located
 
     @cached_property

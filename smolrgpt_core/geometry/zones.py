@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays, project
+from smolrgpt_core.geometry.box_fitting import OrientedBox, SizeChoices
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, best_yaw, turn
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.hidden_space import look_up
@@ -44,6 +45,13 @@ HIDDEN_SHARE, HIDDEN_STD = 1 / 3, 0.5
 """Where a hidden side lies between the last paint and the first free floor, and the standard
 deviation of that, relative to the way. Half of those in simulated scenes lie between 0.08 and 0.66
 of the way, one in ten not behind the last paint; so do about the disturbances, with their tails."""
+
+HIDDEN_QUANTILES = (0.1, 0.25, 0.75, 1.0), (0.0, 0.08, 0.66, 1.0)
+"""How many hidden sides lie at most so much of the way: what is said above, and none before paint
+that is seen, or behind floor that is seen without it."""
+
+HIDDEN_CHOICES, HIDDEN_STRIDES = 32, (1, 5, 11, 23)
+"""Places that stand for them, and steps through these by which the sides of a zone differ."""
 
 FLOOR_READINGS = 100
 """As many readings of the floor as err independently."""
@@ -110,11 +118,10 @@ def fit_zone(
     free: NDArray[np.bool_],
     config: ZoneFitConfig | None = None,
     mask_off_px: float = 0.0,
-) -> tuple[FloorRectangle, NDArray[np.float64]]:
-    """The rectangle of a painted zone, and the standard deviation of each of its sides in metres.
+) -> OrientedBox:
+    """A painted zone, as a box without height.
 
-    The standard deviations (2, 2) are by axis, then low and high side: one that is hidden, or
-    beyond the border of the image, is not known though the others are.
+    A side that is hidden, or beyond the border of the image, is not known though the others are.
 
     Args:
         frame: where the zone is.
@@ -150,9 +157,33 @@ def fit_zone(
     may_end = _may_end(turn(points[at_hole], yaw), bounds, config)
     bounds = bounds + OUTWARD * np.where(may_end, 0.0, HIDDEN_SHARE * hidden)
     std = np.hypot(seen_std, HIDDEN_STD * hidden)
+    choices = _hidden_sides(hidden, may_end, seen_std)
     if np.mean(at_free_floor) < config.min_seen_share:
-        std = np.full((2, 2), std.max())
-    return FloorRectangle.from_bounds(yaw, bounds[:, 0], bounds[:, 1]), std
+        std, choices = np.full((2, 2), std.max()), None
+    rectangle = FloorRectangle.from_bounds(yaw, bounds[:, 0], bounds[:, 1])
+    return OrientedBox(rectangle, 0.0, 0.0, np.zeros(2), std, choices=choices)
+
+
+def _hidden_sides(
+    hidden: NDArray[np.float64], may_end: NDArray[np.bool_], seen_std: NDArray[np.float64]
+) -> SizeChoices | None:
+    """Where hidden sides may lie: behind the last paint, and before the first free floor.
+
+    Args:
+        hidden: (2, 2), the way between these, meters.
+        may_end: (2, 2), whether a side is put at the last paint.
+        seen_std: (2, 2), standard deviations of the last paint, meters.
+    """
+    if not hidden.any():
+        return None
+    shares = np.interp((np.arange(HIDDEN_CHOICES) + 0.5) / HIDDEN_CHOICES, *HIDDEN_QUANTILES)
+    # Every share once for each side, and together with others of the other sides.
+    order = np.outer(np.arange(HIDDEN_CHOICES), HIDDEN_STRIDES) % HIDDEN_CHOICES
+    at = shares[order].reshape(-1, 2, 2) - np.where(may_end, 0.0, HIDDEN_SHARE)
+    outward = np.zeros((HIDDEN_CHOICES, 3, 2))
+    outward[:, :2] = hidden * at
+    weights = np.full(HIDDEN_CHOICES, 1 / HIDDEN_CHOICES)
+    return SizeChoices(weights, outward, np.zeros(2), seen_std, 0.0)
 
 
 def _outline_on_floor(

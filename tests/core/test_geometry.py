@@ -613,7 +613,8 @@ def zone_of(scene, id, noise=None):
         or np.zeros((1, *frame.depth.shape), bool),
         axis=0,
     )
-    return fit_zone(frame, frame.regions[id], plane, free_floor(frame, plane, objects))
+    zone = fit_zone(frame, frame.regions[id], plane, free_floor(frame, plane, objects))
+    return zone.footprint, zone.side_std
 
 
 def assert_zone(rectangle, truth, tolerance):
