@@ -289,7 +289,7 @@ def _says_hour(drawn: Drawn, text: str) -> bool:
     hours = set(re.findall(r"(\w+)\s*o['\u2019]?\s?clock", text.lower()))
     spelled = {word for word, value in NUMBER_WORDS.items() if f"{value}" in drawn.answer.split()}
     is_only = hours <= {drawn.answer.split()[0], *spelled}
-    return _says_number(drawn, text) and is_only and not _has_not(text)
+    return (bool(hours) or _says_number(drawn, text)) and is_only and not _has_not(text)
 
 
 def _says_word(drawn: Drawn, text: str) -> bool:

@@ -6,6 +6,7 @@ answers them, in turns, as the node does by default (`answerer: fused`) but with
 commit is unpacked into a temporary folder. Also tells whether both trees give the same answers.
 
     python benchmarks/nano_path.py --baseline 964a399 --write-docs
+    python benchmarks/nano_path.py --baseline 964a399 --size 320x240 --write-docs
     smolrgpt export-onnx nano-onnx
     python benchmarks/nano_path.py --baseline 964a399 --exported nano-onnx --write-docs
 """
@@ -31,8 +32,9 @@ import numpy as np
 from nano_path_worker import COMPARED, TIMED
 from performance_page import Table, describe_machine, publish
 from rich.progress import track
+from scale import VERTICAL_FOV_DEG, size_of
 
-from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.sim import (
     SensorNoise,
@@ -45,6 +47,8 @@ from smolrgpt_core.synthesis import FORMS, WAREHOUSE_FORMS, Style, generate_ques
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKER = ROOT / "benchmarks" / "nano_path_worker.py"
+
+DEFAULT_SIZE = (640, 480)
 
 OTHER_FORMS = 8
 """Forms beside those of the warehouse that each frame is asked in."""
@@ -63,9 +67,10 @@ def store_frames(arguments: argparse.Namespace, folder: Path) -> int:
     """Write frames and questions; returns the number of questions that are compared."""
     timed: list[list[str]] = []
     compared: list[list[str]] = []
+    camera = CameraIntrinsics.from_vertical_fov(*arguments.size, VERTICAL_FOV_DEG)
     for seed in track(range(arguments.seed, arguments.seed + arguments.scenes), "Rendering"):
         rng, scene = np.random.default_rng(seed), build_scene(seed)
-        with WarehouseRenderer(scene) as renderer:
+        with WarehouseRenderer(scene, camera) as renderer:
             for pose in scene.camera_poses(arguments.views):
                 seen = renderer.render(pose)
                 frame = apply_sensor_noise(seen.frame, SensorNoise(), rng)
@@ -255,9 +260,10 @@ def measure(arguments: argparse.Namespace, folder: Path) -> list[Table]:
             {name: tree.do("times") for name, tree in trees.items()}
             for _ in track(range(arguments.rounds), "Measuring")
         ]
+    size = "{}x{}".format(*arguments.size)
     note = (
         f"Baseline: {arguments.baseline}, as it is and with one thread. {frames} frames of "
-        f"640x480; medians of {arguments.rounds} rounds, each the mean over the frames; ratio and "
+        f"{size}; medians of {arguments.rounds} rounds, each the mean over the frames; ratio and "
         "spread: median, lowest and highest of the ratios of the rounds. The questions ask for the "
         "distance between two objects. Mean load of the machine in the last minutes, this script "
         f"included: {os.getloadavg()[1]:.0f}."
@@ -274,6 +280,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=8)
     parser.add_argument("--views", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--size", type=size_of, default=DEFAULT_SIZE, help="of images")
     parser.add_argument("--seed", type=int, default=9_000_000, help="of the first scene")
     parser.add_argument(
         "--exported", default="", help="folder of `smolrgpt export-onnx` to measure beside"
@@ -282,7 +289,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         tables = measure(arguments, Path(folder))
-    publish("Nano path", describe_machine(), tables, arguments.write_docs)
+    small = "" if arguments.size == DEFAULT_SIZE else ", {}x{}".format(*arguments.size)
+    publish(f"Nano path{small}", describe_machine(), tables, arguments.write_docs)
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ class Worker:
     def _times_of(self, stored: RGBDFrame, texts: list[str]) -> dict[str, tuple[float, float]]:
         first, other, again = (AskedQuestion(text) for text in texts)
         fused, frame = self._fused, replace(stored)
-        measured, prepared, located = replace(stored), replace(stored), replace(stored)
+        measured, prepared, located, young = (replace(stored) for _ in range(4))
         return {
             "new frame": timed(lambda: ask(frame, first, fused)),
             "known frame, new regions": timed(lambda: ask(frame, other, fused)),
@@ -111,6 +111,8 @@ class Worker:
             "prepared frame": timed(lambda: ask(prepared, first, fused)),
             "geometry alone, new frame": timed(lambda: ask(measured, first, self._geometric)),
             "geometry alone, known frame": timed(lambda: ask(measured, other, self._geometric)),
+            "geometry alone, preparing a frame": timed(lambda: self._geometric.prepare(young)),
+            "geometry alone, prepared frame": timed(lambda: ask(young, first, self._geometric)),
             "places of all regions": timed(lambda: locate_all(located)),
         }
 

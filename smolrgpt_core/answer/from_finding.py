@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from smolrgpt_core.answer.spatial_answer import Side, SpatialAnswer
-from smolrgpt_core.errors import SpatialError, Status, bad_question
+from smolrgpt_core.errors import Status, bad_question
 from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.language.answer_wording import answer_sentence, steps_in_words
 from smolrgpt_core.language.interpreter import Finding
@@ -23,27 +23,23 @@ _TIES = frozenset({Type.REGION, Type.REGIONS, Type.TRUTH, Type.RELATION})
 """Types of discrete answers."""
 
 
-def check_certainty(finding: Finding, regions: RegionSet, certainty: float) -> None:
-    """Refuse a tie: an answer that too few of the perturbed copies give.
+def why_uncertain(finding: Finding, regions: RegionSet, certainty: float) -> str:
+    """Why an answer is a tie: too few of the perturbed copies give it; empty for a certain one.
 
     Args:
         finding: result of the interpreter.
         regions: to name regions in the message.
         certainty: fraction of the copies that must give the answer, 0 to 1.
-
-    Raises:
-        SpatialError: CANNOT_TELL, with the other likely answer.
     """
     discrete = finding.program.type in _TIES or finding.program.unit == "objects"
     if not discrete or finding.confidence >= certainty:
-        return
+        return ""
     other = "" if finding.rival is None else f", or {_shown(finding.rival, regions)}"
-    raise SpatialError(
-        Status.CANNOT_TELL,
+    return (
         f"too close to call: {_shown(finding.value, regions)}{other}; within the measurement "
         f"uncertainty, the answer holds in {finding.confidence:.0%} of the cases, but "
         f"{certainty:.0%} are required{_likely_numbers(finding, certainty)}; ask from another "
-        "viewpoint",
+        "viewpoint"
     )
 
 

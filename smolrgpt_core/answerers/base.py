@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.errors import SpatialError, Status
@@ -65,6 +65,22 @@ class Answerer(Protocol):
 
 class UntrainedQuestionError(SpatialError):
     """A question of a kind that a model was not trained on."""
+
+
+class UncertainAnswerError(SpatialError):
+    """An answer that is less certain than required, so that it is CANNOT_TELL by itself.
+
+    Attributes:
+        answer: the likeliest one.
+    """
+
+    def __init__(self, message: str, answer: SpatialAnswer) -> None:
+        super().__init__(Status.CANNOT_TELL, message)
+        self.answer = answer
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Makes the error picklable, for worker processes."""
+        return type(self), (self.message, self.answer)
 
 
 def answers_about(

@@ -41,6 +41,8 @@ class Evidence(Enum):
     """The model, geometry has no answer."""
     GEOMETRY_ONLY = "geometry_only"
     """Geometry, the model has no answer."""
+    CONFIRMED_GEOMETRY = "confirmed_geometry"
+    """A number that is too uncertain for geometry by itself, and the model says the same."""
     GEOMETRY = "geometry"
     """Geometry, what the model says does not count: it was not trained on what is alike."""
 

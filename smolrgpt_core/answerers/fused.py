@@ -18,15 +18,17 @@ from smolrgpt_core.answer.scoring import answer_value, is_right
 from smolrgpt_core.answerer_settings import CONFIDENT, MODEL, FusionSettings
 from smolrgpt_core.answerers.base import (
     Answerer,
+    UncertainAnswerError,
     UntrainedQuestionError,
     answer_as_batch,
     each_deadline,
 )
 from smolrgpt_core.answerers.calibration import Calibration, Evidence
+from smolrgpt_core.answerers.geometric import CERTAINTY
 from smolrgpt_core.answerers.likeness import UNLIKE_CONFIDENCE, LikenessTest, at_most
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.language import CATEGORIES, SpatialQuestion
+from smolrgpt_core.language import CATEGORIES, Category, SpatialQuestion
 
 GEOMETRY_STAGE = "geometry"
 """Latency stage beside those of the model."""
@@ -35,7 +37,11 @@ UNCONTESTED = frozenset({Evidence.GEOMETRY, Evidence.GEOMETRY_ONLY, Evidence.GEO
 """Answers of geometry with which no model disagrees."""
 
 DECIDED = frozenset({Status.CANNOT_TELL, Status.UNKNOWN_REGION})
-"""Refusals of geometry that a model may not overrule: a tie, or a contradiction in the question."""
+"""Refusals of geometry that no model overrules: a tie, or a contradiction in the question."""
+
+CONFIRMABLE = frozenset({Category.COUNT})
+"""Categories of which a model may confirm an uncertain answer. A number of objects is uncertain
+where a side of a zone is hidden, not where two things are equal."""
 
 Outcome = SpatialAnswer | SpatialError
 
@@ -76,7 +82,7 @@ class FusedAnswerer:
         return self._model.free_text
 
     def prepare(self, frame: RGBDFrame) -> None:
-        """Encode the frame and find its floor.
+        """Encode the frame, find its floor, and whether its inputs are doubted.
 
         Raises:
             SpatialError: as the model.
@@ -129,6 +135,8 @@ class FusedAnswerer:
         confidence = at_most(fused.answer.confidence_limit, self._confidence(fused))
         if fused.doubt:
             confidence = at_most(UNLIKE_CONFIDENCE, confidence)
+        if fused.evidence is Evidence.CONFIRMED_GEOMETRY and not confidence >= CERTAINTY:
+            return geometry
         if self._settings.abstain_below > 0 and not confidence >= self._settings.abstain_below:
             return self._too_uncertain(confidence, model, geometry)
         latency_s = {**fused.answer.latency_s, **latency_s}
@@ -192,6 +200,8 @@ def fuse(
     for outcome in (model, geometry):
         if isinstance(outcome, SpatialError) and _is_late(outcome):
             return outcome
+    if isinstance(geometry, UncertainAnswerError):
+        return _confirmed(model, geometry, settings, doubt)
     if isinstance(geometry, SpatialError) and geometry.status in DECIDED:
         return geometry
     if isinstance(model, UntrainedQuestionError):
@@ -211,6 +221,25 @@ def fuse(
         answer = replace(chosen, answer_ids=geometry.answer_ids, message=geometry.message)
         return FusedAnswer(answer, evidence)
     return _one_of_two(model, geometry, settings, doubt(), calibration)
+
+
+def _confirmed(
+    model: Outcome,
+    geometry: UncertainAnswerError,
+    settings: FusionSettings,
+    doubt: Callable[[], str],
+) -> FusedAnswer | SpatialError:
+    """Geometry's likeliest number of objects if the model has the same one, or else its refusal."""
+    likeliest = geometry.answer
+    if isinstance(model, SpatialError) or likeliest.category not in CONFIRMABLE:
+        return geometry
+    if not _agree(model, likeliest, settings) or doubt():
+        return geometry
+    chosen = replace(_chosen(model, likeliest, is_model=False), agreement=Agreement.AGREE)
+    message = _joined(
+        likeliest.message, f"the model confirms what is uncertain: {geometry.message}"
+    )
+    return FusedAnswer(replace(chosen, message=message), Evidence.CONFIRMED_GEOMETRY)
 
 
 def _one_of_two(

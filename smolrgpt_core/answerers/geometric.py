@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.answer import SpatialAnswer
-from smolrgpt_core.answer.from_finding import answer_of, check_certainty, spread_note
-from smolrgpt_core.answerers.base import answer_or_error, each_deadline
+from smolrgpt_core.answer.from_finding import answer_of, spread_note, why_uncertain
+from smolrgpt_core.answerers.base import UncertainAnswerError, answer_or_error, each_deadline
 from smolrgpt_core.answerers.geometry_cache import (
     GeometryCache,
     region_notes,
@@ -76,14 +76,15 @@ class GeometricAnswerer:
         return False
 
     def prepare(self, frame: RGBDFrame) -> None:
-        """Find the floor, on which the positions of all regions depend."""
-        self._cache.get(frame).find_floor()
+        """Find the floor, on which all positions depend, and whether the inputs are doubted."""
+        self._cache.get(frame).prepare()
 
     def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
         """Answer one question.
 
         Raises:
             SpatialError: UNKNOWN_REGION, NO_VALID_DEPTH, CANNOT_TELL or BAD_QUESTION.
+            UncertainAnswerError: a tie.
         """
         if question.program is None:
             raise bad_question(
@@ -94,7 +95,6 @@ class GeometricAnswerer:
         with measured.lock:
             measured.copies.begin_question()
             finding = evaluate(question.program, measured.copies)
-            check_certainty(finding, frame.regions, self._certainty)
             marks = marks_of(finding, measured.copies, question.unit)
             point = _point_at_pixel(finding, measured.copies)
             regions = (*finding.ids, *finding.counted)
@@ -111,7 +111,11 @@ class GeometricAnswerer:
             notes += _count_notes(finding, frame.regions)
             doubts.append(doubled_note(finding.counted, frame.regions))
         noted = replace(placed, message=_joined(notes))
-        return _with_notes(noted, measured.geometry, used, is_measured, _joined(doubts))
+        answer = _with_notes(noted, measured.geometry, used, is_measured, _joined(doubts))
+        uncertain = why_uncertain(finding, frame.regions, self._certainty)
+        if uncertain:
+            raise UncertainAnswerError(uncertain, answer)
+        return answer
 
     def answer_batch(
         self,

@@ -7,7 +7,7 @@ answers, only the fraction of correct answers is used.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.answerer_settings import AgreementTolerances
 from smolrgpt_core.answerers.calibration import ConfidenceCurve, Evidence, log_odds
-from smolrgpt_core.answerers.fused import DECIDED
+from smolrgpt_core.answerers.fused import CONFIRMABLE, DECIDED
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
 from smolrgpt_core.errors import Status
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
@@ -69,12 +69,32 @@ def judged_answers(
     doubted = {item.id for item in geometry.predictions if item.is_doubted}
     # Of what geometry has decided to refuse, `fused` never gives the answer of the model alone.
     decided = {item.id for item in geometry.predictions if item.status in DECIDED}
-    return [
+    given = [
         JudgedAnswer(id, _category(scored), evidence, prediction.confidence, scored.right)
         for id in dict.fromkeys([*predicted, *measured])
         if id not in doubted
         for evidence, (scored, prediction) in _ways(predicted.get(id), measured.get(id), tolerances)
         if not (evidence is Evidence.MODEL_ONLY and id in decided)
+    ]
+    return given + _confirmed(predicted, geometry, doubted, tolerances)
+
+
+def _confirmed(
+    predicted: Mapping[str, _Answer],
+    geometry: EvaluatedSystem,
+    doubted: Set[str],
+    tolerances: AgreementTolerances,
+) -> list[JudgedAnswer]:
+    """Answers that are too uncertain for geometry to give, and that the model has too."""
+    confidences = {item.id: item.confidence for item in geometry.predictions}
+    evidence = Evidence.CONFIRMED_GEOMETRY
+    return [
+        JudgedAnswer(item.id, _category(item), evidence, confidences[item.id], item.right)
+        for item in geometry.uncertain
+        if item.category in CONFIRMABLE
+        and item.id in predicted
+        and item.id not in doubted
+        and _agree(predicted[item.id][0], item, tolerances)
     ]
 
 

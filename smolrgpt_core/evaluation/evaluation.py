@@ -59,6 +59,7 @@ class EvaluatedSystem:
         predictions: in the order of the records.
         scored: predictions for the categories of the challenge, with the truth where it is known.
         task_answers: those for the tasks of a mixture, with the truth.
+        uncertain: answers that were not given because they are too uncertain, with the truth.
     """
 
     name: str
@@ -66,6 +67,7 @@ class EvaluatedSystem:
     predictions: Sequence[Prediction]
     scored: Sequence[ScoredAnswer]
     task_answers: Sequence[TaskAnswer] = ()
+    uncertain: Sequence[ScoredAnswer | TaskAnswer] = ()
 
     @classmethod
     def of(
@@ -90,17 +92,14 @@ class EvaluatedSystem:
             for record, prediction in zip(records, predictions, strict=True)
             if record.id in truth
         ]
-        scored = [
-            score_answer(item.id, CATEGORIES[item.category], truth[item.id], prediction.answer)
-            for item, prediction in known
-            if item.category in CATEGORIES
+        uncertain = [
+            (record, replace(prediction, answer=prediction.uncertain_answer))
+            for record, prediction in known
+            if prediction.uncertain_answer
         ]
-        of_tasks = [
-            _task_answer(item, str(truth[item.id]), prediction)
-            for item, prediction in known
-            if item.category in TASKS
-        ]
-        return cls(name, about, predictions, scored, of_tasks)
+        scored, of_tasks = _scored(known, truth)
+        not_given = _scored(uncertain, truth)
+        return cls(name, about, predictions, scored, of_tasks, [*not_given[0], *not_given[1]])
 
     @property
     def judged(self) -> Sequence[ScoredAnswer | TaskAnswer]:
@@ -172,6 +171,23 @@ class EvaluatedSystem:
     def median_seconds(self) -> float:
         """Median time of an answer, without reading files."""
         return float(np.median([item.seconds for item in self.predictions]))
+
+
+def _scored(
+    known: Sequence[tuple[WarehouseRecord, Prediction]], truth: Mapping[str, NormalizedAnswer]
+) -> tuple[list[ScoredAnswer], list[TaskAnswer]]:
+    """Answers for the categories of the challenge, and for tasks, with the truth."""
+    scored = [
+        score_answer(item.id, CATEGORIES[item.category], truth[item.id], prediction.answer)
+        for item, prediction in known
+        if item.category in CATEGORIES
+    ]
+    of_tasks = [
+        _task_answer(item, str(truth[item.id]), prediction)
+        for item, prediction in known
+        if item.category in TASKS
+    ]
+    return scored, of_tasks
 
 
 @dataclass(frozen=True)

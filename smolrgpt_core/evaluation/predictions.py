@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from smolrgpt_core.answer import Agreement
 from smolrgpt_core.answer.scoring import normalized_answer
 from smolrgpt_core.answerer_settings import FusionSettings, ModelSettings
-from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.answerers.base import Answerer, UncertainAnswerError
 from smolrgpt_core.answerers.registry import make_answerer
 from smolrgpt_core.data.record_frames import AskedRecord, read_image
 from smolrgpt_core.data.warehouse_format import (
@@ -106,7 +106,8 @@ class Prediction:
         answer: as `normalized_answer`; empty for a refusal.
         status: OK, or why there is no answer.
         message: to a refusal.
-        confidence: of the answerer; NaN where it has none.
+        confidence: of the answerer, also of an uncertain answer; NaN where it has none.
+        uncertain_answer: the likeliest one where it is too uncertain, as `answer`; empty otherwise.
         is_doubted: whether the confidence is limited, for inputs that contradict each other.
         agreement: of model and geometry.
         seconds: that the answer took, without reading files.
@@ -118,6 +119,7 @@ class Prediction:
     status: Status
     message: str = ""
     confidence: float = float("nan")
+    uncertain_answer: str = NO_ANSWER
     is_doubted: bool = False
     agreement: Agreement = Agreement.UNKNOWN
     seconds: float = 0.0
@@ -280,6 +282,14 @@ def _ask(answerer: Answerer, frame: RGBDFrame, asked: AskedRecord) -> Prediction
     start = time.perf_counter()
     try:
         answer = answerer.answer(frame, _question_for(asked, answerer))
+    except UncertainAnswerError as error:
+        uncertain = replace(
+            _refusal(asked.record, error, form),
+            uncertain_answer=normalized_answer(error.answer, asked.region_ids),
+            confidence=error.answer.confidence,
+            is_doubted=error.answer.confidence_limit < 1,
+        )
+        return replace(uncertain, seconds=time.perf_counter() - start)
     except SpatialError as error:
         return replace(_refusal(asked.record, error, form), seconds=time.perf_counter() - start)
     return Prediction(

@@ -55,7 +55,7 @@ class SizeChoices:
     """The boxes that an object may have, where it has one of a few and none between them.
 
     Those are the standard footprints, and where its foot is hidden, on the floor or on what hides
-    it.
+    it; of a painted zone, where its hidden sides may lie.
 
     Attributes:
         weights: (S,), how likely each is; the sum is 1.

@@ -25,12 +25,13 @@ def edge_shift(offsets: NDArray[np.int_], outward: NDArray[np.float64]) -> NDArr
     Returns:
         (3,), pixels, robust against steps that belong to other edges.
     """
-    columns = np.column_stack([outward, np.ones(len(offsets))])
+    directions = np.vstack([outward.T, np.ones(len(offsets))])
+    steps = offsets.astype(np.float64)
     shift: NDArray[np.float64] = np.zeros(3)
     for _ in range(ITERATIONS):
-        weights = 1 / (1 + ((offsets - columns @ shift) / STRAY_PX) ** 2)
-        weighted = columns * weights[:, None]
+        weights = 1 / (1 + np.square((steps - shift @ directions) / STRAY_PX))
+        weighted = directions * weights
         # A little towards no shift, where all edges face the same way.
-        normal = weighted.T @ columns + np.eye(3)
-        shift = np.asarray(np.linalg.solve(normal, weighted.T @ offsets), dtype=np.float64)
+        normal = weighted @ directions.T + np.eye(3)
+        shift = np.asarray(np.linalg.solve(normal, weighted @ steps), dtype=np.float64)
     return shift

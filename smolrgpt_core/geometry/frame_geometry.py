@@ -43,15 +43,30 @@ from smolrgpt_core.geometry.input_doubts import (
     mask_doubt,
     scale_doubt,
 )
+from smolrgpt_core.geometry.loads import (
+    FITS,
+    MAY_CARRY,
+    NO_LOAD,
+    NOTHING_IN_PART,
+    NOTHING_WHOLE,
+    TAKEN,
+    UNLABELED_IN_PART,
+    UNLABELED_M2,
+    UNLABELED_WHOLE,
+    Load,
+    UnlabeledSurface,
+    fork_areas,
+)
 from smolrgpt_core.geometry.masks import with_border_moved
 from smolrgpt_core.geometry.object_classes import is_cargo, is_carrier, is_zone
 from smolrgpt_core.geometry.object_pixels import (
     ObjectPixelConfig,
     ObjectPixels,
     find_object_pixels,
+    floor_pixels,
     is_box,
 )
-from smolrgpt_core.geometry.order_statistics import fraction_of, median, quantile
+from smolrgpt_core.geometry.order_statistics import fraction_of, median, quantile, quantiles
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import Edge, Surface, SurfaceConfig, measure_surface
 from smolrgpt_core.geometry.visible_surface import VisibleExtent, visible_extent
@@ -151,7 +166,7 @@ class Located:
         center: (3,), metres, optical frame.
         std: standard deviation of the center, metres.
         footprint: on the floor; None where the frame shows too little floor.
-        cargo: id of the region that a transporter carries, None without one.
+        load: what a transporter carries.
         box: in floor coordinates; None where the frame shows too little floor.
         size: (3,), metres along `axes`: length, width, height of a box; across, along and up as
             the camera looks at it where only the visible surface is told. NaN where unknown.
@@ -165,7 +180,7 @@ class Located:
     center: NDArray[np.float64]
     std: float
     footprint: FloorRectangle | None
-    cargo: int | None = None
+    load: Load = NO_LOAD
     box: OrientedBox | None = None
     size: NDArray[np.float64] = field(default_factory=lambda: np.full(3, np.nan))
     axes: NDArray[np.float64] = field(default_factory=lambda: np.eye(3))
@@ -221,15 +236,16 @@ class FrameGeometry:
     @property
     def plane(self) -> GroundPlane | None:
         """The floor; None where the frame shows too little of it and does not say where it is."""
-        self.find_floor()
-        return self._plane
-
-    def find_floor(self) -> None:
-        """Look for the floor now; else the first who asks for it waits for that."""
         with self._lock:
             if not self._plane_searched:
                 self._plane = find_floor(self.frame, self._config.ground_plane)
                 self._plane_searched = True
+            return self._plane
+
+    def prepare(self) -> None:
+        """Measure now what every answer needs: the floor and doubts. Else the first one waits."""
+        with self._lock:
+            _ = self.plane, self.doubts
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -363,7 +379,7 @@ class FrameGeometry:
             return kept
         noise = self.plane.noise if self.plane else 0.0
         pixels = find_object_pixels(
-            self.frame, region, self.plane, self._object_mask(), self._config.pixels
+            self.frame, region, self.plane, self._in_floor, self._object_mask(), self._config.pixels
         )
         surface = measure_surface(self.frame, region, self._config.surface, noise, pixels)
         seen = _Seen(pixels, surface)
@@ -456,16 +472,21 @@ class FrameGeometry:
             return None
 
     def _locate_zone(self, region: Region, plane: GroundPlane) -> Located:
-        zone, side_std = fit_zone(
+        zone = fit_zone(
             self.frame, region, plane, self._free_floor(plane), self._config.zone,
             self.mask_doubt.off_px,
         )  # fmt: skip
         from_box = is_box(region, self._config.pixels.min_box_px)
         if from_box:  # its true sides may lie anywhere in it
-            side_std = side_std + ZONE_BOX_DOUBT * float(zone.size.max())
-        box = OrientedBox(zone, 0.0, 0.0, np.zeros(2), side_std)
-        located = _in_optical_frame(box, plane)
+            doubt = ZONE_BOX_DOUBT * float(zone.footprint.size.max())
+            zone = replace(zone, side_std=zone.side_std + doubt, choices=None)
+        located = _in_optical_frame(zone, plane)
         return replace(located, notes=(FROM_BOX,)) if from_box else located
+
+    @cached_property
+    def _in_floor(self) -> NDArray[np.bool_]:
+        """Pixels (H, W) of readings that lie in the floor."""
+        return floor_pixels(self.frame, self.plane, self._config.pixels)
 
     def _object_mask(self) -> NDArray[np.bool_]:
         """Pixels (H, W) of all regions that are not painted on the floor."""
@@ -490,23 +511,18 @@ class FrameGeometry:
             return self._as_seen(surface, plane, prior)
         fitter = seen.fitter(plane, self.frame, self._config.box)
         box = fitter.fit(prior)
-        cargo: int | None = None
-        notes: tuple[str, ...] = ()
-        if is_carrier(region):
-            short = box
-            if prior is not None and prior.of_height(box.top) is not prior:
-                short = fitter.fit(replace(prior, tall=None))
-            cargo, notes = self._find_cargo(region, short, box.in_part)
-        if cargo is not None:
-            box = fitter.fit(prior, self.footprint(cargo))
+        load = self._find_load(region, fitter, box, prior) if is_carrier(region) else NO_LOAD
+        if load.is_under_cargo:
+            assert load.cargo is not None
+            box = fitter.fit(prior, self.footprint(load.cargo))
         if is_cargo(region) and self._is_at_carrier(region, median(surface.depth)):
             box = _may_be_lifted(box)
         located = _in_optical_frame(box, plane)
         if prior is None:
             return self._surer(located, surface, plane)
-        if cargo is None and _is_elsewhere(located, surface, prior):
+        if not load.is_under_cargo and _is_elsewhere(located, surface, prior):
             return self._as_seen(surface, plane, prior)
-        return self._above_floor(replace(located, cargo=cargo, notes=notes), plane)
+        return self._above_floor(replace(located, load=load, notes=load.notes), plane)
 
     def _surer(self, fit: Located, surface: Surface, plane: GroundPlane) -> Located:
         """A box of no known class, or the visible surface where that tells more."""
@@ -550,14 +566,35 @@ class FrameGeometry:
         box = located.box
         return replace(located, box=replace(box, bottom=box.bottom + rise, top=box.top + rise))
 
-    def _find_cargo(
-        self, carrier: Region, seen: OrientedBox, in_part: bool
-    ) -> tuple[int | None, tuple[str, ...]]:
+    def _find_load(
+        self, carrier: Region, fitter: BoxFitter, box: OrientedBox, prior: SizePrior | None
+    ) -> Load:
+        """What a carrier carries.
+
+        Args:
+            carrier: its region.
+            fitter: of its box.
+            box: its box.
+            prior: standard sizes of its class.
+        """
+        short = box
+        if prior is not None and prior.of_height(box.top) is not prior:
+            # Not made as long as forks are, which may point to either end.
+            short = fitter.fit(replace(prior, tall=None))
+        cargo = self._find_cargo(carrier, short, box.in_part)
+        if cargo is not None:
+            return cargo
+        areas = [box.footprint, *(fork_areas(fitter.fit().footprint) if box.in_part else ())]
+        if self._unlabeled.most(areas) < UNLABELED_M2:
+            return Load(NOTHING_IN_PART if box.in_part else NOTHING_WHOLE)
+        probability = UNLABELED_IN_PART if box.in_part else UNLABELED_WHOLE
+        return Load(probability, notes=(f"{carrier.name} seems to carry what has no region",))
+
+    def _find_cargo(self, carrier: Region, seen: OrientedBox, in_part: bool) -> Load | None:
         """The pallet that stands on a carrier, or straight at an end of one seen in part.
 
         A pallet on the forks of a truck hides them, so it seems to stand beside the truck. One
-        without enough depth cannot be judged and does not count. Also a note where none fits well
-        and one may be on forks that are not seen.
+        without enough depth cannot be judged and does not count. None where there is none.
 
         Args:
             carrier: its region.
@@ -584,12 +621,19 @@ class FrameGeometry:
         if fits:
             beside, misfit, cargo = min(fits)
             others = {id for _, _, id in fits} | {region.id for _, region in doubtful}
-            is_sure = not beside or (misfit < SURE_MISFIT_M and others <= {cargo})
-            return cargo, () if is_sure else (self._taken_for_cargo(carrier, cargo),)
+            if not beside or (misfit < SURE_MISFIT_M and others <= {cargo}):
+                return Load(FITS, cargo)
+            return Load(TAKEN, cargo, (self._taken_for_cargo(carrier, cargo),))
         if not doubtful:
-            return None, ()
+            return None
         nearest = min(doubtful, key=lambda item: item[0])[1]
-        return None, (f"{carrier.name} is seen in part and may carry {nearest.name}",)
+        note = f"{carrier.name} is seen in part and may carry {nearest.name}"
+        return Load(MAY_CARRY, nearest.id, (note,))
+
+    @cached_property
+    def _unlabeled(self) -> UnlabeledSurface:
+        assert self.plane is not None
+        return UnlabeledSurface.of(self.frame, self.plane, self._object_mask())
 
     def _is_at_carrier(self, region: Region, away: float) -> bool:
         """Whether a region `away` metres from the camera may be on a carrier."""
@@ -629,7 +673,7 @@ def _height_apart(surface: str, seen: GroundPlane, height: float) -> str:
 
 def _extent(surface: Surface) -> tuple[float, float]:
     """How far a surface reaches along the rows and the columns of the image, metres."""
-    low, high = np.quantile(surface.points[:, :2], (0.02, 0.98), axis=0)
+    low, high = quantiles(surface.points[:, :2], (0.02, 0.98))
     return float(high[0] - low[0]), float(high[1] - low[1])
 
 

@@ -27,6 +27,7 @@ from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.geometry.order_statistics import median, quantiles
 from smolrgpt_core.geometry.plane_error import fit_with_offset
+from smolrgpt_core.regions import Region
 
 CLOSE, EXACT = 2.5, 1e-9
 """A pixel is close to a plane within so many standard deviations, and so much rounding, 1/m."""
@@ -367,19 +368,22 @@ def object_readings(
         readings: about so many of each.
         min_readings: regions with fewer are left out.
     """
-    found = []
-    for region in frame.regions:
-        if is_zone(region):
-            continue
-        step = max(1, int(np.sqrt(region.mask.size / (2 * readings))))
-        rows, columns = np.nonzero(region.mask[::step, ::step])
-        rows, columns = rows * step + region.box.y, columns * step + region.box.x
-        depth = frame.depth[rows, columns].astype(np.float64)
-        valid = np.isfinite(depth)
-        if np.count_nonzero(valid) >= min_readings:
-            rays = pixel_rays(rows[valid], columns[valid], frame.intrinsics)
-            found.append(rays * depth[valid, None])
-    return found
+    pixels = [_some_pixels(region, readings) for region in frame.regions if not is_zone(region)]
+    if not pixels:
+        return []
+    rows, columns = np.concatenate(pixels, axis=1)
+    depth = frame.depth[rows, columns].astype(np.float64)
+    points = pixel_rays(rows, columns, frame.intrinsics) * depth[:, None]
+    ends = np.cumsum([places.shape[1] for places in pixels])
+    found = [own[np.isfinite(own[:, 2])] for own in np.split(points, ends[:-1])]
+    return [own for own in found if len(own) >= min_readings]
+
+
+def _some_pixels(region: Region, count: int) -> NDArray[np.intp]:
+    """Rows and columns (2, N) in the image of about so many pixels of a region."""
+    step = max(1, int(np.sqrt(region.mask.size / (2 * count))))
+    rows, columns = np.nonzero(region.mask[::step, ::step])
+    return np.stack([rows * step + region.box.y, columns * step + region.box.x])
 
 
 def _candidates(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.box_fitting import MeasuredSize
 from smolrgpt_core.geometry.edge_shift import edge_shift
-from smolrgpt_core.geometry.masks import cut_out, grown_window
+from smolrgpt_core.geometry.masks import AROUND, grown_window
 from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.geometry.object_pixels import is_box
 from smolrgpt_core.geometry.size_priors import SizePrior
@@ -234,10 +234,9 @@ class _Edges:
         nothing = np.zeros(0, dtype=np.intp)
         rows, columns = (np.concatenate([nothing, *(edge[i] for edge in upper)]) for i in (0, 1))
         self.pixels = (rows, columns)
-        normals = [
-            _outward(region, edge, frame) for region, edge in zip(objects, upper, strict=True)
-        ]
-        outward = np.concatenate([np.zeros((2, 0), dtype=np.float32), *normals], axis=1)
+        slopes = [_slopes(region, edge, frame) for region, edge in zip(objects, upper, strict=True)]
+        outward = np.concatenate([np.zeros((2, 0), dtype=np.float32), *slopes], axis=1)
+        outward /= np.maximum(np.linalg.norm(outward, axis=0), 1e-6)
         self.profiles, inside = _profiles(rows, columns, outward, frame.depth.shape)
         self.owners = np.repeat(np.arange(len(objects)) + 1, [len(edge[0]) for edge in upper])
         self.owners = self.owners[inside]
@@ -264,15 +263,17 @@ class _Edges:
         profiles, depth = profiles[:, known], _without_gaps(depth[:, known])
         steps = (depth[2:] - depth[:-2]) / depth[1:-1]
         clear = steps.max(axis=0, initial=-np.inf) > PROFILE_STEP
-        ends = np.unravel_index(profiles[[0, -1]][:, clear], self.depth.shape)
-        across = np.diff(np.stack(ends, axis=-1), axis=0)[0]
+        down, right = np.divmod(profiles[[0, -1]][:, clear], self.depth.shape[1])
+        across = np.column_stack([down[1] - down[0], right[1] - right[0]])
         outward = across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1)
         return np.argmax(steps[:, clear], axis=0) - PROFILE_PX + 1, outward
 
     @cached_property
     def judged(self) -> NDArray[np.bool_]:
         """Pixels (H, W) at which it can be told whether depth jumps."""
-        return np.asarray(self.jumps | (_known_share(self.depth) > MIN_KNOWN))
+        known = np.isfinite(self.depth).view(np.uint8)
+        count = cv2.boxFilter(known, -1, _NEAR_EDGE.shape, normalize=False)
+        return np.asarray(self.jumps | (count > MIN_KNOWN * _NEAR_EDGE.size))
 
 
 def shifted_edge_fits(edges: _Edges) -> NDArray[np.float64]:
@@ -337,25 +338,27 @@ def _counts(found: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.asarray(np.add.reduce(found.view(np.uint8), axis=0, dtype=np.uint8))
 
 
-def _outward(
+def _slopes(
     region: Region, edge: tuple[NDArray[np.intp], NDArray[np.intp]], frame: RGBDFrame
 ) -> NDArray[np.float32]:
-    """Unit vectors (2, N), rows and columns, out of a mask at pixels of its edge.
+    """How steeply (2, N), by rows and columns, a blurred mask falls at pixels of its edge.
 
     The pixels must not be at the border of the image.
     """
-    window = grown_window(region.box, frame.regions.image_size, PROFILE_PX)
-    mask = cut_out(region, window)
+    box, window = region.box, grown_window(region.box, frame.regions.image_size, PROFILE_PX)
+    left, right = box.x - window.x, window.x + window.width - box.x - box.width
+    above, below = box.y - window.y, window.y + window.height - box.y - box.height
+    mask = region.mask.view(np.uint8)
+    mask = cv2.copyMakeBorder(mask, above, below, left, right, cv2.BORDER_CONSTANT)
     # Nothing is asked of the foot, and the blur of what is above it reaches only so far down.
     low = int(edge[0].max(initial=window.y)) - window.y + BLUR_REACH_PX + 2
     blurred = cv2.GaussianBlur(mask[:low].astype(np.float32), (0, 0), BLUR_PX)
-    width = blurred.shape[1]
-    places = (edge[0] - window.y) * width + (edge[1] - window.x)
-    around, outward = blurred.ravel(), np.empty((2, len(places)), dtype=np.float32)
-    for step, out in zip((width, 1), outward, strict=True):
-        np.subtract(around[places - step], around[places + step], out=out)
-    outward /= 2
-    return np.asarray(outward / np.maximum(np.linalg.norm(outward, axis=0), 1e-6))
+    places = edge[0] * window.width + edge[1] - (window.y * window.width + window.x)
+    around, slopes = blurred.ravel(), np.empty((2, len(places)), dtype=np.float32)
+    for step, slope in zip((window.width, 1), slopes, strict=True):
+        np.subtract(around[places - step], around[places + step], out=slope)
+    slopes /= 2
+    return slopes
 
 
 def _profiles(
@@ -388,15 +391,12 @@ def _without_gaps(profiles: NDArray[np.float32]) -> NDArray[np.float32]:
     """Profiles (M, N) with what is seen before each gap, or behind the first one, in its place."""
     known = np.isfinite(profiles)
     broken = np.flatnonzero(~known.all(axis=0))
-    known, filled = known[:, broken], profiles[:, broken]
-    begun = np.logical_or.accumulate(known, axis=0)
-    for row in range(1, len(filled)):
-        np.copyto(filled[row], filled[row - 1], where=begun[row] & ~known[row])
-    for row in range(len(filled) - 2, -1, -1):
-        np.copyto(filled[row], filled[row + 1], where=~begun[row])
-    everything = profiles.copy()
-    everything[:, broken] = filled
-    return everything
+    known, gaps = known[:, broken], profiles[:, broken]
+    rows = np.where(known, np.arange(len(profiles), dtype=np.int32)[:, None], -1)
+    rows = np.maximum.accumulate(rows, axis=0)
+    begin = np.argmax(known, axis=0)
+    profiles[:, broken] = gaps[np.where(rows < 0, begin, rows), np.arange(len(broken))]
+    return profiles
 
 
 def _jumps(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -410,12 +410,6 @@ def _jumps(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
     far *= EDGE_JUMP_SHARE
     far += EDGE_JUMP_M
     return np.asarray(spread > far)
-
-
-def _known_share(depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Share of the pixels around each pixel (H, W) that have a reading."""
-    size = _NEAR_EDGE.shape
-    return np.asarray(cv2.boxFilter(np.isfinite(depth).astype(np.float32), -1, size))
 
 
 def _joined(numbers: NDArray[np.int32], places: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -435,18 +429,15 @@ def _joined(numbers: NDArray[np.int32], places: NDArray[np.intp]) -> NDArray[np.
 
 def _upper_edge(region: Region, image_size: tuple[int, ...]) -> tuple[NDArray, NDArray]:
     """Rows and columns of the edge pixels of a mask that should be at a jump."""
-    height = region.box.height
-    upper = int(np.ceil((1 - FOOT_SHARE) * height))
+    box, reach = region.box, EDGE_REACH_PX + 1
+    upper = int(np.ceil((1 - FOOT_SHARE) * box.height))
     mask = region.mask[: upper + 1].view(np.uint8)
     mask = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-    inner = cv2.erode(mask, np.ones((3, 3), np.uint8))
-    rows, columns = np.nonzero((mask > inner)[1 : upper + 1, 1:-1])
-    rows, columns = rows + region.box.y, columns + region.box.x
-    height, width = image_size
-    reach = EDGE_REACH_PX
-    inside = (rows > reach) & (rows < height - 1 - reach)
-    inside &= (columns > reach) & (columns < width - 1 - reach)
-    return rows[inside], columns[inside]
+    edge = (mask > cv2.erode(mask, AROUND))[1 : upper + 1, 1:-1]
+    top, left = max(reach - box.y, 0), max(reach - box.x, 0)
+    bottom, right = image_size[0] - reach - box.y, image_size[1] - reach - box.x
+    rows, columns = np.nonzero(edge[top : max(bottom, 0), left : max(right, 0)])
+    return rows + (box.y + top), columns + (box.x + left)
 
 
 def calibration_doubt(camera: CameraIntrinsics) -> str:
@@ -544,17 +535,14 @@ def common_factor(sizes: Sequence[MeasuredSize], prior: SizePrior) -> tuple[floa
     """
     if len(sizes) < MIN_SIZED:
         return 1.0, 0.0
-    total = np.zeros(len(SCALES))
     standard = np.array([pair for a, b in prior.footprints for pair in ((a, b), (b, a))]) - INSET_M
-    for measured in sizes:
-        # Both sides of the footprint: (factors,), and by standard size (S, factors).
-        stds = [np.hypot(std, SIZE_STD_M * SCALES) for std in measured.std]
-        off = [
-            np.square((size - np.outer(lengths, SCALES)) / std)
-            for size, lengths, std in zip(measured.size, standard.T, stds, strict=True)
-        ]
-        nearest = (off[0] + off[1]).min(axis=0)
-        density = np.exp(-nearest / 2) / (2 * np.pi * (stds[0] * stds[1]))
-        total += np.log((1 - ODD_SHARE) * density / len(standard) + ODD_SHARE / 9)
+    # By pallet, standard size, side of the footprint, and factor; the standard deviations of all
+    # standard sizes are the same.
+    measured = np.array([item.size for item in sizes])[:, None, :, None]
+    stds = np.hypot(np.array([item.std for item in sizes])[:, None, :, None], SIZE_STD_M * SCALES)
+    off = np.square((measured - standard[..., None] * SCALES) / stds)
+    nearest = off.sum(axis=2).min(axis=1)
+    density = np.exp(-nearest / 2) / (2 * np.pi * stds[:, 0].prod(axis=1))
+    total = np.log((1 - ODD_SHARE) * density / len(standard) + ODD_SHARE / 9).sum(axis=0)
     best = int(np.argmax(total))
     return float(SCALES[best]), float(total[best] - total[len(SCALES) // 2])

@@ -11,6 +11,9 @@ from smolrgpt_core.regions import Box, Region
 STEPS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 """The four neighbors of a pixel, as (row, column)."""
 
+AROUND = np.ones((3, 3), np.uint8)
+"""A pixel with its eight neighbors."""
+
 CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 """A pixel with its four neighbors."""
 

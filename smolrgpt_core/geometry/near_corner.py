@@ -37,6 +37,9 @@ neighbors of a stereo camera err alike."""
 YAW_READINGS, YAW_STEP_DEG = 40, 1.5
 """As many readings of an object as tell independently how it is turned; the steps of the search."""
 
+YAWS_AT_ONCE = 30
+"""So many yaws are judged together: what is computed of them stays in the cache."""
+
 ABOVE_TOP = 0.02
 """Share of an object's readings that may lie above its top."""
 
@@ -408,40 +411,57 @@ def yaw_spread(view: TurnedView, top: float) -> float:
     return float(np.sqrt(weights @ apart**2 / weights.sum()))
 
 
-def _misfits(
-    view: TurnedView, top: float, yaws: NDArray[np.float64], iterations: int = 3
-) -> NDArray[np.float64]:
-    """Mean squared deviation (K,), in standard deviations, of the readings from the best corner.
-
-    All yaws at once; shapes are (2, K, N) for rays by axis and yaw.
-    """
-    rays = _turned_rays(view.rays, yaws)
-    points = rays * view.depth
-    low, high = quantiles(points, (0.1, 0.9), axis=2)
-    sign = np.where(low > 0, 1, np.where(high < 0, -1, 0))[..., None]
-    position = np.where(sign > 0, low[..., None], high[..., None])
-    facing = rays * sign > 1e-6
-    beyond = np.where(facing, 0.0, -np.inf)
-    # Rays that do not face it become infinite: to leave them out takes ten times as long.
-    rays[~facing] = np.inf
-    per_metre = np.divide(1.0, rays, out=rays)
+def _misfits(view: TurnedView, top: float, yaws: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean squared deviation (K,), in standard deviations, of the readings from the best corner."""
     deck = _reach_deck(view, top)
     std = np.hypot(view.noise * view.depth**2, ROUGHNESS_M)
+    some = [yaws[first : first + YAWS_AT_ONCE] for first in range(0, len(yaws), YAWS_AT_ONCE)]
+    return np.concatenate([_misfits_at(view, deck, std, yaws) for yaws in some])
+
+
+def _misfits_at(
+    view: TurnedView,
+    deck: NDArray[np.float64],
+    std: NDArray[np.float64],
+    yaws: NDArray[np.float64],
+    iterations: int = 3,
+) -> NDArray[np.float64]:
+    """As `_misfits`, all yaws at once; shapes are (2, K, N) for rays by axis and yaw.
+
+    Args:
+        view: of the object.
+        deck: (N,), see `_reach_deck`.
+        std: (N,), standard deviation of the readings, metres.
+        yaws: (K,), radians.
+        iterations: in which the faces are moved to the readings of their pixels.
+    """
+    rays = _turned_rays(view.rays, yaws)
+    away = rays * view.depth
+    low, high = quantiles(away, (0.1, 0.9), axis=2)[..., None]
+    rays *= np.where(low > 0, 1.0, np.where(high < 0, -1.0, 0.0))
+    np.abs(away, out=away)
+    # How far away the faces are, and 0 for rays that do not face them: so these enter nothing.
+    position = np.where(low > 0, low, -high)
+    facing = rays > 1e-6
+    per_metre = np.divide(facing, np.maximum(rays, 1e-6, out=rays), out=rays)
     weights = np.square(per_metre / std)
-    away = np.abs(points, out=points)
     scales, behind = np.empty((2, *rays.shape))
     for _ in range(iterations):
-        np.add(np.multiply(position, per_metre, out=scales), beyond, out=scales)
-        own = scales >= np.maximum(np.maximum(scales[0], scales[1]), deck)
-        np.clip(np.subtract(away, position * sign, out=behind), -0.5, 0.5, out=behind)
+        np.multiply(position, per_metre, out=scales)
+        own = scales >= _last_entered(scales, deck)
+        np.clip(np.subtract(away, position, out=behind), -0.5, 0.5, out=behind)
         weighted = np.multiply(weights, own, out=scales)
-        total = np.maximum(weighted.sum(axis=2, keepdims=True), 1e-9)
-        position = position + sign * np.einsum("akn,akn->ak", weighted, behind)[..., None] / total
-    np.add(np.multiply(position, per_metre, out=scales), beyond, out=scales)
-    entered = np.maximum(np.maximum(scales[0], scales[1]), deck)
-    # A ray that enters nothing is infinitely far off.
-    deviation = np.divide(np.subtract(view.depth, entered, out=entered), std, out=entered)
-    return np.minimum(np.square(deviation, out=deviation), 9.0, out=deviation).mean(axis=1)
+        total = np.maximum(np.add.reduce(weighted, axis=2, keepdims=True), 1e-9)
+        position = position + np.einsum("akn,akn->ak", weighted, behind)[..., None] / total
+    entered = _last_entered(np.multiply(position, per_metre, out=scales), deck)
+    deviation = np.where(entered > 0, (view.depth - entered) / std, np.inf)
+    return np.minimum(np.square(deviation), 9.0).mean(axis=1)
+
+
+def _last_entered(scales: NDArray[np.float64], deck: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scales (K, N) at which rays enter the last of two faces (2, K, N) and the deck (N,)."""
+    entered = np.maximum(scales[0], scales[1])
+    return np.asarray(np.maximum(entered, deck, out=entered))
 
 
 def _turned_rays(rays: NDArray[np.float64], yaws: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -455,7 +475,7 @@ def _turned_rays(rays: NDArray[np.float64], yaws: NDArray[np.float64]) -> NDArra
 
 
 def _reach_deck(view: TurnedView, top: float) -> NDArray[np.float64]:
-    """Scale (N,) at which the rays of a view reach the height `top`; -inf where they do not."""
+    """Scale (N,) at which the rays of a view reach the height `top`; 0 where they do not."""
     below, down = top - view.camera_height, view.rays[:, 2]
     reaching = (down < -1e-9) & (below < 0)
-    return np.where(reaching, below / np.minimum(down, -1e-9), -np.inf)
+    return np.where(reaching, below / np.minimum(down, -1e-9), 0.0)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.ground_plane import GroundPlane
-from smolrgpt_core.geometry.masks import cut_out, grown_window
+from smolrgpt_core.geometry.masks import AROUND, cut_out, grown_window
 from smolrgpt_core.geometry.order_statistics import median
 from smolrgpt_core.regions import Box, Region
 
@@ -98,8 +98,9 @@ def find_object_pixels(
     frame: RGBDFrame,
     region: Region,
     plane: GroundPlane | None,
+    in_floor: NDArray[np.bool_],
     others: NDArray[np.bool_],
-    config: ObjectPixelConfig | None = None,
+    config: ObjectPixelConfig,
 ) -> ObjectPixels:
     """The pixels of a region that show its object.
 
@@ -107,14 +108,13 @@ def find_object_pixels(
         frame: where the region is.
         region: the object.
         plane: the floor; None where it is not known.
+        in_floor: bool (H, W), see `floor_pixels`.
         others: bool (H, W), pixels of other objects, which may be as near as this one.
         config: how to tell.
     """
-    config = config or ObjectPixelConfig()
     window = grown_window(region.box, frame.regions.image_size, config.margin_px)
     mask = cut_out(region, window)
-    depth = frame.depth[window.slices]
-    floor = _floor_pixels(frame, window, depth, plane, config)
+    depth, floor = frame.depth[window.slices], in_floor[window.slices]
     surfaces = _surfaces(depth, floor, config)
     if is_box(region, config.min_box_px):
         found, ambiguity = _in_box(surfaces, depth, mask, floor, frame.intrinsics)
@@ -168,25 +168,26 @@ def _has_floor(
     return floor_count > config.min_floor * count or upper_count > MAX_UPPER * count
 
 
-def _floor_pixels(
-    frame: RGBDFrame,
-    window: Box,
-    depth: NDArray[np.float32],
-    plane: GroundPlane | None,
-    config: ObjectPixelConfig,
+def floor_pixels(
+    frame: RGBDFrame, plane: GroundPlane | None, config: ObjectPixelConfig
 ) -> NDArray[np.bool_]:
-    """Pixels of the window whose reading lies in the floor."""
+    """Pixels (H, W) of a frame whose reading lies in the floor; none where it is not known."""
+    depth, camera = frame.depth, frame.intrinsics
     if plane is None:
         return np.zeros(depth.shape, dtype=bool)
-    camera = frame.intrinsics
-    y = (np.arange(window.y, window.y + window.height, dtype=np.float32) - camera.cy) / camera.fy
-    x = (np.arange(window.x, window.x + window.width, dtype=np.float32) - camera.cx) / camera.fx
+    y = (np.arange(camera.height, dtype=np.float32) - camera.cy) / camera.fy
+    x = (np.arange(camera.width, dtype=np.float32) - camera.cx) / camera.fx
     right, down, forward = plane.up.astype(np.float32)
-    rise = right * x + (down * y + forward)[:, None]
-    with np.errstate(invalid="ignore"):
-        height = rise * depth + plane.camera_height
-        noise = 2 * plane.noise * np.abs(rise) * depth**2
-        return np.asarray(np.abs(height) < config.floor_m + np.minimum(noise, config.floor_m))
+    # In place: memory that is new for each step takes longer than the steps.
+    below = right * x + (down * y + forward)[:, None]
+    below *= depth
+    tolerance = np.abs(below)
+    tolerance *= depth
+    tolerance *= 2 * plane.noise
+    np.minimum(tolerance, config.floor_m, out=tolerance)
+    tolerance += config.floor_m
+    below += plane.camera_height
+    return np.asarray(np.abs(below, out=below) < tolerance)
 
 
 def _surfaces(
@@ -194,11 +195,10 @@ def _surfaces(
 ) -> NDArray[np.int32]:
     """Number (H, W) of the surface that each pixel shows; 0 at jumps and without a reading."""
     valid = np.isfinite(depth)
-    kernel = np.ones((3, 3), np.uint8)
-    high = cv2.dilate(np.where(valid, depth, np.float32(0)), kernel)
-    low = cv2.erode(np.where(valid, depth, np.float32(np.inf)), kernel)
-    with np.errstate(invalid="ignore"):
-        smooth = valid & (high - low < config.jump_m + config.jump_share * depth)
+    spread = cv2.dilate(np.where(valid, depth, np.float32(0)), AROUND)
+    spread -= cv2.erode(np.where(valid, depth, np.float32(np.inf)), AROUND)
+    # Where there is no reading, nothing is less than the jump.
+    smooth = spread < config.jump_m + config.jump_share * depth
     count, objects = cv2.connectedComponents((smooth & ~floor).view(np.uint8), connectivity=4)
     objects[smooth & floor] = count
     return objects
@@ -214,19 +214,19 @@ def _leaked(
 
     Of surfaces that have no pixel in the mask, none are told.
     """
-    counted = np.where(others, 0, surfaces).ravel()
-    total = np.bincount(counted, minlength=int(surfaces.max()) + 1)
-    inside = np.bincount(surfaces[mask], minlength=len(total))
-    inside[0] = total[0] = 0
-    if not inside.any():
-        return np.zeros(mask.shape, dtype=bool)
-    foreign = inside < config.min_inside * total
-    foreign &= inside < config.max_leak * inside.sum()
+    nothing = np.zeros(mask.shape, dtype=bool)
+    inside = np.bincount(surfaces[mask], minlength=int(surfaces.max()) + 1)
+    inside[0] = 0
+    foreign = inside < config.max_leak * inside.sum()
     foreign[np.argmax(inside)] = foreign[0] = False
     if not inside[foreign].any():
-        return np.zeros(mask.shape, dtype=bool)
+        return nothing
+    total = np.bincount(surfaces[~others], minlength=len(inside))
+    foreign &= inside < config.min_inside * total
+    if not inside[foreign].any():
+        return nothing
     leaked = foreign[surfaces]
-    beside = cv2.dilate(leaked.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    beside = cv2.dilate(leaked.view(np.uint8), AROUND) > 0
     return leaked | (beside & (surfaces == 0))
 
 
@@ -248,8 +248,9 @@ def _in_box(
     rows, columns = np.nonzero(box & np.isfinite(depth) & ~floor)
     if not len(rows):
         return box, 0.0
-    half_height, half_width = (max(float(np.ptp(np.nonzero(box)[i])), 1.0) / 2 for i in (0, 1))
-    row, column = (float(np.mean(np.nonzero(box)[i])) for i in (0, 1))
+    all_of_it = np.nonzero(box)
+    half_height, half_width = (max(float(np.ptp(places)), 1.0) / 2 for places in all_of_it)
+    row, column = (float(np.mean(places)) for places in all_of_it)
     away = np.hypot((rows - row) / half_height, (columns - column) / half_width)
     weights, values = np.exp(-2 * away**2), depth[rows, columns]
     extent = _angular_extent(box, camera)
@@ -259,7 +260,7 @@ def _in_box(
         near, far = _fullest_stretch(values, weights, extent)
     else:
         own = values[numbers == np.argmax(np.bincount(numbers, weights * (numbers > 0)))]
-        margin = extent * float(np.median(own)) / 4
+        margin = extent * median(own) / 4
         low, high = np.quantile(own, (0.02, 0.98))
         near, far = low - margin, high + margin
     with np.errstate(invalid="ignore"):
@@ -269,7 +270,7 @@ def _in_box(
     if is_sparse:
         beyond = np.maximum(np.maximum(near - values, values - far), 0.0)
         return closed, float(np.sqrt(weights @ beyond**2 / weights.sum()))
-    solid = cv2.morphologyEx(closed.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    solid = cv2.morphologyEx(closed.astype(np.uint8), cv2.MORPH_OPEN, AROUND) > 0
     solid &= found
     return (solid if solid.any() else found), 0.0
 

@@ -32,10 +32,29 @@ def fit_with_offset(
     """
     offset = 0.0
     fitted = plane
+    columns = np.vstack([rays.T, np.zeros(len(rays))])
     for _ in range(ITERATIONS):
         moved = inverse_depth / np.maximum(1 - offset * inverse_depth, MIN_DEPTH_SHARE)
-        columns = np.column_stack([rays, -((rays @ fitted) ** 2)])
-        solution = np.linalg.lstsq(columns, moved, rcond=None)[0]
-        fitted = np.asarray(solution[:3], dtype=np.float64)
+        columns[3] = -np.square(fitted @ columns[:3])
+        solution = _least_squares(columns, moved)
+        fitted = solution[:3]
         offset += float(solution[3])
     return fitted
+
+
+def _least_squares(
+    columns: NDArray[np.float64], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The x (K,) for which x @ columns is closest to the values.
+
+    As NumPy's, which takes three times as long to decompose all equations, but for the last digits.
+
+    Args:
+        columns: (K, N), what each unknown adds to the values.
+        values: (N,).
+    """
+    normal = columns @ columns.T
+    found = np.linalg.lstsq(normal, columns @ values, rcond=None)[0]
+    # The squares in `normal` lose half of the digits; what is left over brings them back.
+    rest = columns @ (values - found @ columns)
+    return np.asarray(found + np.linalg.lstsq(normal, rest, rcond=None)[0], dtype=np.float64)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.geometry.order_statistics import median, quantiles
 from smolrgpt_core.geometry.size_priors import SizePrior
 from smolrgpt_core.geometry.surface import Surface
 
@@ -82,8 +83,8 @@ def visible_extent(
     points = surface.some_points(MAX_POINTS)
     axes = _viewing_axes(points, np.array([0.0, -1.0, 0.0]) if up is None else up)
     along = points @ axes.T
-    low, high = np.quantile(along, (0.03, 0.97), axis=0)
-    front, back = np.quantile(along[:, 1], (0.1, 0.9))
+    low, high = quantiles(along, (0.03, 0.97))
+    front, back = quantiles(along[:, 1], (0.1, 0.9))
     across = (high - low)[[0, 2]]
     seen = float(back - front)
     deep, deep_std = _usual_depth(along[:, [0, 2]])
@@ -97,7 +98,7 @@ def visible_extent(
     hidden = max(deep - seen, 0.0)
     center = (low + high) / 2
     center[1] = (front + back) / 2 + hidden / 2
-    blur = noise * float(np.median(surface.depth)) ** 2 / np.sqrt(min(len(points), 16))
+    blur = noise * median(surface.depth) ** 2 / np.sqrt(min(len(points), 16))
     # Readings that are not the object's pull at all that is measured.
     strays = surface.stray_share * float(across.max())
     depth_std = np.hypot(deep_std / 2 + SIDE_STD * seen, blur) + strays
@@ -126,8 +127,8 @@ def _unread_std(
     """
     if not len(surface.outline.rays):
         return np.zeros(2)
-    along = surface.outline.rays * float(np.median(surface.depth)) @ axes.T
-    ends = np.quantile(along, (0.03, 0.97), axis=0)
+    along = surface.outline.rays * median(surface.depth) @ axes.T
+    ends = quantiles(along, (0.03, 0.97))
     unread = np.maximum([low - ends[0], ends[1] - high], 0.0)
     # Half of what each side is off; its place is uniform, told from one end of its range.
     return np.asarray(np.linalg.norm(unread, axis=0) / np.sqrt(3) / 2)
@@ -135,7 +136,7 @@ def _unread_std(
 
 def _viewing_axes(points: NDArray[np.float64], up: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rows (3, 3): right, away from the camera, up, as the camera looks at points (N, 3)."""
-    away = np.median(points, axis=0)
+    away = np.array([median(along) for along in points.T])
     away /= np.linalg.norm(away)
     right = np.cross(away, up)
     if np.linalg.norm(right) < 0.2:  # it looks along the vertical

@@ -23,11 +23,13 @@ from numpy.typing import NDArray
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays, project
+from smolrgpt_core.geometry.box_fitting import OrientedBox, SizeChoices
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, best_yaw, turn
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.hidden_space import look_up
 from smolrgpt_core.geometry.masks import border_pixels, cut_out, grown_window, overlap, paint
 from smolrgpt_core.geometry.object_classes import is_zone
+from smolrgpt_core.geometry.order_statistics import median, quantile
 from smolrgpt_core.regions import Box, Region
 
 OUTWARD = np.array([-1.0, 1.0])
@@ -43,6 +45,13 @@ HIDDEN_SHARE, HIDDEN_STD = 1 / 3, 0.5
 """Where a hidden side lies between the last paint and the first free floor, and the standard
 deviation of that, relative to the way. Half of those in simulated scenes lie between 0.08 and 0.66
 of the way, one in ten not behind the last paint; so do about the disturbances, with their tails."""
+
+HIDDEN_QUANTILES = (0.1, 0.25, 0.75, 1.0), (0.0, 0.08, 0.66, 1.0)
+"""How many hidden sides lie at most so much of the way: what is said above, and none before paint
+that is seen, or behind floor that is seen without it."""
+
+HIDDEN_CHOICES, HIDDEN_STRIDES = 32, (1, 5, 11, 23)
+"""Places that stand for them, and steps through these by which the sides of a zone differ."""
 
 FLOOR_READINGS = 100
 """As many readings of the floor as err independently."""
@@ -109,11 +118,10 @@ def fit_zone(
     free: NDArray[np.bool_],
     config: ZoneFitConfig | None = None,
     mask_off_px: float = 0.0,
-) -> tuple[FloorRectangle, NDArray[np.float64]]:
-    """The rectangle of a painted zone, and the standard deviation of each of its sides in metres.
+) -> OrientedBox:
+    """A painted zone, as a box without height.
 
-    The standard deviations (2, 2) are by axis, then low and high side: one that is hidden, or
-    beyond the border of the image, is not known though the others are.
+    A side that is hidden, or beyond the border of the image, is not known though the others are.
 
     Args:
         frame: where the zone is.
@@ -143,15 +151,39 @@ def fit_zone(
     blur = np.hypot(blur, np.abs(turn(_moved_if_offset(points, plane), yaw)))
     bare = free.copy()
     bare[region.box.slices] &= ~region.mask
-    hidden = np.where(seen, 0.0, _hidden_lengths(bounds, yaw, plane, frame, bare, config))
+    hidden = _hidden_lengths(~seen, bounds, yaw, plane, frame, bare, config)
     off = np.hypot(config.min_std_m, _misfit(turn(sides, yaw), bounds))
     seen_std = np.hypot(off, _at_sides(blur, turn(points, yaw), bounds))
     may_end = _may_end(turn(points[at_hole], yaw), bounds, config)
     bounds = bounds + OUTWARD * np.where(may_end, 0.0, HIDDEN_SHARE * hidden)
     std = np.hypot(seen_std, HIDDEN_STD * hidden)
+    choices = _hidden_sides(hidden, may_end, seen_std)
     if np.mean(at_free_floor) < config.min_seen_share:
-        std = np.full((2, 2), std.max())
-    return FloorRectangle.from_bounds(yaw, bounds[:, 0], bounds[:, 1]), std
+        std, choices = np.full((2, 2), std.max()), None
+    rectangle = FloorRectangle.from_bounds(yaw, bounds[:, 0], bounds[:, 1])
+    return OrientedBox(rectangle, 0.0, 0.0, np.zeros(2), std, choices=choices)
+
+
+def _hidden_sides(
+    hidden: NDArray[np.float64], may_end: NDArray[np.bool_], seen_std: NDArray[np.float64]
+) -> SizeChoices | None:
+    """Where hidden sides may lie: behind the last paint, and before the first free floor.
+
+    Args:
+        hidden: (2, 2), the way between these, meters.
+        may_end: (2, 2), whether a side is put at the last paint.
+        seen_std: (2, 2), standard deviations of the last paint, meters.
+    """
+    if not hidden.any():
+        return None
+    shares = np.interp((np.arange(HIDDEN_CHOICES) + 0.5) / HIDDEN_CHOICES, *HIDDEN_QUANTILES)
+    # Every share once for each side, and together with others of the other sides.
+    order = np.outer(np.arange(HIDDEN_CHOICES), HIDDEN_STRIDES) % HIDDEN_CHOICES
+    at = shares[order].reshape(-1, 2, 2) - np.where(may_end, 0.0, HIDDEN_SHARE)
+    outward = np.zeros((HIDDEN_CHOICES, 3, 2))
+    outward[:, :2] = hidden * at
+    weights = np.full(HIDDEN_CHOICES, 1 / HIDDEN_CHOICES)
+    return SizeChoices(weights, outward, np.zeros(2), seen_std, 0.0)
 
 
 def _outline_on_floor(
@@ -233,7 +265,7 @@ def _misfit(sides: NDArray[np.float64], bounds: NDArray[np.float64]) -> float:
     What fits badly is no rectangle, or is turned otherwise, and then no side is where it seems.
     """
     gaps = np.abs(sides[:, :, None] - bounds).reshape(-1, 4).min(axis=1)
-    return float(np.quantile(gaps, FITTING_SHARE))
+    return quantile(gaps, FITTING_SHARE)
 
 
 def _at_sides(
@@ -246,7 +278,7 @@ def _at_sides(
     for axis in (0, 1):
         for end in (0, 1):
             own = side == 2 * axis + end
-            typical[axis, end] = np.median(blur[own if own.any() else slice(None), axis])
+            typical[axis, end] = median(blur[own if own.any() else slice(None), axis])
     return typical
 
 
@@ -265,7 +297,7 @@ def _side_bounds(
         for end in (0, 1):
             near = np.abs(sides[:, axis] - bounds[axis, end]) < config.side_window_m
             if near.sum() >= 3:
-                bounds[axis, end] = np.median(sides[near, axis])
+                bounds[axis, end] = median(sides[near, axis])
             along = sides[near, 1 - axis]
             to_neighbors = np.abs(along[:, None] - outermost[1 - axis])
             along = along[to_neighbors.min(axis=1, initial=np.inf) > 2 * config.side_window_m]
@@ -282,6 +314,7 @@ def _may_end(
 
 
 def _hidden_lengths(
+    sides: NDArray[np.bool_],
     bounds: NDArray[np.float64],
     yaw: float,
     plane: GroundPlane,
@@ -289,18 +322,26 @@ def _hidden_lengths(
     bare: NDArray[np.bool_],
     config: ZoneFitConfig,
 ) -> NDArray[np.float64]:
-    """How far (2, 2) beyond each side no bare floor is seen, metres, at most `max_hidden_m`."""
+    """How far (2, 2) beyond sides no bare floor is seen, metres, at most `max_hidden_m`.
+
+    Args:
+        sides: (2, 2), which are asked for; of the others it is 0.
+        bounds: (2, 2), of the zone along its axes, metres.
+        yaw: of the zone.
+        plane: the floor.
+        frame: where the zone is.
+        bare: (H, W), pixels of the floor that show neither an object nor the zone.
+        config: how far to look.
+    """
     steps = np.arange(config.step_m, config.max_hidden_m + config.step_m, config.step_m)
     hidden = np.zeros((2, 2))
-    for axis in (0, 1):
-        low, high = bounds[1 - axis]
-        along = np.linspace(low, high, 22)[1:-1]
-        for end in (0, 1):
-            strips = np.empty((len(steps), len(along), 2))
-            strips[..., axis] = bounds[axis, end] + OUTWARD[end] * steps[:, None]
-            strips[..., 1 - axis] = along
-            floor = np.concatenate([turn(strips, -yaw), np.zeros((*strips.shape[:2], 1))], axis=-1)
-            seen_bare = look_up(bare, project(plane.from_floor(floor), frame.intrinsics))
-            stops = np.flatnonzero(seen_bare.sum(axis=1) >= 2)
-            hidden[axis, end] = steps[stops[0]] - config.step_m if len(stops) else steps[-1]
+    for axis, end in np.argwhere(sides):
+        along = np.linspace(*bounds[1 - axis], 22)[1:-1]
+        strips = np.empty((len(steps), len(along), 2))
+        strips[..., axis] = bounds[axis, end] + OUTWARD[end] * steps[:, None]
+        strips[..., 1 - axis] = along
+        floor = np.concatenate([turn(strips, -yaw), np.zeros((*strips.shape[:2], 1))], axis=-1)
+        seen_bare = look_up(bare, project(plane.from_floor(floor), frame.intrinsics))
+        stops = np.flatnonzero(seen_bare.sum(axis=1) >= 2)
+        hidden[axis, end] = steps[stops[0]] - config.step_m if len(stops) else steps[-1]
     return hidden

@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smolrgpt_core.language.operators import OPERATORS
 from smolrgpt_core.language.operators.registry import Chosen, as_mask
-from smolrgpt_core.language.operators.selections import standpoint_of
+from smolrgpt_core.language.operators.selections import The, standpoint_of
 from smolrgpt_core.language.program import Parameter, Program, program_from_json
 from smolrgpt_core.language.types import LITERALS, Type
 from smolrgpt_core.scene.copies import SceneCopies
@@ -21,6 +22,9 @@ TOLERANCE = 0.1
 
 SAME_ANGLE_DEG = 10.0
 """Angles, and directions of vectors, that differ by less are the same answer."""
+
+WRONGLY_PRESUMED = 0.05
+"""How likely it is that a question takes something for granted that is not so: assumed."""
 
 _LENGTHS = ("m", "m2", "m3")
 
@@ -55,7 +59,8 @@ class Finding:
         value: float for a quantity, bool for a truth, str for a relation, a region id, a tuple of
             ids for a set, float64 (3,) for point, vector and size (point and vector in the optical
             frame).
-        confidence: share of the disturbed copies that have the same answer.
+        confidence: share of the disturbed copies that have the same answer, of those in which
+            there is the one region that each "the" of the question means.
         rival: the most frequent other answer, None where there is none; not for quantities.
         steps: what the parts of the program stand for.
         ids: every region that the answer is about, in the order of the program.
@@ -90,8 +95,7 @@ def evaluate(program: Program, copies: SceneCopies, slack: float = 0.0) -> Findi
     values = run.value(program)
     answers = _answers(program, values, copies)
     same = _same(program, values, answers, slack)
-    # Half a copy on either side: a finite number of copies proves nothing for certain.
-    confidence = float((same[1:].sum() + 0.5) / len(same)) if len(same) > 1 else 1.0
+    confidence = _confidence(same, _presumed(run))
     others = [answer for answer, equal in zip(answers, same, strict=True) if not equal]
     rival = max(others, key=others.count) if others and _is_discrete(program) else None
     ids = _ids(run, answers[0])
@@ -99,6 +103,34 @@ def evaluate(program: Program, copies: SceneCopies, slack: float = 0.0) -> Findi
     return Finding(
         program, answers[0], confidence, rival, tuple(run.steps), ids, counted, run.found
     )
+
+
+def _presumed(run: Run) -> NDArray[np.bool_]:
+    """(K,) copies in which there is the one region that each "the" of a question means."""
+    presumed = np.ones(run.copies.count, dtype=bool)
+    for program, value in run.found.items():
+        if program.operator is The:
+            presumed &= value >= 0
+    return presumed
+
+
+def _confidence(same: NDArray[np.bool_], presumed: NDArray[np.bool_]) -> float:
+    """How likely an answer is, 0 to 1.
+
+    Whoever asks for "the empty transporter" knows that one is empty, so copies in which none or two
+    are empty are not what is there, except where the question is wrong.
+
+    Args:
+        same: (K,) copies that have the answer.
+        presumed: (K,) copies in which there is what the question takes for granted.
+    """
+    if len(same) == 1:
+        return 1.0
+    # Half a copy on either side: a finite number of copies proves nothing for certain.
+    answered = ((same & presumed)[1:].sum() + 0.5) / (presumed[1:].sum() + 1)
+    is_so = presumed[1:].mean()
+    believed = is_so / (is_so + (1 - is_so) * WRONGLY_PRESUMED)
+    return float(answered * believed)
 
 
 @dataclass

@@ -37,6 +37,9 @@ PIXEL_STREAM = 3
 CHOICE_STREAM = 4
 """The same of the sizes that regions have."""
 
+LOAD_STREAM = 5
+"""The same of what carriers carry."""
+
 BOX_COLUMN_STD = 0.1
 """Standard deviation of the middle of a mask from that of its box, relative to the width of the
 box: 0.07 of pallets and shelves to 0.10 of zones and trucks in 36 simulated halls."""
@@ -62,7 +65,7 @@ class SceneCopies:
         center: (K, N, 3) right, forward, height, meters; NaN until `measure`.
         size: (K, N, 3) along the first side, across, upwards, meters; NaN until `measure`.
         yaw: (N,) radians.
-        cargo: (N,) index of what a transporter carries, or `NOTHING`, or `UNSEEN`.
+        cargo: (K, N) index of what a transporter carries, or `NOTHING`, or `UNSEEN`.
         column: (K, N) middle of the masks in the image, pixels.
     """
 
@@ -86,7 +89,7 @@ class SceneCopies:
         self.center = np.full((*shape, 3), np.nan)
         self.size = np.full((*shape, 3), np.nan)
         self.yaw = np.zeros(self.number)
-        self.cargo = np.full(self.number, NOTHING)
+        self.cargo = np.full(shape, NOTHING)
         self.column = np.zeros(shape)
         self._measured = np.zeros(self.number, dtype=bool)
         self._needed = np.zeros(self.number, dtype=bool)
@@ -242,8 +245,7 @@ class SceneCopies:
         self.center[:, index] = placed.center + turned
         self.size[:, index] = np.maximum(placed.size + outward.sum(axis=2), 0.0)
         self.yaw[index] = placed.yaw
-        cargo = placed.cargo
-        self.cargo[index] = NOTHING if cargo is None else self._index.get(cargo, UNSEEN)
+        self.cargo[:, index] = self._loads(index, placed)
         self._measured[index] = True
 
     def _choose(self, index: int, placed: Placed) -> tuple[Values, Values, Values]:
@@ -260,6 +262,15 @@ class SceneCopies:
         outward = choices.outward[size]
         outward[0] = 0.0
         return outward, choices.shift_std, choices.face_std
+
+    def _loads(self, index: int, placed: Placed) -> NDArray[np.intp]:
+        """(K,) what a region carries; more likely than not in the first copy, and at limits."""
+        cargo = UNSEEN if placed.cargo is None else self._index.get(placed.cargo, UNSEEN)
+        loaded = np.full(self.count, placed.loaded >= 0.5)
+        if not self._at_limits:
+            generator = np.random.default_rng((self._seed, self.ids[index], LOAD_STREAM))
+            loaded[1:] = generator.random(self.count - 1) < placed.loaded
+        return np.where(loaded, cargo, NOTHING)
 
     def _column_std(self, index: int) -> float:
         region, own = self.regions.regions[index], self.scene.column_std

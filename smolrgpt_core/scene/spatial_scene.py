@@ -47,7 +47,8 @@ class Placed:
             upwards, meters.
         face_std: (3, 2) standard deviations of each face for itself, low and high by axis, on top
             of that, meters: one that is hidden is not known though the others are.
-        cargo: id of the region that a transporter carries, None without one.
+        cargo: id of the region that a transporter carries if it is loaded; None where that is none.
+        loaded: probability that a transporter carries anything.
         has_footprint: False where only the visible surface was measured: no size, no floor.
         unsized: why no size can be told, and what to do about it, to follow a name; "" where it
             can.
@@ -62,6 +63,7 @@ class Placed:
     shift_std: NDArray[np.float64]
     face_std: NDArray[np.float64]
     cargo: int | None = None
+    loaded: float = 0.0
     has_footprint: bool = True
     unsized: str = ""
     notes: tuple[str, ...] = ()

@@ -92,6 +92,7 @@ class TrueScene:
             shift_std=np.zeros(3),
             face_std=np.zeros((3, 2)),
             cargo=item.cargo_id,
+            loaded=float(item.cargo_id is not None),
             visible_fraction=item.visible_fraction,
         )
 

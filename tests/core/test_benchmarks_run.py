@@ -44,6 +44,7 @@ SMALLEST = {
     "scale": "--regions 4 --questions 1 --sizes 160x120 --frames 1",
     "simulate_dataset": "--scenes 1 --views 1 --questions 2 --workers 1",
     "sparse_refinement": "--coverage 0.2 --masks 2 --channels 8 --repeats 1",
+    "ties": "--scenes 1 --views 1",
     "training": f"{NANO} --questions 2 --repeats 1",
     "wrong_inputs": "--cases 4 --scenes 1 --views 1 --workers 1",
 }

@@ -449,7 +449,8 @@ def test_a_pallet_that_may_be_on_hidden_forks_is_told(ray_caster, block, away, t
     pallet = block(10, "pallet", away, 5.9, 0.5, *EUR, top=0.8)
     frame = ray_caster((body, pallet), height=3.0, pitch_deg=25).render()
     located = FrameGeometry(frame).locate(60)
-    assert located.cargo is None
+    assert located.load.cargo == (10 if told else None)
+    assert (0.5 < located.load.probability < 0.8) == told
     assert any("may carry pallet 10" in note for note in located.notes) == told
 
 
@@ -462,7 +463,7 @@ def test_a_pallet_that_hardly_fits_is_said_to_be_taken_for_the_load(
     pallet = block(10, "pallet", 1.0, 5.0 + beyond, 0.0, *EUR, top=0.8)
     frame = ray_caster((body, pallet), height=3.0, pitch_deg=25).render()
     located = FrameGeometry(frame).locate(60)
-    assert located.cargo == 10
+    assert located.load.cargo == 10
     assert any("is taken for its load" in note for note in located.notes) == told
 
 
@@ -472,7 +473,7 @@ def test_a_load_is_not_sure_where_another_pallet_stands_at_the_other_end(ray_cas
     other = block(11, "pallet", -1.0, 5.4, 0.0, *EUR, top=0.8)
     frame = ray_caster((body, fits, other), height=3.0, pitch_deg=25).render()
     located = FrameGeometry(frame).locate(60)
-    assert located.cargo in (10, 11)
+    assert located.load.cargo in (10, 11)
     assert any("is taken for its load" in note for note in located.notes)
 
 
@@ -481,8 +482,37 @@ def test_a_raised_pallet_beside_a_flat_transporter_may_be_on_it(ray_caster, bloc
     pallet = block(10, "pallet", 0.95, 5.0, 0.0, *EUR, bottom=0.3, top=0.9)
     frame = ray_caster((flat, pallet), height=2.0, pitch_deg=18).render()
     located = FrameGeometry(frame).locate(60)
-    assert located.cargo is None
+    assert located.load.cargo == 10
+    assert 0.5 < located.load.probability < 0.8
     assert any("may carry pallet 10" in note for note in located.notes)
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_a_load_without_a_region_is_one(ray_caster, block, loaded):
+    flat = block(60, "transporter", 0.0, 5.0, 0.3, length=1.6, width=0.86, top=0.3)
+    missed = block(10, "pallet", 0.0, 5.0, 0.3, *EUR, bottom=0.3, top=1.1)
+    beside = block(11, "pallet", 1.8, 5.0, 0.3, *EUR, top=0.8)
+    frame = ray_caster((flat, beside, *([missed] if loaded else [])), height=2.0, pitch_deg=18)
+    rendered = frame.render()
+    regions = tuple(region for region in rendered.regions if region.id != 10)
+    seen = replace(rendered, regions=RegionSet(rendered.regions.image_size, regions))
+    located = FrameGeometry(seen).locate(60)
+    assert located.load.cargo is None
+    assert (located.load.probability > 0.5) == loaded
+    assert any("carry what has no region" in note for note in located.notes) == loaded
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_a_load_without_a_region_is_found_on_the_forks_that_it_hides(ray_caster, block, loaded):
+    body = block(60, "transporter", 0.0, 5.0, 0.4, length=0.6, width=0.86, top=2.0)
+    missed = block(10, "pallet", 0.83, 5.35, 0.4, *EUR, top=0.8)
+    rendered = ray_caster((body, *([missed] if loaded else [])), height=3.0, pitch_deg=30).render()
+    seen = replace(
+        rendered, regions=RegionSet(rendered.regions.image_size, (rendered.regions[60],))
+    )
+    load = FrameGeometry(seen).locate(60).load
+    assert (load.probability > 0.5) == loaded
+    assert load.cargo is None
 
 
 @pytest.mark.parametrize("yaw", [0.3, 0.8, 1.2])
@@ -583,7 +613,8 @@ def zone_of(scene, id, noise=None):
         or np.zeros((1, *frame.depth.shape), bool),
         axis=0,
     )
-    return fit_zone(frame, frame.regions[id], plane, free_floor(frame, plane, objects))
+    zone = fit_zone(frame, frame.regions[id], plane, free_floor(frame, plane, objects))
+    return zone.footprint, zone.side_std
 
 
 def assert_zone(rectangle, truth, tolerance):

@@ -83,6 +83,18 @@ def test_a_pallet_is_looked_at_once_for_its_place_and_for_doubts(frame, looked_a
     assert told == FrameGeometry(frame).doubts
 
 
+def test_nothing_of_a_prepared_frame_is_left_for_its_first_question(frame, looked_at):
+    known, answerer = replace(frame), GeometricAnswerer()
+    answerer.prepare(known)
+    assert set(looked_at) == set(PALLETS)
+    looked_at.clear()
+    pallets = f"How far is pallet {PALLETS[0]} from pallet {PALLETS[1]}?"
+    prepared = answerer.answer(known, read_question(pallets, known.regions))
+    assert not looked_at
+    expected = answer(frame, pallets)
+    assert (prepared.value, prepared.confidence) == (expected.value, expected.confidence)
+
+
 def with_masks(frame, change):
     regions = [
         Region.from_bitmap(region.id, region.label, change(frame.regions.full_mask(region.id)))

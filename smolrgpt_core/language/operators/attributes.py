@@ -239,7 +239,8 @@ def held_by(copies: SceneCopies, holder: int, candidates: Mask) -> Mask:
         candidates = candidates & ~copies.zones
     elif copies.carriers[holder]:
         copies.measure_footprints(as_mask(copies, alone))
-        return np.asarray(candidates & (np.arange(copies.number) == copies.cargo[holder])[None])
+        carried = copies.cargo[:, holder, None]
+        return np.asarray(candidates & (np.arange(copies.number) == carried))
     elif copies.known[holder]:
         return stacked_on(copies, candidates, alone)
     candidates = candidates & ~as_mask(copies, alone)

@@ -111,12 +111,12 @@ def _is_empty(copies: SceneCopies, index: int) -> Mask:
         return np.logical_not(held_by(copies, index, objects).any(axis=1))
     if copies.carriers[index]:
         copies.measure_footprints(alone)
-        doubt = doubt_of_load(copies.regions) if copies.cargo[index] == NOTHING else ""
+        doubt = doubt_of_load(copies.regions) if copies.cargo[0, index] == NOTHING else ""
         if doubt:
             raise bad_question(
                 f"whether {copies.name(index)} is loaded cannot be known: there are {doubt}"
             )
-        return np.full(copies.count, copies.cargo[index] == NOTHING)
+        return np.asarray(copies.cargo[:, index] == NOTHING)
     if copies.cargo_like[index]:
         copies.measure_footprints(alone)
         top = copies.center[:, index, 2] + copies.size[:, index, 2] / 2

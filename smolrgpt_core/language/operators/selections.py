@@ -108,14 +108,23 @@ def Alike(copies: SceneCopies, region: Indices) -> Chosen:
     return Chosen(np.tile(found, (copies.count, 1)))
 
 
+MIN_PRESUMED = 0.2
+"""Fraction of the copies in which there is one region of a kind, from which "the" only one of it is
+believed to be there."""
+
+
 @operator("The", [a(Type.REGIONS)], Type.REGION, "The only one of a set.")
 def The(copies: SceneCopies, chosen: Chosen) -> Indices:
     numbers = chosen.mask.sum(axis=1)
+    only = np.where(numbers == 1, chosen.mask.argmax(axis=1), -1)
     if numbers[0] != 1:
-        raise cannot_tell(
-            f"one region is meant, but {numbers[0]} fit: {copies.names(chosen.mask[0])}"
-        )
-    return np.where(numbers == 1, chosen.mask.argmax(axis=1), -1)
+        if np.mean(only >= 0) < MIN_PRESUMED:
+            raise cannot_tell(
+                f"one region is meant, but {numbers[0]} fit: {copies.names(chosen.mask[0])}"
+            )
+        # Whoever asks for the only one knows of one: the likeliest is meant.
+        only[0] = np.bincount(only[only >= 0]).argmax()
+    return only
 
 
 @operator(

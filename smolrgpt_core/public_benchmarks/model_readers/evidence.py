@@ -28,16 +28,28 @@ _NEGATIONS = frozenset(
 _JOINING = frozenset({"and", "or", "nor", "to", "/", "-", "\u2013"})
 """Words that make one of several out of a quotation: "2 or 4 o'clock", "both A and B"."""
 
+_ARTICLE = re.compile(r"\bA (?!is\b)(?=[a-z])")
+"""The word of "A crate", not the letter of "A is right"."""
+
+_LETTER = re.compile(r"(?<![A-Za-z'])[A-J](?![A-Za-z'])")
+
 _YES = (AFFIRMING | {"certainly", "definitely", "absolutely", "sure", "affirmative"}) - {"right"}
 _NO = (DENYING | {"not", "t", "never", "negative", "neither", "nor", "isn"}) - {"actually"}
 
 
-def is_quoted(quote: str, text: str) -> bool:
-    """Whether a text contains these whole words in this order, ignoring case and whitespace."""
-    wanted, within = _plain(quote), _plain(text)
+def quoted(quote: str, text: str) -> str:
+    """These whole words as a text has them, in this order, ignoring case and whitespace.
+
+    Empty where it does not have them, or cut in two what belongs together: "A" of "A crate".
+    """
+    wanted, within = " ".join(quote.split()), " ".join(text.split())
     if not wanted:
-        return False
-    return bool(re.search(rf"(?<![\w.,]){re.escape(wanted)}(?!\w|[.,][0-9])", within))
+        return ""
+    pattern = rf"(?<![\w.,]){re.escape(wanted)}(?!\w|[.,][0-9])"
+    found = re.search(pattern, within) or re.search(pattern, within, re.IGNORECASE)
+    if not found or (found.group().split()[-1] == "A" and _ARTICLE.match(within, found.end() - 1)):
+        return ""
+    return found.group()
 
 
 def is_negated(quote: str, text: str) -> bool:
@@ -90,7 +102,7 @@ def _regions(asked: Asked, quote: str) -> set[str]:
 
 
 def _letters(asked: Asked, quote: str) -> set[str]:
-    letters = set(re.findall(r"(?<![A-Za-z'])([A-J])(?![A-Za-z'])", quote)) & set(asked.options)
+    letters = set(_LETTER.findall(_ARTICLE.sub("", quote))) & set(asked.options)
     if letters:
         return letters
     named = [place for place, name in enumerate(asked.names) if _has(quote, name)]

@@ -21,7 +21,7 @@ from smolrgpt_core.public_benchmarks.model_readers.asked import (
 from smolrgpt_core.public_benchmarks.model_readers.evidence import (
     has_rival,
     is_negated,
-    is_quoted,
+    quoted,
     the_length,
     the_option,
 )
@@ -102,7 +102,8 @@ def accepted(asked: Asked, reply: Mapping[str, Any], answer: str) -> str:
         answer: the text that was read.
     """
     quote = reply["quote"]
-    if not isinstance(quote, str) or not is_quoted(quote, answer) or has_rival(quote, answer):
+    quote = quoted(quote, answer) if isinstance(quote, str) else ""
+    if not quote or has_rival(quote, answer):
         return ""
     if asked.kind is not AnswerKind.YES_NO and is_negated(quote, answer):
         return ""

@@ -49,6 +49,7 @@ def model_sentences() -> ModuleType:
         (AnswerKind.SIDE, "Left or right?", "left", "On the left of the right box.", False),
         (AnswerKind.HOUR, "At what hour?", "1 o'clock", "It is the one that is left.", False),
         (AnswerKind.HOUR, "At what hour?", "1 o'clock", "At one o'clock.", True),
+        (AnswerKind.HOUR, "At what hour?", "9 o'clock", "It is on the 9 o'clock side.", True),
         (AnswerKind.HOUR, "At what hour?", "1 o'clock", "It isn't at 1 o'clock.", False),
         (AnswerKind.HOUR, "At what hour?", "1 o'clock", "It is 1 o'clock, or 7 o'clock.", False),
         (AnswerKind.COUNT, "How many?", "2", "It is 2.5 of them.", False),

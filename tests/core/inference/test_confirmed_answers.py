@@ -1,0 +1,123 @@
+"""Geometry's uncertain answers, beside somebody who gives the likeliest one whatever it is."""
+
+import pickle
+from dataclasses import replace
+
+import pytest
+
+from smolrgpt_core.answer import Agreement
+from smolrgpt_core.answerer_settings import AgreementTolerances
+from smolrgpt_core.answerers.base import UncertainAnswerError
+from smolrgpt_core.answerers.calibration import Calibration, ConfidenceCurve, Evidence
+from smolrgpt_core.answerers.fused import FusedAnswerer
+from smolrgpt_core.answerers.geometric import GeometricAnswerer
+from smolrgpt_core.answerers.geometry_cache import GeometryCache
+from smolrgpt_core.answerers.likeness import LikenessTest
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.evaluation.calibration_fit import judged_answers
+from smolrgpt_core.evaluation.challenge_scores import score_answer
+from smolrgpt_core.evaluation.evaluation import EvaluatedSystem
+from smolrgpt_core.evaluation.predictions import NO_ANSWER, Prediction
+from smolrgpt_core.language import Category, read_question
+
+PALLET = {"length": 1.2, "width": 0.8}
+
+
+@pytest.fixture
+def frame(ray_caster, block):
+    """Two pallets about as far away, and one that is nearer."""
+    blocks = (
+        block(10, "pallet", -1.2, 6.00, 0.4, **PALLET, top=0.8),
+        block(11, "pallet", 1.2, 6.01, 1.0, **PALLET, top=0.8),
+        block(12, "pallet", 0.0, 4.0, 0.3, **PALLET, top=0.6),
+    )
+    return ray_caster(blocks, height=3.0, pitch_deg=20).render()
+
+
+@pytest.fixture
+def doubtful(frame):
+    """How many pallets are nearer than a distance that is that of one."""
+    away = GeometricAnswerer().answer(frame, read_question("How far is pallet 10?", frame.regions))
+    text = f"How many of pallets 10 and 12 are closer than {away.value + 0.003:.3f} m?"
+    return read_question(text, frame.regions)
+
+
+def fused(anything, model, right=0.95, **ranges):
+    curve = ConfidenceCurve(0.0, 2.944 if right == 0.95 else 0.4, 100, round(100 * right))
+    curves = {Evidence.CONFIRMED_GEOMETRY.value: {"count": curve, "mcq": curve}}
+    cache = GeometryCache()
+    likeness = LikenessTest(anything(**ranges), cache)
+    calibration = Calibration("short", curves, AgreementTolerances(), weights_sha256="0" * 64)
+    return FusedAnswerer(model, GeometricAnswerer(cache), likeness, calibration=calibration)
+
+
+def likeliest():
+    return GeometricAnswerer(certainty=0.0)
+
+
+class Other(GeometricAnswerer):
+    """Always counts one less."""
+
+    def answer(self, frame, question):
+        answer = super().answer(frame, question)
+        assert answer.value is not None
+        return replace(answer, value=answer.value - 1)
+
+
+def test_an_uncertain_answer_comes_with_its_refusal(frame, doubtful) -> None:
+    with pytest.raises(UncertainAnswerError, match="too close to call") as caught:
+        GeometricAnswerer().answer(frame, doubtful)
+    assert caught.value.status is Status.CANNOT_TELL
+    assert caught.value.answer.value in (1, 2)
+    assert 0.2 < caught.value.answer.confidence < 0.8
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (again.message, again.answer.text) == (caught.value.message, caught.value.answer.text)
+
+
+def test_a_number_that_both_find_likeliest_is_given_if_that_is_mostly_right(
+    frame, doubtful, anything
+) -> None:
+    answer = fused(anything, likeliest()).answer(frame, doubtful)
+    assert answer.value == likeliest().answer(frame, doubtful).value
+    assert answer.agreement is Agreement.AGREE
+    assert answer.confidence == pytest.approx(0.95, abs=0.01)
+    assert "the model confirms what is uncertain: too close to call" in answer.message
+
+
+@pytest.mark.parametrize(
+    ("model", "right", "ranges"),
+    [
+        (Other(certainty=0.0), 0.95, {}),
+        (likeliest(), 0.6, {}),
+        (likeliest(), 0.95, {"view_deg": (20.0, 40.0)}),
+        (GeometricAnswerer(), 0.95, {}),
+    ],
+    ids=["another number", "seldom right", "unlike its training", "no answer"],
+)
+def test_it_stays_too_close_to_call_otherwise(
+    frame, doubtful, anything, model, right, ranges
+) -> None:
+    with pytest.raises(SpatialError, match=r"^too close to call") as caught:
+        fused(anything, model, right, **ranges).answer(frame, doubtful)
+    assert caught.value.status is Status.CANNOT_TELL
+
+
+def test_nobody_decides_between_equals(frame, anything) -> None:
+    tie = read_question("Which of pallets 10 and 11 is nearest to the camera?", frame.regions)
+    with pytest.raises(SpatialError, match=r"^too close to call"):
+        fused(anything, likeliest()).answer(frame, tie)
+
+
+@pytest.mark.parametrize(("likeliest", "confirmed"), [("2", True), ("3", False)])
+def test_only_confirmed_answers_are_calibrated_as_such(likeliest: str, confirmed: bool) -> None:
+    said = Prediction("a", "2", Status.OK, confidence=0.75)
+    tie = Prediction("a", NO_ANSWER, Status.CANNOT_TELL, confidence=0.6, uncertain_answer=likeliest)
+    model = EvaluatedSystem("model", "", [said], [score_answer("a", Category.COUNT, 2, "2")])
+    geometry = EvaluatedSystem(
+        "geometric", "", [tie], [score_answer("a", Category.COUNT, 2, NO_ANSWER)],
+        uncertain=[score_answer("a", Category.COUNT, 2, likeliest)],
+    )  # fmt: skip
+    judged = judged_answers(model, geometry, AgreementTolerances())
+    found = [item for item in judged if item.evidence is not Evidence.MODEL]
+    expected = [(Evidence.CONFIRMED_GEOMETRY, 0.6, True)] if confirmed else []
+    assert [(item.evidence, item.confidence, item.right) for item in found] == expected
