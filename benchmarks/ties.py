@@ -37,6 +37,9 @@ COMPARED = {"wider": 1, "taller": 2}
 SURE = (0.0, 0.8, 0.9)
 """Confidences from which answers are counted."""
 
+REFUSED = -1.0
+"""Stands for the confidence of a refusal."""
+
 
 def ties_in(truth: SceneTruth) -> Iterator[tuple[str, int, int]]:
     """What is asked about which two pallets."""
@@ -84,13 +87,13 @@ def main() -> None:
             for name, answerer in answerers.items():
                 found = answerer.answer_batch(frame, [question for _, question in asked])
                 for (word, _), outcome in zip(asked, found, strict=True):
-                    is_answer = isinstance(outcome, SpatialAnswer)
-                    confidences[word, name].append(outcome.confidence if is_answer else -1.0)
+                    sure = outcome.confidence if isinstance(outcome, SpatialAnswer) else REFUSED
+                    confidences[word, name].append(sure)
     print_table(confidences)
 
 
 def print_table(confidences: dict[tuple[str, str], list[float]]) -> None:
-    """A row for each answerer and word; -1 stands for a refusal."""
+    """A row for each answerer and word."""
     print("| which is | answerer | ties | answered | sure from 0.8 | sure from 0.9 |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for (word, name), found in confidences.items():

@@ -378,14 +378,18 @@ class FrameGeometry:
         if kept is not None:
             return kept
         noise = self.plane.noise if self.plane else 0.0
-        pixels = find_object_pixels(
-            self.frame, region, self.plane, self._in_floor, self._object_mask(), self._config.pixels
-        )
+        pixels = self._find_pixels(region)
         surface = measure_surface(self.frame, region, self._config.surface, noise, pixels)
         seen = _Seen(pixels, surface)
         if is_sized:  # looked at twice: for its place, and for the doubt about sizes
             self._seen[region.id] = seen
         return seen
+
+    def _find_pixels(self, region: Region) -> ObjectPixels:
+        """The pixels of a region that show its object."""
+        return find_object_pixels(
+            self.frame, region, self.plane, self._in_floor, self._object_mask(), self._config.pixels
+        )
 
     @cached_property
     def _sized_pallets(self) -> list[Region]:
@@ -437,9 +441,7 @@ class FrameGeometry:
             is_inside = box.x > 0 and box.y > 0
             is_inside &= box.x + box.width < width and box.y + box.height < height
             if is_inside and is_box(region, MIN_BOX_PX) and not is_zone(region):
-                found = find_object_pixels(
-                    self.frame, region, self.plane, self._object_mask(), self._config.pixels
-                )
+                found = self._find_pixels(region)
                 across, down = (_reach(found.mask, axis) for axis in (0, 1))
                 yield min(1.0, across / box.width, down / box.height)
 

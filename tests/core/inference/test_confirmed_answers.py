@@ -38,6 +38,7 @@ def frame(ray_caster, block):
 def doubtful(frame):
     """How many pallets are nearer than a distance that is that of one."""
     away = GeometricAnswerer().answer(frame, read_question("How far is pallet 10?", frame.regions))
+    assert away.value is not None
     text = f"How many of pallets 10 and 12 are closer than {away.value + 0.003:.3f} m?"
     return read_question(text, frame.regions)
 
