@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from smolrgpt_core.language.builders.conditions import distance_from_or_camera
-from smolrgpt_core.language.builders.parts import Bare, Nominal, Noun, Superlative, builder
+from smolrgpt_core.language.builders.parts import SAME_NOUN, Bare, Nominal, Noun, Superlative, builder
 from smolrgpt_core.language.builders.sets import modified, several, where
 from smolrgpt_core.language.grammar import Edge, NoReadingError
 from smolrgpt_core.language.operators import attributes, predicates, selections
@@ -187,6 +187,15 @@ def singled_out(region: Program) -> Program:
 def sorted_by(chosen: Program, by: tuple[Program, str]) -> Program:
     """A set in order."""
     return selections.Sorted(chosen, *by)
+
+
+@builder
+def with_noun(chosen: Program, given: Nominal) -> Program:
+    """For "Which pallet ..., the one in buffer 1 or the one in buffer 2?": they are pallets."""
+    noun = given.chosen
+    while noun.operator is selections.Where:
+        noun = noun.parts[0]
+    return chosen.replaced(lambda part: noun if part.operator is SAME_NOUN else part)
 
 
 @builder

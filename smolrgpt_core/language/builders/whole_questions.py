@@ -22,7 +22,7 @@ from smolrgpt_core.language.builders.parts import (
     builder,
     predicate,
 )
-from smolrgpt_core.language.builders.quantities import ask, compare, measure
+from smolrgpt_core.language.builders.quantities import ask, compare, distance, measure
 from smolrgpt_core.language.builders.sets import (
     for_number,
     modified,
@@ -100,6 +100,9 @@ def whether(region: Program, verb: Any) -> Program:
     if isinstance(verb, Superlative):
         return questions.Whether(region, predicates.Is(extreme(selections.Alike(region), verb)))
     asked = predicate(verb)
+    if asked.operator is predicates.Nearness:
+        first, how, second = asked.arguments
+        return compare(distance(region, first), how, distance(region, second))
     if any(type(part) is Alternatives for part in asked.parts):
         raise one_or_which(asked.parts[0])
     if any(isinstance(part, AllOf) for part in asked.parts):
@@ -202,15 +205,34 @@ def difference_of_counts(given: Nominal, first: Any, second: Any) -> Program:
 
 
 @builder
-def compare_counts(given: Nominal, first: Any, how: str, second: Any) -> Program:
-    """Whether there are more of which one thing is true than of which another is."""
-    return questions.Compare(how_many(given, first), how, how_many(given, second))
+def compare_counts(
+    given: Nominal, first: Any, how: str, second: Any, others: Nominal | None = None
+) -> Program:
+    """Whether there are more of which one thing is true than of which another is.
+
+    Args:
+        given: what is counted.
+        first: what is true of it.
+        how: how the numbers are compared.
+        second: what is true of what it is compared with.
+        others: what that is, where it is said again: "than pallets in buffer 2".
+    """
+    return questions.Compare(how_many(given, first), how, how_many(others or given, second))
 
 
 @builder
 def compare_sets(first: Nominal, second: Nominal, verb: Any, how: str) -> Program:
     """Whether there are more of one class than of another."""
+    if verb is not None and _is_placed(first.chosen):
+        # "More pallets left of shelf 6 than transporters in buffer 2": the pallets are elsewhere.
+        raise NoReadingError
     return questions.Compare(how_many(first, verb), how, how_many(second, verb))
+
+
+def _is_placed(chosen: Program) -> bool:
+    """Whether more is said of a set than that it is empty or loaded."""
+    loads = (predicates.Empty(), predicates.Not(predicates.Empty()))
+    return chosen.operator is selections.Where and chosen.parts[1] not in loads
 
 
 @builder
