@@ -6,11 +6,27 @@ from dataclasses import replace
 from typing import Any
 
 from smolrgpt_core.language.builders.conditions import distance_from_or_camera
-from smolrgpt_core.language.builders.parts import SAME_NOUN, Bare, Nominal, Noun, Superlative, builder
+from smolrgpt_core.language.builders.parts import (
+    SAME_NOUN,
+    Bare,
+    Nominal,
+    Noun,
+    Superlative,
+    both,
+    builder,
+    predicate,
+)
 from smolrgpt_core.language.builders.sets import modified, several, where
 from smolrgpt_core.language.grammar import Edge, NoReadingError
-from smolrgpt_core.language.operators import attributes, predicates, selections
+from smolrgpt_core.language.operators import (
+    OPERATORS,
+    attributes,
+    predicates,
+    questions,
+    selections,
+)
 from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.types import Type
 
 
 @builder
@@ -187,6 +203,28 @@ def singled_out(region: Program) -> Program:
 def sorted_by(chosen: Program, by: tuple[Program, str]) -> Program:
     """A set in order."""
     return selections.Sorted(chosen, *by)
+
+
+@builder
+def extreme_span(region: Program, given: Nominal, kind: str, end: str) -> Program:
+    """For "The largest distance between pallet 3 and any shelf"."""
+    if given.superlative is not None:
+        raise NoReadingError
+    attribute = OPERATORS[kind](region)
+    if attribute.parts[0].type is not Type.REGION:
+        raise NoReadingError
+    other = selections.Extreme(given.chosen, attribute, end, 1.0)
+    return questions.Measure(region, OPERATORS[kind](other))
+
+
+@builder
+def verbs(first: Any, second: Any) -> Any:
+    """Two things that are said of one: "has room for a pallet and is nearest to pallet 3"."""
+    if isinstance(second, Superlative):
+        return sup_among(second, predicate(first))
+    if isinstance(first, Superlative):
+        return sup_among(first, predicate(second))
+    return both(predicate(first), predicate(second))
 
 
 @builder

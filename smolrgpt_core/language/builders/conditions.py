@@ -51,6 +51,21 @@ def between(chosen: Program) -> Program:
 
 
 @builder
+def to_both(condition: Program, chosen: Program) -> Program:
+    """What is said of two places at once: "within 2 m of both pallet 3 and pallet 4".
+
+    Args:
+        condition: with the camera in the place of either.
+        chosen: the two.
+    """
+    said = (
+        condition.replaced(lambda part: place if part.operator is selections.Camera else part)
+        for place in pair(chosen)
+    )
+    return both(*said)
+
+
+@builder
 def compared_to(attribute: Program, how: str, other: Program) -> Program:
     """For "Wider than pallet 3": an attribute compared with the same of another region."""
     return predicates.Measures(attribute, how, questions.Measure(other, attribute))

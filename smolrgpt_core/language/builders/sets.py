@@ -56,6 +56,14 @@ def listed_nouns(first: Noun, others: Any) -> tuple[Noun, ...]:
 
 
 @builder
+def either_noun(first: Noun, second: Noun) -> tuple[Noun, ...]:
+    """For "A pallet or a transporter"."""
+    if first.plural or second.plural or first.refers_back or second.refers_back or first == second:
+        raise NoReadingError
+    return first, second
+
+
+@builder
 def union_nominal(nouns: tuple[Noun, ...], after: Any) -> Nominal:
     """Several nouns with what restricts all of them: "pallets and transporters in buffer 2"."""
     chosen = reduce(selections.Either, [selections.All(noun.name) for noun in nouns])

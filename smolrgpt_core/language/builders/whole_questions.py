@@ -193,6 +193,14 @@ def every_nominal(given: Nominal, verb: Any) -> Program:
 
 
 @builder
+def each_holds(holders: Nominal, held: Nominal) -> Program:
+    """For "Are there pallets in every buffer?"."""
+    if held.superlative is not None or held.number:
+        raise NoReadingError
+    return every_nominal(holders, predicates.Holds(held.chosen))
+
+
+@builder
 def same(first: Program, second: Program) -> Program:
     """Whether two expressions mean the same region."""
     return questions.Whether(first, predicates.Is(second))
