@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 from smolrgpt_core.language.builders.conditions import distance_from_or_camera
@@ -215,6 +216,14 @@ def extreme_span(region: Program, given: Nominal, kind: str, end: str) -> Progra
         raise NoReadingError
     other = selections.Extreme(given.chosen, attribute, end, 1.0)
     return questions.Measure(region, OPERATORS[kind](other))
+
+
+@builder
+def said_of(modifiers: tuple[Any, ...]) -> Program:
+    """What adjectives say: "of the empty ones"."""
+    if any(not isinstance(item, Program) for item in modifiers) or not modifiers:
+        raise NoReadingError
+    return reduce(both, modifiers)
 
 
 @builder

@@ -396,6 +396,27 @@ def order(attribute: Program, start: str) -> tuple[Program, str]:
 
 
 @builder
+def order_of(found: Superlative) -> tuple[Program, str]:
+    """For "Widest first"."""
+    if found.attribute is None or found.rank != 1:
+        raise NoReadingError
+    return found.attribute, found.end
+
+
+@builder
+def order_of_ends(first: Superlative, last: Superlative) -> tuple[Program, str]:
+    """For "Widest to narrowest"; "shortest" is least tall, and least long beside "longest"."""
+    attribute, start = order_of(first)
+    other, end = order_of(last)
+    lengths = {attributes.Height(), attributes.Length()}
+    if {attribute, other} == lengths and start != end:
+        attribute = other = attributes.Length()
+    if attribute != other or start == end:
+        raise NoReadingError
+    return attribute, start
+
+
+@builder
 def pixel(column: int, row: int) -> tuple[int, int]:
     """For "Column 320, row 240"."""
     return column, row

@@ -264,6 +264,14 @@ def side_of(region: Program, place: Program, axis: str) -> Program:
 
 
 @builder
+def side_of_seen(region: Program, observer: Program, seen: Program) -> Program:
+    """For "If I stand at A and look at B, is C to the left or right of B?"."""
+    if observer.parts[1] != seen:
+        raise NoReadingError("left or right of what is looked at? name one of the two")
+    return side_of(region, observer, "left_right")
+
+
+@builder
 def side_of_same(region: Program, place: Any, other: Any, axis: str) -> Program:
     """For "Pallet 3 is left of pallet 4 or right of pallet 4"."""
     if place != other:
