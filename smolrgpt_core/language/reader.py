@@ -453,8 +453,9 @@ def _compares_alike(program: Program, regions: RegionSet) -> bool:
         ):
             return True
         places = [classes_of(part.parts[1].parts[0], regions) for part in (first, second)]
-        # Of three alike, "nearer to A than B" is nearer than B is; else it were "than to B".
-        return classes_of(first.parts[0], regions) not in places
+        # Of three alike, "nearer to A than B" is nearer than B is; else it were "than to B". The
+        # camera is like none: "nearer to me than B" is nearer than B is.
+        return bool(places[0]) and classes_of(first.parts[0], regions) not in places
     return True
 
 
@@ -464,15 +465,15 @@ def _limits_alike(subject: Program, predicate: Program, regions: RegionSet) -> b
     for part in predicate.walk():
         if part.operator is predicates.Nearness:
             places = [classes_of(place, regions) for place in part.parts]
-            if alike in places or places[0] != places[1]:
+            if alike in places or not places[0]:
                 return False
         if part.operator is not predicates.Measures or not part.parts[0].parts:
             continue
         (place,), limit = part.parts[0].parts, part.parts[1]
         if limit.operator is not questions.Measure:
             continue
-        compared = classes_of(limit.parts[0], regions)
-        if compared not in (alike, set()) and alike != classes_of(place, regions):
+        compared, other = (classes_of(one, regions) for one in (limit.parts[0], place))
+        if other and alike != other and compared not in (alike, set()):
             return False
     return True
 

@@ -275,7 +275,11 @@ class OnTopic:
 
 @builder
 def both(first: Program, second: Program) -> Program:
-    """Two predicates; several are joined from the left, as filters are."""
+    """Two predicates; several are joined from the left, as filters are; what is said twice counts
+    once.
+    """
+    if first == second:
+        return first
     if second.operator is predicates.And:
         return predicates.And(both(first, second.arguments[0]), second.arguments[1])
     return predicates.And(first, second)

@@ -22,7 +22,7 @@ from smolrgpt_core.language.builders.parts import (
     builder,
     predicate,
 )
-from smolrgpt_core.language.builders.quantities import ask, compare, distance, measure
+from smolrgpt_core.language.builders.quantities import ask, compare, compare_distances, measure
 from smolrgpt_core.language.builders.sets import (
     for_number,
     modified,
@@ -101,8 +101,7 @@ def whether(region: Program, verb: Any) -> Program:
         return questions.Whether(region, predicates.Is(extreme(selections.Alike(region), verb)))
     asked = predicate(verb)
     if asked.operator is predicates.Nearness:
-        first, how, second = asked.arguments
-        return compare(distance(region, first), how, distance(region, second))
+        return compare_distances(region, *asked.arguments)
     if any(type(part) is Alternatives for part in asked.parts):
         raise one_or_which(asked.parts[0])
     if any(isinstance(part, AllOf) for part in asked.parts):
