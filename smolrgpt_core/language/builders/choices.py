@@ -227,6 +227,14 @@ def said_of(modifiers: tuple[Any, ...]) -> Program:
 
 
 @builder
+def last_of(given: Nominal, found: Superlative) -> Program:
+    """The one of a set of which something must be true to be true of all of it."""
+    if given.superlative is not None:
+        raise NoReadingError
+    return selections.Extreme(given.chosen, found.attribute, found.end, 1.0)
+
+
+@builder
 def verbs(first: Any, second: Any) -> Any:
     """Two things that are said of one: "has room for a pallet and is nearest to pallet 3"."""
     if isinstance(second, Superlative):

@@ -357,6 +357,14 @@ def of_class(noun: Noun) -> Program:
 
 
 @builder
+def of_classes(noun: Noun) -> Program:
+    """For "How many of the objects are pallets?"."""
+    if not noun.plural or noun.refers_back:
+        raise NoReadingError
+    return predicates.OfClass(noun.name)
+
+
+@builder
 def near(place: Program, limit: Program) -> Program:
     """Not farther from a place than an amount."""
     return measured(distance_from(place), "at_most", limit)

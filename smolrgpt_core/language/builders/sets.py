@@ -56,6 +56,12 @@ def listed_nouns(first: Noun, others: Any) -> tuple[Noun, ...]:
 
 
 @builder
+def narrowed(given: Nominal, condition: Program) -> Nominal:
+    """For "Which transporter, of those in buffer 1, ..."."""
+    return modified(given, (condition,))
+
+
+@builder
 def either_noun(first: Noun, second: Noun) -> tuple[Noun, ...]:
     """For "A pallet or a transporter"."""
     if first.plural or second.plural or first.refers_back or second.refers_back or first == second:

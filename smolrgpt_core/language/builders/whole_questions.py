@@ -251,6 +251,29 @@ def compare_count(given: Nominal, verb: Any, how: str, number: int) -> Program:
 
 
 @builder
+def compare_of_list(chosen: Program, verb: Any, how: Any, number: int) -> Program:
+    """Whether something is true of so many of a list."""
+    return questions.Compare(how_many(chosen, verb), how or "equal", count_number(number))
+
+
+@builder
+def most_of(given: Nominal, verb: Any, how: str) -> Program:
+    """Whether something is true of more than half of a set: of more than it is not true of."""
+    said = predicate(for_number(verb, plural=True))
+    return questions.Compare(how_many(given, said), how, how_many(given, predicates.Not(said)))
+
+
+@builder
+def compare_taken(zone: Program, how: str, share: Program) -> Program:
+    """For "Is buffer 1 more than half full?": less than the rest of it is free."""
+    opposite = {"more": "less", "less": "more", "at_least": "at_most", "at_most": "at_least"}
+    if share.unit != "share":
+        raise NoReadingError
+    free = questions.Amount(1 - share.arguments[0], "share")
+    return compare(measure(zone, attributes.FreeShare()), opposite.get(how, how), free)
+
+
+@builder
 def fits_between(width: Program, clearance: Program) -> Program:
     """Whether something of a width fits through a clearance."""
     return compare(clearance, "at_least", width)
@@ -295,7 +318,23 @@ def located(place: Program, asked: Any) -> Any:
 
 def _restricted(program: Program, place: Program) -> Program:
     """A question with its main set restricted."""
-    return _with_main_set(program, lambda chosen: where(chosen, place))
+    nouns: list[Program] = []
+
+    def restricted(chosen: Program) -> Program:
+        nouns.append(chosen)
+        return where(chosen, place)
+
+    changed = _with_main_set(program, restricted)
+    rest = [part for part in program.arguments[1:] if isinstance(part, Program)]
+    if not any(noun in part.walk() for noun in nouns for part in rest):
+        return changed
+    # "The leftmost and the rightmost pallet" are both meant.
+    if program.operator is not questions.Measure:
+        raise NoReadingError
+    region, attribute = changed.parts
+    return questions.Measure(
+        region, attribute.operator(_with_main_set(attribute.parts[0], restricted))
+    )
 
 
 def _with_main_set(program: Program, change: Callable[[Program], Program]) -> Program:
@@ -305,7 +344,7 @@ def _with_main_set(program: Program, change: Callable[[Program], Program]) -> Pr
     if program.operator is selections.Where:
         inner, predicate = program.arguments
         return where(_with_main_set(inner, change), predicate)
-    if not program.parts or program.type is Type.PLACE or program.operator is questions.Whether:
+    if not program.parts or program.type is Type.PLACE:
         raise NoReadingError
     first, *others = program.arguments
     if first.type not in (Type.REGIONS, Type.REGION, Type.QUANTITY, Type.TRUTH):
