@@ -251,6 +251,20 @@ def compare_count(given: Nominal, verb: Any, how: str, number: int) -> Program:
 
 
 @builder
+def in_different(noun: Noun, chosen: Program) -> Program:
+    """Whether two regions do not stand in the same zone."""
+    singular = replace(noun, plural=False)
+    return questions.Negation(both_in_same(singular, chosen))
+
+
+@builder
+def as_many_in(given: Nominal, chosen: Program) -> Program:
+    """For "Are there equally many pallets in buffers 1 and 2?"."""
+    first, second = (predicates.In(zone) for zone in pair(chosen))
+    return compare_counts(given, first, "equal", second)
+
+
+@builder
 def compare_of_list(chosen: Program, verb: Any, how: Any, number: int) -> Program:
     """Whether something is true of so many of a list."""
     return questions.Compare(how_many(chosen, verb), how or "equal", count_number(number))
