@@ -357,6 +357,14 @@ def of_class(noun: Noun) -> Program:
 
 
 @builder
+def in_another(noun: Noun, region: Program) -> Program:
+    """For "In a different buffer than pallet 3": in one, but not in that one."""
+    every = selections.All(noun.name)
+    zone = selections.The(selections.Where(every, predicates.Holds(region)))
+    return predicates.And(predicates.In(every), predicates.Not(predicates.In(zone)))
+
+
+@builder
 def of_classes(noun: Noun) -> Program:
     """For "How many of the objects are pallets?"."""
     if not noun.plural or noun.refers_back:

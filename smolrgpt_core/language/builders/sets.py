@@ -56,6 +56,16 @@ def listed_nouns(first: Noun, others: Any) -> tuple[Noun, ...]:
 
 
 @builder
+def its_holder(noun: Noun) -> Program:
+    """For "Its buffer": the one with what was spoken of in it."""
+    if noun.plural or noun.name not in (ZONE, CARRIER):
+        raise NoReadingError
+    return selections.The(
+        selections.Where(selections.All(noun.name), predicates.Holds(pronoun()))
+    )
+
+
+@builder
 def narrowed(given: Nominal, condition: Program) -> Nominal:
     """For "Which transporter, of those in buffer 1, ..."."""
     return modified(given, (condition,))
@@ -311,6 +321,12 @@ def pronoun_set() -> Program:
 def pronoun_nominal(before: Any, after: Any) -> Nominal:
     """For "The one in buffer 2"."""
     return listed_nominal(before, SAME_NOUN(), after)
+
+
+@builder
+def pronoun_nominals(before: Any, after: Any) -> Nominal:
+    """For "More loaded pallets than empty ones"."""
+    return replace(pronoun_nominal(before, after), plural=True)
 
 
 @builder

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from smolrgpt_core.language.builders.choices import extreme
-from smolrgpt_core.language.builders.conditions import count_number, one_or_which
+from smolrgpt_core.language.builders.conditions import count_number, in_another, one_or_which
 from smolrgpt_core.language.builders.parts import (
     INSIDE,
     MENTIONED,
@@ -252,9 +252,9 @@ def compare_count(given: Nominal, verb: Any, how: str, number: int) -> Program:
 
 @builder
 def in_different(noun: Noun, chosen: Program) -> Program:
-    """Whether two regions do not stand in the same zone."""
-    singular = replace(noun, plural=False)
-    return questions.Negation(both_in_same(singular, chosen))
+    """Whether two regions stand in two zones."""
+    first, second = pair(chosen)
+    return questions.Whether(first, in_another(noun, second))
 
 
 @builder
