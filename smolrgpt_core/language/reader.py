@@ -414,22 +414,13 @@ class _Attempt:
 def _nests_zones(program: Program, regions: RegionSet) -> bool:
     """Whether zones are asked for within another: the "area in buffer 2" is none."""
     return any(
-        _is_in_anything(predicate)
-        or any(
-            part.operator in (predicates.In, predicates.Holds)
-            and ZONE in classes_of(part.parts[0], regions)
-            for part in predicate.walk()
-        )
+        part.operator in (predicates.In, predicates.Holds)
+        and ZONE in classes_of(part.parts[0], regions)
+        and base.operator is not selections.Region
+        and ZONE in classes_of(base, regions)
         for base, predicate in _filters(program)
-        if base.operator is not selections.Region and ZONE in classes_of(base, regions)
+        for part in predicate.walk()
     )
-
-
-def _is_in_anything(predicate: Program) -> bool:
-    """Whether it is said of the region itself that it is in something."""
-    if predicate.operator in (predicates.And, predicates.Or):
-        return any(map(_is_in_anything, predicate.parts))
-    return predicate.operator is predicates.In
 
 
 def _names_one_of_several(program: Program, regions: RegionSet) -> bool:
