@@ -19,6 +19,7 @@ from smolrgpt_core.language.builders.parts import (
     Modifier,
     Nominal,
     Noun,
+    Numbered,
     OfRegion,
     PairMember,
     Relative,
@@ -28,20 +29,28 @@ from smolrgpt_core.language.builders.parts import (
     builder,
     predicate,
 )
-from smolrgpt_core.language.grammar import Edge, NoReadingError
+from smolrgpt_core.language.grammar import Costly, Edge, NoReadingError
 from smolrgpt_core.language.operators import predicates, selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.object_classes import CARRIER, ZONE
 
+DISAGREEING = 2
+"""Cost of a clause on a noun of the other number; that of one on a noun farther away is 1."""
+
 
 @builder
-def nominal(before: Any, noun: Noun, after: Any, number: Any = None) -> Nominal:
-    """A noun with adjectives before it and phrases after it."""
+def nominal(before: Any, noun: Noun, after: Any, number: Any = None) -> Any:
+    """A noun with adjectives before it and phrases after it.
+
+    "The pallets in the buffer that are empty" are empty pallets: a clause that does not agree with
+    a noun in number is less likely one on it.
+    """
     base = SAME_NOUN() if noun.refers_back else selections.All(noun.name)
-    return modified(
-        Nominal(base, noun.plural, number=number or 0), (*(before or ()), *(after or ()))
-    )
+    modifiers = (*(before or ()), *(after or ()))
+    given = modified(Nominal(base, noun.plural, number=number or 0), modifiers)
+    disagree = any(isinstance(one, Numbered) and one.plural != noun.plural for one in modifiers)
+    return Costly(given, DISAGREEING) if disagree else given
 
 
 @builder
@@ -136,6 +145,8 @@ def for_number(modifier: Any, plural: bool) -> Any:
     Raises:
         SpatialError: BAD_QUESTION when it may mean either.
     """
+    if isinstance(modifier, Numbered):
+        return for_number(modifier.modifier, plural)
     if plural and isinstance(modifier, Together):
         raise NoReadingError("is one of these meant, or all of them together? ask about one")
     if isinstance(modifier, Beside):
