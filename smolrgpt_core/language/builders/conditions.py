@@ -446,6 +446,20 @@ def in_same(noun: Noun, region: Program) -> Program:
 
 
 @builder
+def a_pallet(noun: Noun) -> None:
+    """What room may be looked for, where it need not be room that is spoken of."""
+    if known_class(noun.name) != CARGO:
+        raise NoReadingError
+
+
+@builder
+def room_of_others(noun: Noun) -> Any:
+    """Refuse to look for room for anything but a pallet."""
+    pallet_alone(noun)
+    raise NoReadingError
+
+
+@builder
 def pallet_alone(noun: Noun) -> None:
     """What room is looked for: for nothing but a pallet."""
     if known_class(noun.name) != CARGO:
