@@ -58,11 +58,13 @@ def to_both(condition: Program, chosen: Program) -> Program:
         condition: with the camera in the place of either.
         chosen: the two.
     """
-    said = (
-        condition.replaced(lambda part: place if part.operator is selections.Camera else part)
-        for place in pair(chosen)
-    )
-    return both(*said)
+
+    def said_of(place: Program) -> Program:
+        return condition.replaced(
+            lambda part: place if part.operator is selections.Camera else part
+        )
+
+    return both(*map(said_of, pair(chosen)))
 
 
 @builder

@@ -69,9 +69,7 @@ def its_holder(noun: Noun) -> Program:
     """For "Its buffer": the one with what was spoken of in it."""
     if noun.plural or noun.name not in (ZONE, CARRIER):
         raise NoReadingError
-    return selections.The(
-        selections.Where(selections.All(noun.name), predicates.Holds(pronoun()))
-    )
+    return selections.The(selections.Where(selections.All(noun.name), predicates.Holds(pronoun())))
 
 
 @builder
