@@ -443,7 +443,8 @@ def _compares_alike(program: Program, regions: RegionSet) -> bool:
     the other is.
     """
     if program.operator is questions.Whether:
-        return _limits_alike(*program.parts, regions)
+        region, predicate = program.parts
+        return _limits_alike(region, predicate, regions)
     if filters := _filters(program):
         return all(_limits_alike(chosen, predicate, regions) for chosen, predicate in filters)
     if program.operator is questions.Compare:

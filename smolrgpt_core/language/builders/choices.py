@@ -221,9 +221,10 @@ def extreme_span(region: Program, given: Nominal, kind: str, end: str) -> Progra
 @builder
 def said_of(modifiers: tuple[Any, ...]) -> Program:
     """What adjectives say: "of the empty ones"."""
-    if any(not isinstance(item, Program) for item in modifiers) or not modifiers:
+    conditions = [item for item in modifiers if isinstance(item, Program)]
+    if len(conditions) < len(modifiers) or not conditions:
         raise NoReadingError
-    return reduce(both, modifiers)
+    return reduce(both, conditions)
 
 
 @builder

@@ -46,11 +46,16 @@ def nominal(before: Any, noun: Noun, after: Any, number: Any = None) -> Any:
     "The pallets in the buffer that are empty" are empty pallets: a clause that does not agree with
     a noun in number is less likely one on it.
     """
-    base = SAME_NOUN() if noun.refers_back else selections.All(noun.name)
-    modifiers = (*(before or ()), *(after or ()))
-    given = modified(Nominal(base, noun.plural, number=number or 0), modifiers)
-    disagree = any(isinstance(one, Numbered) and one.plural != noun.plural for one in modifiers)
+    given = _nominal(noun, (*(before or ()), *(after or ())), number)
+    disagree = any(
+        isinstance(item, Numbered) and item.plural != noun.plural for item in after or ()
+    )
     return Costly(given, DISAGREEING) if disagree else given
+
+
+def _nominal(noun: Noun, modifiers: tuple[Any, ...], number: Any = None) -> Nominal:
+    base = SAME_NOUN() if noun.refers_back else selections.All(noun.name)
+    return modified(Nominal(base, noun.plural, number=number or 0), modifiers)
 
 
 @builder
@@ -438,7 +443,7 @@ def agreeing(before: Any, noun: Noun, after: Any) -> Nominal:
                 raise NoReadingError
             item = item.modifier
         plain.append(item)
-    return nominal(before, noun, tuple(plain))
+    return _nominal(noun, (*(before or ()), *plain))
 
 
 @builder

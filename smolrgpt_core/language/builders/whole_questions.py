@@ -95,7 +95,7 @@ def how_many(given: Any, verb: Any = None) -> Program:
 
 
 @builder
-def whether(region: Program, verb: Any) -> Program:
+def whether(region: Program, verb: Any) -> Any:
     """Whether something is true of one region."""
     if isinstance(verb, Superlative):
         return questions.Whether(region, predicates.Is(extreme(selections.Alike(region), verb)))
