@@ -331,7 +331,7 @@ def located(place: Program, asked: Any) -> Any:
 
 
 def _restricted(program: Program, place: Program) -> Program:
-    """A question with its main set restricted."""
+    """A question with its main set restricted, and any other that it is compared with."""
     nouns: list[Program] = []
 
     def restricted(chosen: Program) -> Program:
@@ -339,21 +339,28 @@ def _restricted(program: Program, place: Program) -> Program:
         return where(chosen, place)
 
     changed = _with_main_set(program, restricted)
-    rest = [part for part in program.arguments[1:] if isinstance(part, Program)]
-    if not any(noun in part.walk() for noun in nouns for part in rest):
-        return changed
-    # "The leftmost and the rightmost pallet" are both meant.
-    if program.operator is not questions.Measure:
+    *others, last = program.arguments
+    if program.type is not Type.REGIONS and isinstance(last, Program):
+        if last.operator is questions.Count:
+            # "More loaded pallets than transporters": both are counted there.
+            last = _with_main_set(last, restricted)
+        elif any(noun in last.walk() for noun in nouns):
+            # "The leftmost and the rightmost pallet": both are meant.
+            last = _with_place(last, restricted)
+        return Program(changed.operator, (*changed.arguments[: len(others)], last))
+    return changed
+
+
+def _with_place(attribute: Program, change: Callable[[Program], Program]) -> Program:
+    """A distance from one of a set, with the set changed."""
+    if attribute.type is not Type.ATTRIBUTE or len(attribute.parts) != 1:
         raise NoReadingError
-    region, attribute = changed.parts
-    return questions.Measure(
-        region, attribute.operator(_with_main_set(attribute.parts[0], restricted))
-    )
+    return attribute.operator(_with_main_set(attribute.parts[0], change))
 
 
 def _with_main_set(program: Program, change: Callable[[Program], Program]) -> Program:
     """A question with the set that it is about changed."""
-    if program.operator in (selections.All, selections.Listed, selections.Either):
+    if program.operator in (selections.All, selections.Listed, selections.Either, SAME_NOUN):
         return change(program)
     if program.operator is selections.Where:
         inner, predicate = program.arguments
