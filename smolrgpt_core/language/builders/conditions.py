@@ -415,10 +415,11 @@ def order(attribute: Program, start: str) -> tuple[Program, str]:
 
 @builder
 def order_of(found: Superlative) -> tuple[Program, str]:
-    """For "Widest first"."""
+    """For "Widest first"; in an order "highest" is tallest."""
     if found.attribute is None or found.rank != 1:
         raise NoReadingError
-    return found.attribute, found.end
+    is_height = found.attribute.operator is attributes.CenterHeight
+    return attributes.Height() if is_height else found.attribute, found.end
 
 
 @builder
