@@ -340,7 +340,7 @@ def _restricted(program: Program, place: Program) -> Program:
 
     changed = _with_main_set(program, restricted)
     *others, last = program.arguments
-    if program.type is not Type.REGIONS and isinstance(last, Program):
+    if others and program.type is not Type.REGIONS and isinstance(last, Program):
         if last.operator is questions.Count:
             # "More loaded pallets than transporters": both are counted there.
             last = _with_main_set(last, restricted)
