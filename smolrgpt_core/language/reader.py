@@ -315,8 +315,15 @@ class _Attempt:
             completed = [self._complete(item.value, parse) for item in found if _cost(item) == cost]
             readings = [asked for asked in dict.fromkeys(completed) if asked]
             if readings:
-                return readings
+                return self._with_referents(readings)
         return []
+
+    def _with_referents(self, readings: list[Asked]) -> list[Asked]:
+        """Those in which "the shelf" can be one, if any: of three shelves it takes more words."""
+        if len(readings) == 1:
+            return readings
+        meant = [one for one in readings if not _names_one_of_several(one.program, self._regions)]
+        return meant or readings
 
     def _complete(self, value: Asked | OnTopic, parse: Parse) -> Asked | None:
         """A reading with what its pronouns refer to; None where they refer to nothing."""
@@ -416,6 +423,19 @@ def _nests_zones(program: Program, regions: RegionSet) -> bool:
     )
 
 
+def _names_one_of_several(program: Program, regions: RegionSet) -> bool:
+    """Whether "the shelf" is said of a frame with several, or none."""
+    labels = [region.label for region in regions]
+    for part in program.walk():
+        if part.operator is not selections.The or part.parts[0].operator is not selections.All:
+            continue
+        (name,) = part.parts[0].arguments
+        named = sum(name in (label, known_class(label)) for label in labels)
+        if name not in ("", ANY_REGION) and all(labels) and named != 1:
+            return True
+    return False
+
+
 def _compares_alike(program: Program, regions: RegionSet) -> bool:
     """Whether what is compared by its distance is of one class, as far as that can be told.
 
@@ -424,14 +444,9 @@ def _compares_alike(program: Program, regions: RegionSet) -> bool:
     """
     if program.operator is questions.Whether:
         region, predicate = program.parts
-        if predicate.operator is not predicates.Measures or not predicate.parts[0].parts:
-            return True
-        (place,) = predicate.parts[0].parts
-        limit = predicate.parts[1]
-        if limit.operator is not questions.Measure:
-            return True
-        alike, other = classes_of(region, regions), classes_of(place, regions)
-        return classes_of(limit.parts[0], regions) in (alike, set()) or alike == other
+        return _limits_alike(region, predicate, regions)
+    if filters := _filters(program):
+        return all(_limits_alike(chosen, predicate, regions) for chosen, predicate in filters)
     if program.operator is questions.Compare:
         first, second = program.parts
         if not all(
@@ -439,8 +454,28 @@ def _compares_alike(program: Program, regions: RegionSet) -> bool:
         ):
             return True
         places = [classes_of(part.parts[1].parts[0], regions) for part in (first, second)]
-        # Of three alike, "nearer to A than B" is nearer than B is; else it were "than to B".
-        return classes_of(first.parts[0], regions) not in places
+        # Of three alike, "nearer to A than B" is nearer than B is; else it were "than to B". The
+        # camera is like none: "nearer to me than B" is nearer than B is.
+        return bool(places[0]) and classes_of(first.parts[0], regions) not in places
+    return True
+
+
+def _limits_alike(subject: Program, predicate: Program, regions: RegionSet) -> bool:
+    """Whether a distance is compared with that of another of its class, or to two of another."""
+    alike = classes_of(subject, regions)
+    for part in predicate.walk():
+        if part.operator is predicates.Nearness:
+            places = [classes_of(place, regions) for place in part.parts]
+            if alike in places or not places[0]:
+                return False
+        if part.operator is not predicates.Measures or not part.parts[0].parts:
+            continue
+        (place,), limit = part.parts[0].parts, part.parts[1]
+        if limit.operator is not questions.Measure:
+            continue
+        compared, other = (classes_of(one, regions) for one in (limit.parts[0], place))
+        if other and alike != other and compared not in (alike, set()):
+            return False
     return True
 
 

@@ -97,6 +97,9 @@ COMPARATIVES = {
 }
 """What has more or less of an attribute than something else; "shorter" is less tall."""
 
+NEARNESS = {"less": "nearer to {} than to {}", "more": "farther from {} than from {}"}
+"""Which of two places something is nearer to."""
+
 COUNTED_HOW = {**HOW_WORDS, "less": "fewer than", "equal": "exactly"}
 """How many there are."""
 

@@ -23,6 +23,7 @@ from smolrgpt_core.language.terms import (
     COMPARATIVES,
     COUNTED_HOW,
     HOW_WORDS,
+    NEARNESS,
     ORDINALS,
     PREDICATES,
     REACHES,
@@ -404,6 +405,9 @@ class Writer:
             of = "" if how == "equal" else "of "
             words = f"{of}{HOW_WORDS[how]} {self.phrase(limit, last=last)}"
             return f"with a {self.attribute(attribute)} {words}"
+        if operator is predicates.Nearness:
+            first, how, second = arguments
+            return NEARNESS[how].format(self.phrase(first), self.phrase(second, last))
         if operator is predicates.OfClass:
             return f"a {arguments[0] or 'object'}"
         if operator is predicates.Holds and arguments[0].operator is selections.Listed:

@@ -516,6 +516,13 @@ class BruteForce:
 
         return measures
 
+    def do_Nearness(self, first, how, second):
+        def is_so(id):
+            one, other = (self.do_Distance(place)(id) for place in (first, second))
+            return None not in (one, other) and self.compare(one, how, other)
+
+        return is_so
+
     def do_HasRoom(self):
         return self.only_zones(lambda id: self.fits(id, 1.2, 0.8))
 

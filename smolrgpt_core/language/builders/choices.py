@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 from smolrgpt_core.language.builders.conditions import distance_from_or_camera
-from smolrgpt_core.language.builders.parts import Bare, Nominal, Noun, Superlative, builder
+from smolrgpt_core.language.builders.parts import (
+    SAME_NOUN,
+    Bare,
+    Nominal,
+    Noun,
+    Superlative,
+    both,
+    builder,
+    predicate,
+)
 from smolrgpt_core.language.builders.sets import modified, several, where
 from smolrgpt_core.language.grammar import Edge, NoReadingError
-from smolrgpt_core.language.operators import attributes, predicates, selections
+from smolrgpt_core.language.operators import (
+    OPERATORS,
+    attributes,
+    predicates,
+    questions,
+    selections,
+)
 from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.types import Type
 
 
 @builder
@@ -187,6 +204,54 @@ def singled_out(region: Program) -> Program:
 def sorted_by(chosen: Program, by: tuple[Program, str]) -> Program:
     """A set in order."""
     return selections.Sorted(chosen, *by)
+
+
+@builder
+def extreme_span(region: Program, given: Nominal, kind: str, end: str) -> Program:
+    """For "The largest distance between pallet 3 and any shelf"."""
+    if given.superlative is not None:
+        raise NoReadingError
+    attribute = OPERATORS[kind](region)
+    if attribute.parts[0].type is not Type.REGION:
+        raise NoReadingError
+    other = selections.Extreme(given.chosen, attribute, end, 1.0)
+    return questions.Measure(region, OPERATORS[kind](other))
+
+
+@builder
+def said_of(modifiers: tuple[Any, ...]) -> Program:
+    """What adjectives say: "of the empty ones"."""
+    conditions = [item for item in modifiers if isinstance(item, Program)]
+    if len(conditions) < len(modifiers) or not conditions:
+        raise NoReadingError
+    return reduce(both, conditions)
+
+
+@builder
+def last_of(given: Nominal, found: Superlative) -> Program:
+    """The one of a set of which something must be true to be true of all of it."""
+    if given.superlative is not None:
+        raise NoReadingError
+    return selections.Extreme(given.chosen, found.attribute, found.end, 1.0)
+
+
+@builder
+def verbs(first: Any, second: Any) -> Any:
+    """Two things that are said of one: "has room for a pallet and is nearest to pallet 3"."""
+    if isinstance(second, Superlative):
+        return sup_among(second, predicate(first))
+    if isinstance(first, Superlative):
+        return sup_among(first, predicate(second))
+    return both(predicate(first), predicate(second))
+
+
+@builder
+def with_noun(chosen: Program, given: Nominal) -> Program:
+    """For "Which pallet ..., the one in buffer 1 or the one in buffer 2?": they are pallets."""
+    noun = given.chosen
+    while noun.operator is selections.Where:
+        noun = noun.parts[0]
+    return chosen.replaced(lambda part: noun if part.operator is SAME_NOUN else part)
 
 
 @builder

@@ -51,6 +51,23 @@ def between(chosen: Program) -> Program:
 
 
 @builder
+def to_both(condition: Program, chosen: Program) -> Program:
+    """What is said of two places at once: "within 2 m of both pallet 3 and pallet 4".
+
+    Args:
+        condition: with the camera in the place of either.
+        chosen: the two.
+    """
+
+    def said_of(place: Program) -> Program:
+        return condition.replaced(
+            lambda part: place if part.operator is selections.Camera else part
+        )
+
+    return both(*map(said_of, pair(chosen)))
+
+
+@builder
 def compared_to(attribute: Program, how: str, other: Program) -> Program:
     """For "Wider than pallet 3": an attribute compared with the same of another region."""
     return predicates.Measures(attribute, how, questions.Measure(other, attribute))
@@ -342,6 +359,22 @@ def of_class(noun: Noun) -> Program:
 
 
 @builder
+def in_another(noun: Noun, region: Program) -> Program:
+    """For "In a different buffer than pallet 3": in one, but not in that one."""
+    every = selections.All(noun.name)
+    zone = selections.The(selections.Where(every, predicates.Holds(region)))
+    return predicates.And(predicates.In(every), predicates.Not(predicates.In(zone)))
+
+
+@builder
+def of_classes(noun: Noun) -> Program:
+    """For "How many of the objects are pallets?"."""
+    if not noun.plural or noun.refers_back:
+        raise NoReadingError
+    return predicates.OfClass(noun.name)
+
+
+@builder
 def near(place: Program, limit: Program) -> Program:
     """Not farther from a place than an amount."""
     return measured(distance_from(place), "at_most", limit)
@@ -381,6 +414,28 @@ def order(attribute: Program, start: str) -> tuple[Program, str]:
 
 
 @builder
+def order_of(found: Superlative) -> tuple[Program, str]:
+    """For "Widest first"; in an order "highest" is tallest."""
+    if found.attribute is None or found.rank != 1:
+        raise NoReadingError
+    is_height = found.attribute.operator is attributes.CenterHeight
+    return attributes.Height() if is_height else found.attribute, found.end
+
+
+@builder
+def order_of_ends(first: Superlative, last: Superlative) -> tuple[Program, str]:
+    """For "Widest to narrowest"; "shortest" is least tall, and least long beside "longest"."""
+    attribute, start = order_of(first)
+    other, end = order_of(last)
+    lengths = {attributes.Height(), attributes.Length()}
+    if {attribute, other} == lengths and start != end:
+        attribute = other = attributes.Length()
+    if attribute != other or start == end:
+        raise NoReadingError
+    return attribute, start
+
+
+@builder
 def pixel(column: int, row: int) -> tuple[int, int]:
     """For "Column 320, row 240"."""
     return column, row
@@ -391,6 +446,20 @@ def in_same(noun: Noun, region: Program) -> Program:
     """In the zone in which another region stands; that one does not count itself."""
     zone = selections.The(selections.Where(selections.All(noun.name), predicates.Holds(region)))
     return both(predicates.In(zone), predicates.Not(predicates.Is(region)))
+
+
+@builder
+def a_pallet(noun: Noun) -> None:
+    """What room may be looked for, where it need not be room that is spoken of."""
+    if known_class(noun.name) != CARGO:
+        raise NoReadingError
+
+
+@builder
+def room_of_others(noun: Noun) -> Any:
+    """Refuse to look for room for anything but a pallet."""
+    pallet_alone(noun)
+    raise NoReadingError
 
 
 @builder

@@ -273,9 +273,38 @@ class OnTopic:
     asked: Asked
 
 
+@dataclass(frozen=True)
+class Numbered:
+    """A relative clause with a verb: "that is empty", "that are empty".
+
+    Attributes:
+        modifier: what it says.
+        plural: whether it is said of several.
+    """
+
+    modifier: Any
+    plural: bool
+
+
+@builder
+def said_of_one(modifier: Any) -> Numbered:
+    """For "that is empty"."""
+    return Numbered(modifier, plural=False)
+
+
+@builder
+def said_of_several(modifier: Any) -> Numbered:
+    """For "that are empty"."""
+    return Numbered(modifier, plural=True)
+
+
 @builder
 def both(first: Program, second: Program) -> Program:
-    """Two predicates; several are joined from the left, as filters are."""
+    """Two predicates; several are joined from the left, as filters are; what is said twice counts
+    once.
+    """
+    if first == second:
+        return first
     if second.operator is predicates.And:
         return predicates.And(both(first, second.arguments[0]), second.arguments[1])
     return predicates.And(first, second)

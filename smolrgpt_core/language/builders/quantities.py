@@ -23,6 +23,15 @@ def distance(region: Program, place: Program) -> Any:
     return Costly(measured, 1) if _near_the_camera(region, place) else measured
 
 
+def compare_distances(region: Program, first: Program, how: str, second: Program) -> Any:
+    """Whether a region is nearer to one place than to another, or farther."""
+    distances = [distance(region, place) for place in (first, second)]
+    cost = sum(item.cost for item in distances if isinstance(item, Costly))
+    nearer, farther = (item.value if isinstance(item, Costly) else item for item in distances)
+    compared = questions.Compare(nearer, how, farther)
+    return Costly(compared, cost) if cost else compared
+
+
 def _near_the_camera(region: Program, place: Program) -> bool:
     """For "From the nearest buffer" is said of the other object rather than of the camera."""
     nearest = attributes.Distance(selections.Camera())

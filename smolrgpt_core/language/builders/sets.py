@@ -19,6 +19,7 @@ from smolrgpt_core.language.builders.parts import (
     Modifier,
     Nominal,
     Noun,
+    Numbered,
     OfRegion,
     PairMember,
     Relative,
@@ -28,20 +29,33 @@ from smolrgpt_core.language.builders.parts import (
     builder,
     predicate,
 )
-from smolrgpt_core.language.grammar import Edge, NoReadingError
+from smolrgpt_core.language.grammar import Costly, Edge, NoReadingError
 from smolrgpt_core.language.operators import predicates, selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.object_classes import CARRIER, ZONE
 
+DISAGREEING = 2
+"""Cost of a clause on a noun of the other number; that of one on a noun farther away is 1."""
+
 
 @builder
-def nominal(before: Any, noun: Noun, after: Any, number: Any = None) -> Nominal:
-    """A noun with adjectives before it and phrases after it."""
-    base = SAME_NOUN() if noun.refers_back else selections.All(noun.name)
-    return modified(
-        Nominal(base, noun.plural, number=number or 0), (*(before or ()), *(after or ()))
+def nominal(before: Any, noun: Noun, after: Any, number: Any = None) -> Any:
+    """A noun with adjectives before it and phrases after it.
+
+    "The pallets in the buffer that are empty" are empty pallets: a clause that does not agree with
+    a noun in number is less likely one on it.
+    """
+    given = _nominal(noun, (*(before or ()), *(after or ())), number)
+    disagree = any(
+        isinstance(item, Numbered) and item.plural != noun.plural for item in after or ()
     )
+    return Costly(given, DISAGREEING) if disagree else given
+
+
+def _nominal(noun: Noun, modifiers: tuple[Any, ...], number: Any = None) -> Nominal:
+    base = SAME_NOUN() if noun.refers_back else selections.All(noun.name)
+    return modified(Nominal(base, noun.plural, number=number or 0), modifiers)
 
 
 @builder
@@ -53,6 +67,28 @@ def listed_nouns(first: Noun, others: Any) -> tuple[Noun, ...]:
     if len({noun.name for noun in nouns}) < len(nouns):
         raise NoReadingError
     return nouns
+
+
+@builder
+def its_holder(noun: Noun) -> Program:
+    """For "Its buffer": the one with what was spoken of in it."""
+    if noun.plural or noun.name not in (ZONE, CARRIER):
+        raise NoReadingError
+    return selections.The(selections.Where(selections.All(noun.name), predicates.Holds(pronoun())))
+
+
+@builder
+def narrowed(given: Nominal, condition: Program) -> Nominal:
+    """For "Which transporter, of those in buffer 1, ..."."""
+    return modified(given, (condition,))
+
+
+@builder
+def either_noun(first: Noun, second: Noun) -> tuple[Noun, ...]:
+    """For "A pallet or a transporter"."""
+    if first.plural or second.plural or first.refers_back or second.refers_back or first == second:
+        raise NoReadingError
+    return first, second
 
 
 @builder
@@ -112,6 +148,8 @@ def for_number(modifier: Any, plural: bool) -> Any:
     Raises:
         SpatialError: BAD_QUESTION when it may mean either.
     """
+    if isinstance(modifier, Numbered):
+        return for_number(modifier.modifier, plural)
     if plural and isinstance(modifier, Together):
         raise NoReadingError("is one of these meant, or all of them together? ask about one")
     if isinstance(modifier, Beside):
@@ -300,6 +338,12 @@ def pronoun_nominal(before: Any, after: Any) -> Nominal:
 
 
 @builder
+def pronoun_nominals(before: Any, after: Any) -> Nominal:
+    """For "More loaded pallets than empty ones"."""
+    return replace(pronoun_nominal(before, after), plural=True)
+
+
+@builder
 def topic(chosen: Program) -> tuple[Program, ...]:
     """What a question speaks of before it asks."""
     return (chosen,)
@@ -399,7 +443,7 @@ def agreeing(before: Any, noun: Noun, after: Any) -> Nominal:
                 raise NoReadingError
             item = item.modifier
         plain.append(item)
-    return nominal(before, noun, tuple(plain))
+    return _nominal(noun, (*(before or ()), *plain))
 
 
 @builder

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from smolrgpt_core.language.builders.choices import extreme
-from smolrgpt_core.language.builders.conditions import count_number, one_or_which
+from smolrgpt_core.language.builders.conditions import count_number, in_another, one_or_which
 from smolrgpt_core.language.builders.parts import (
     INSIDE,
     MENTIONED,
@@ -22,7 +22,7 @@ from smolrgpt_core.language.builders.parts import (
     builder,
     predicate,
 )
-from smolrgpt_core.language.builders.quantities import ask, compare, measure
+from smolrgpt_core.language.builders.quantities import ask, compare, compare_distances, measure
 from smolrgpt_core.language.builders.sets import (
     for_number,
     modified,
@@ -95,11 +95,13 @@ def how_many(given: Any, verb: Any = None) -> Program:
 
 
 @builder
-def whether(region: Program, verb: Any) -> Program:
+def whether(region: Program, verb: Any) -> Any:
     """Whether something is true of one region."""
     if isinstance(verb, Superlative):
         return questions.Whether(region, predicates.Is(extreme(selections.Alike(region), verb)))
     asked = predicate(verb)
+    if asked.operator is predicates.Nearness:
+        return compare_distances(region, *asked.arguments)
     if any(type(part) is Alternatives for part in asked.parts):
         raise one_or_which(asked.parts[0])
     if any(isinstance(part, AllOf) for part in asked.parts):
@@ -190,6 +192,14 @@ def every_nominal(given: Nominal, verb: Any) -> Program:
 
 
 @builder
+def each_holds(holders: Nominal, held: Nominal) -> Program:
+    """For "Are there pallets in every buffer?"."""
+    if held.superlative is not None or held.number:
+        raise NoReadingError
+    return every_nominal(holders, predicates.Holds(held.chosen))
+
+
+@builder
 def same(first: Program, second: Program) -> Program:
     """Whether two expressions mean the same region."""
     return questions.Whether(first, predicates.Is(second))
@@ -202,15 +212,34 @@ def difference_of_counts(given: Nominal, first: Any, second: Any) -> Program:
 
 
 @builder
-def compare_counts(given: Nominal, first: Any, how: str, second: Any) -> Program:
-    """Whether there are more of which one thing is true than of which another is."""
-    return questions.Compare(how_many(given, first), how, how_many(given, second))
+def compare_counts(
+    given: Nominal, first: Any, how: str, second: Any, others: Nominal | None = None
+) -> Program:
+    """Whether there are more of which one thing is true than of which another is.
+
+    Args:
+        given: what is counted.
+        first: what is true of it.
+        how: how the numbers are compared.
+        second: what is true of what it is compared with.
+        others: what that is, where it is said again: "than pallets in buffer 2".
+    """
+    return questions.Compare(how_many(given, first), how, how_many(others or given, second))
 
 
 @builder
 def compare_sets(first: Nominal, second: Nominal, verb: Any, how: str) -> Program:
     """Whether there are more of one class than of another."""
+    if verb is not None and _is_placed(first.chosen):
+        # "More pallets left of shelf 6 than transporters in buffer 2": the pallets are elsewhere.
+        raise NoReadingError
     return questions.Compare(how_many(first, verb), how, how_many(second, verb))
+
+
+def _is_placed(chosen: Program) -> bool:
+    """Whether more is said of a set than that it is empty or loaded."""
+    loads = (predicates.Empty(), predicates.Not(predicates.Empty()))
+    return chosen.operator is selections.Where and chosen.parts[1] not in loads
 
 
 @builder
@@ -219,6 +248,43 @@ def compare_count(given: Nominal, verb: Any, how: str, number: int) -> Program:
     if how == "at_least" and number == 1:
         return exists(given, verb)
     return questions.Compare(how_many(given, verb), how, count_number(number))
+
+
+@builder
+def in_different(noun: Noun, chosen: Program) -> Program:
+    """Whether two regions stand in two zones."""
+    first, second = pair(chosen)
+    return questions.Whether(first, in_another(noun, second))
+
+
+@builder
+def as_many_in(given: Nominal, chosen: Program) -> Program:
+    """For "Are there equally many pallets in buffers 1 and 2?"."""
+    first, second = (predicates.In(zone) for zone in pair(chosen))
+    return compare_counts(given, first, "equal", second)
+
+
+@builder
+def compare_of_list(chosen: Program, verb: Any, how: Any, number: int) -> Program:
+    """Whether something is true of so many of a list."""
+    return questions.Compare(how_many(chosen, verb), how or "equal", count_number(number))
+
+
+@builder
+def most_of(given: Nominal, verb: Any, how: str) -> Program:
+    """Whether something is true of more than half of a set: of more than it is not true of."""
+    said = predicate(for_number(verb, plural=True))
+    return questions.Compare(how_many(given, said), how, how_many(given, predicates.Not(said)))
+
+
+@builder
+def compare_taken(zone: Program, how: str, share: Program) -> Program:
+    """For "Is buffer 1 more than half full?": less than the rest of it is free."""
+    opposite = {"more": "less", "less": "more", "at_least": "at_most", "at_most": "at_least"}
+    if share.unit != "share":
+        raise NoReadingError
+    free = questions.Amount(1 - share.arguments[0], "share")
+    return compare(measure(zone, attributes.FreeShare()), opposite.get(how, how), free)
 
 
 @builder
@@ -231,6 +297,14 @@ def fits_between(width: Program, clearance: Program) -> Program:
 def side_of(region: Program, place: Program, axis: str) -> Program:
     """Which of two opposites holds."""
     return questions.Side(region, place, axis)
+
+
+@builder
+def side_of_seen(region: Program, observer: Program, seen: Program) -> Program:
+    """For "If I stand at A and look at B, is C to the left or right of B?"."""
+    if observer.parts[1] != seen:
+        raise NoReadingError("left or right of what is looked at? name one of the two")
+    return side_of(region, observer, "left_right")
 
 
 @builder
@@ -257,18 +331,41 @@ def located(place: Program, asked: Any) -> Any:
 
 
 def _restricted(program: Program, place: Program) -> Program:
-    """A question with its main set restricted."""
-    return _with_main_set(program, lambda chosen: where(chosen, place))
+    """A question with its main set restricted, and any other that it is compared with."""
+    nouns: list[Program] = []
+
+    def restricted(chosen: Program) -> Program:
+        nouns.append(chosen)
+        return where(chosen, place)
+
+    changed = _with_main_set(program, restricted)
+    *others, last = program.arguments
+    if others and program.type is not Type.REGIONS and isinstance(last, Program):
+        if last.operator is questions.Count:
+            # "More loaded pallets than transporters": both are counted there.
+            last = _with_main_set(last, restricted)
+        elif any(noun in last.walk() for noun in nouns):
+            # "The leftmost and the rightmost pallet": both are meant.
+            last = _with_place(last, restricted)
+        return Program(changed.operator, (*changed.arguments[: len(others)], last))
+    return changed
+
+
+def _with_place(attribute: Program, change: Callable[[Program], Program]) -> Program:
+    """A distance from one of a set, with the set changed."""
+    if attribute.type is not Type.ATTRIBUTE or len(attribute.parts) != 1:
+        raise NoReadingError
+    return attribute.operator(_with_main_set(attribute.parts[0], change))
 
 
 def _with_main_set(program: Program, change: Callable[[Program], Program]) -> Program:
     """A question with the set that it is about changed."""
-    if program.operator in (selections.All, selections.Listed, selections.Either):
+    if program.operator in (selections.All, selections.Listed, selections.Either, SAME_NOUN):
         return change(program)
     if program.operator is selections.Where:
         inner, predicate = program.arguments
         return where(_with_main_set(inner, change), predicate)
-    if not program.parts or program.type is Type.PLACE or program.operator is questions.Whether:
+    if not program.parts or program.type is Type.PLACE:
         raise NoReadingError
     first, *others = program.arguments
     if first.type not in (Type.REGIONS, Type.REGION, Type.QUANTITY, Type.TRUTH):

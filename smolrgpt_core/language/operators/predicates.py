@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from smolrgpt_core.label_map import doubt_of_load
-from smolrgpt_core.language.operators.attributes import bearings, held_by, stacked_on
+from smolrgpt_core.language.operators.attributes import Distance, bearings, held_by, stacked_on
 from smolrgpt_core.language.operators.registry import (
     Attribute,
     Chosen,
@@ -249,6 +249,19 @@ def Measures(
     copies: SceneCopies, subjects: Mask, attribute: Attribute, how: str, limit: Values
 ) -> Mask:
     return subjects & COMPARISONS[how](attribute(subjects), limit[:, None])
+
+
+@operator(
+    "Nearness",
+    [a(Type.PLACE), a(Type.WORD, "how", ("less", "more")), a(Type.PLACE)],
+    Type.PREDICATE,
+    "It is nearer to the first place than to the second, or farther; never so of one of these.",
+)  # fmt: skip
+def Nearness(
+    copies: SceneCopies, subjects: Mask, first: Standpoint, how: str, second: Standpoint
+) -> Mask:
+    distances = [Distance.evaluate(copies, subjects, place) for place in (first, second)]
+    return subjects & COMPARISONS[how](*distances)
 
 
 @operator(

@@ -124,6 +124,8 @@ class Draw:
         if name == "Measures":
             how = self.pick([how for how in COMPARISONS if how != "equal"])
             return operator(self.attribute_in_meters(), how, self.length())
+        if name == "Nearness":
+            return operator(self.place(), self.pick(["less", "more"]), self.place())
         if name == "OfClass":
             return operator(self.pick(("", *CLASSES)))
         if name == "Holds":

@@ -140,7 +140,10 @@ class Programs:
         return self._positive(depth)
 
     def _positive(self, depth: int) -> Program:
-        kind = self._random.randrange(10)
+        kind = self._random.randrange(11)
+        if kind == 10:
+            first, second = self._place(depth - 1), self._place(depth - 1)
+            return predicates.Nearness(first, self._choose(("less", "more")), second)
         if kind == 9:
             return predicates.OfClass(self._choose(CLASSES[:4]))
         if kind == 0:
@@ -225,7 +228,10 @@ class Programs:
     def truth(self, depth: int) -> Program:
         kind = self._random.randrange(9)
         if kind < 4:
-            return questions.Whether(self.region(depth - 1), self._predicate(depth - 1))
+            predicate = self._predicate(depth - 1)
+            while predicate.operator is predicates.Nearness:  # Of one, two distances are compared.
+                predicate = self._predicate(depth - 1)
+            return questions.Whether(self.region(depth - 1), predicate)
         if kind == 4:
             return questions.Exists(self._several(depth - 1))
         if kind == 5:

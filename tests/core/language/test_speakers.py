@@ -30,6 +30,7 @@ FILES = (
     "english_voices.txt",
     "english_restated.txt",
     "english_orders.txt",
+    "english_forms.txt",
     "german_speakers.txt",
     "german_gists.txt",
     "german_traps.txt",
