@@ -67,7 +67,8 @@ def store_frames(arguments: argparse.Namespace, folder: Path) -> int:
     """Write frames and questions; returns the number of questions that are compared."""
     timed: list[list[str]] = []
     compared: list[list[str]] = []
-    camera = CameraIntrinsics.from_vertical_fov(*arguments.size, VERTICAL_FOV_DEG)
+    width, height = arguments.size
+    camera = CameraIntrinsics.from_vertical_fov(width, height, VERTICAL_FOV_DEG)
     for seed in track(range(arguments.seed, arguments.seed + arguments.scenes), "Rendering"):
         rng, scene = np.random.default_rng(seed), build_scene(seed)
         with WarehouseRenderer(scene, camera) as renderer:

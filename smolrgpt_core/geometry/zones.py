@@ -305,7 +305,8 @@ def _hidden_lengths(
     steps = np.arange(config.step_m, config.max_hidden_m + config.step_m, config.step_m)
     hidden = np.zeros((2, 2))
     for axis, end in np.argwhere(sides):
-        along = np.linspace(*bounds[1 - axis], 22)[1:-1]
+        low, high = bounds[1 - axis]
+        along = np.linspace(low, high, 22)[1:-1]
         strips = np.empty((len(steps), len(along), 2))
         strips[..., axis] = bounds[axis, end] + OUTWARD[end] * steps[:, None]
         strips[..., 1 - axis] = along
