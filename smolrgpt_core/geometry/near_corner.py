@@ -37,9 +37,6 @@ neighbors of a stereo camera err alike."""
 YAW_READINGS, YAW_STEP_DEG = 40, 1.5
 """As many readings of an object as tell independently how it is turned; the steps of the search."""
 
-YAWS_AT_ONCE = 30
-"""So many yaws are judged together: what is computed of them stays in the cache."""
-
 ABOVE_TOP = 0.02
 """Share of an object's readings that may lie above its top."""
 
@@ -411,36 +408,22 @@ def yaw_spread(view: TurnedView, top: float) -> float:
     return float(np.sqrt(weights @ apart**2 / weights.sum()))
 
 
-def _misfits(view: TurnedView, top: float, yaws: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean squared deviation (K,), in standard deviations, of the readings from the best corner."""
+def _misfits(
+    view: TurnedView, top: float, yaws: NDArray[np.float64], iterations: int = 3
+) -> NDArray[np.float64]:
+    """Mean squared deviation (K,), in standard deviations, of the readings from the best corner.
+
+    All yaws at once; shapes are (2, K, N) for rays by axis and yaw.
+    """
     deck = _reach_deck(view, top)
     std = np.hypot(view.noise * view.depth**2, ROUGHNESS_M)
-    some = [yaws[first : first + YAWS_AT_ONCE] for first in range(0, len(yaws), YAWS_AT_ONCE)]
-    return np.concatenate([_misfits_at(view, deck, std, yaws) for yaws in some])
-
-
-def _misfits_at(
-    view: TurnedView,
-    deck: NDArray[np.float64],
-    std: NDArray[np.float64],
-    yaws: NDArray[np.float64],
-    iterations: int = 3,
-) -> NDArray[np.float64]:
-    """As `_misfits`, all yaws at once; shapes are (2, K, N) for rays by axis and yaw.
-
-    Args:
-        view: of the object.
-        deck: (N,), see `_reach_deck`.
-        std: (N,), standard deviation of the readings, metres.
-        yaws: (K,), radians.
-        iterations: in which the faces are moved to the readings of their pixels.
-    """
     rays = _turned_rays(view.rays, yaws)
     away = rays * view.depth
     low, high = quantiles(away, (0.1, 0.9), axis=2)[..., None]
     rays *= np.where(low > 0, 1.0, np.where(high < 0, -1.0, 0.0))
     np.abs(away, out=away)
-    # How far away the faces are, and 0 for rays that do not face them: so these enter nothing.
+    # How far in front of the camera the faces are. A ray that does not face one enters it at 0:
+    # nowhere.
     position = np.where(low > 0, low, -high)
     facing = rays > 1e-6
     per_metre = np.divide(facing, np.maximum(rays, 1e-6, out=rays), out=rays)
