@@ -27,6 +27,8 @@ from smolrgpt_core.geometry.frame_geometry import FrameGeometry
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.surface import valid_depth_share
 from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.types import Type
 from smolrgpt_core.object_classes import known_class
 from smolrgpt_core.settings_file import from_entries, with_current_names, write_json_entries
 
@@ -39,8 +41,9 @@ UNLIKE_CONFIDENCE = 0.4
 QUANTILES = (0.001, 0.999)
 """Of a feature over all questions: the ends of its range."""
 
-MIN_CLASS_FRACTION = 0.001
-"""A class that fewer of the questions are about does not count as trained on."""
+MIN_FRACTION = 0.001
+"""A class that fewer of the questions are about does not count as trained on, nor does an operator
+that fewer of them have."""
 
 MARGIN = 0.05
 """By which each end of a range is moved outwards, relative to itself."""
@@ -101,6 +104,12 @@ def classes_of(frame: RGBDFrame, question: SpatialQuestion) -> set[str]:
     return {known_class(frame.regions[id].label) for id in question.region_ids}
 
 
+def operators_of(program: Program) -> set[str]:
+    """The names of the attributes and predicates in a program: what it measures, whatever of."""
+    measured = {program.operator.name} if program.type in (Type.ATTRIBUTE, Type.PREDICATE) else ()
+    return set(measured).union(*map(operators_of, program.parts))
+
+
 def _floor_features(plane: GroundPlane | None) -> dict[str, float]:
     if plane is None:
         return {"floor_seen": 0.0}
@@ -156,6 +165,8 @@ class Likeness:
         questions: that were measured.
         weights_sha256: fingerprint of the weights, see `weights_fingerprint`.
         format: `FORMAT`.
+        operators: names of the attributes and predicates of the questions; empty where they were
+            not recorded.
 
     Raises:
         ValueError: for an unknown feature or format, an empty range, or without a fingerprint.
@@ -168,6 +179,7 @@ class Likeness:
     questions: int
     weights_sha256: str
     format: int
+    operators: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.format != FORMAT:
@@ -208,7 +220,13 @@ class Likeness:
         if strange:
             names = ", ".join(sorted(name or "without a label" for name in strange))
             found.insert(0, f"class: {names} (trained on {', '.join(self.classes)})")
-        return found
+        return [*self._strange_operators(question), *found]
+
+    def _strange_operators(self, question: SpatialQuestion) -> Iterator[str]:
+        if self.operators and question.program is not None:
+            strange = operators_of(question.program) - set(self.operators)
+            if strange:
+                yield f"what is measured: {', '.join(sorted(strange))}"
 
     def _outside(self, features: Mapping[str, float]) -> Iterator[str]:
         for name, value in features.items():

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from smolrgpt_core.answerers.likeness import (
     FORMAT,
-    MIN_CLASS_FRACTION,
+    MIN_FRACTION,
     Likeness,
     classes_of,
     features_of,
+    operators_of,
     range_of,
 )
 from smolrgpt_core.data.warehouse_format import SplitFolder, WarehouseRecord
@@ -39,6 +40,7 @@ def measure_likeness(
         SpatialError: BAD_INPUT when `cameras.json` cannot be used.
     """
     classes: Counter[str] = Counter()
+    operators: Counter[str] = Counter()
     values: dict[str, list[float]] = defaultdict(list)
     questions = images = 0
     for frame, of_frame in _usable_images(asked, camera):
@@ -46,19 +48,25 @@ def measure_likeness(
         for question in of_frame:
             questions += 1
             classes.update(classes_of(frame, question))
+            if question.program is not None:
+                operators.update(operators_of(question.program))
             for name, value in features_of(geometry, question).items():
                 values[name].append(value)
     return Likeness(
-        classes=tuple(
-            sorted(name for name, n in classes.items() if n >= MIN_CLASS_FRACTION * questions)
-        ),
+        classes=_frequent(classes, questions),
         ranges={name: range_of(name, found) for name, found in values.items()},
         data=", ".join(folder.name for folder, _ in asked),
         images=images,
         questions=questions,
         weights_sha256=weights_sha256,
         format=FORMAT,
+        operators=_frequent(operators, questions),
     )
+
+
+def _frequent(counted: Counter[str], questions: int) -> tuple[str, ...]:
+    """Names that enough of the questions have."""
+    return tuple(sorted(name for name, n in counted.items() if n >= MIN_FRACTION * questions))
 
 
 def _usable_images(

@@ -18,6 +18,7 @@ from smolrgpt_core.answerers.likeness import (
     Likeness,
     classes_of,
     features_of,
+    operators_of,
     range_of,
     read_likeness,
     write_likeness,
@@ -131,6 +132,18 @@ def enlarged(frame: RGBDFrame, factor: int) -> RGBDFrame:
         many,
         RegionSet(size[::-1], tuple(regions)),
     )
+
+
+def test_operators_that_the_training_had_not_are_named(
+    likeness: Likeness, frame: RGBDFrame
+) -> None:
+    programs = [read_question(text, frame.regions).program for text in QUESTIONS]
+    known = set.union(*(operators_of(program) for program in programs if program is not None))
+    recorded = replace(likeness, operators=tuple(sorted(known)))
+    assert all(differences(recorded, frame, text) == [] for text in QUESTIONS)
+    tallest = "Which pallet among pallets 16, 12, 14, 10 and 15 is the tallest?"
+    assert differences(recorded, frame, tallest) == ["what is measured: Height"]
+    assert differences(likeness, frame, tallest) == [], "not recorded"
 
 
 def test_what_was_measured_is_alike(likeness: Likeness, frame: RGBDFrame) -> None:
