@@ -137,11 +137,7 @@ def fit_zone(
     config = config or ZoneFitConfig()
     points, inner, at_free_floor, at_hole = _outline_on_floor(frame, region, plane, free, config)
     if len(points) < 4 or np.ptp(points, axis=0).min() < 1e-6:
-        raise SpatialError(
-            Status.CANNOT_TELL,
-            f"the mask of {region.name} does not meet the floor that depth shows; is it a painted "
-            "zone, and is its mask aligned to depth?",
-        )
+        raise _off_the_floor(region)
     sides = points[at_free_floor] if np.count_nonzero(at_free_floor) >= 4 else points
     # One pixel covers more floor the farther away it is, so far pixels place a side less exactly.
     yaw = best_yaw(sides, 1 / np.sum(sides**2, axis=1), points)
@@ -162,6 +158,14 @@ def fit_zone(
         std, choices = np.full((2, 2), std.max()), None
     rectangle = FloorRectangle.from_bounds(yaw, bounds[:, 0], bounds[:, 1])
     return OrientedBox(rectangle, 0.0, 0.0, np.zeros(2), std, choices=choices)
+
+
+def _off_the_floor(region: Region) -> SpatialError:
+    return SpatialError(
+        Status.CANNOT_TELL,
+        f"the mask of {region.name} does not meet the floor that depth shows; is it a painted "
+        "zone, and is its mask aligned to depth?",
+    )
 
 
 def _hidden_sides(
