@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -27,9 +27,11 @@ from smolrgpt_core.geometry.frame_geometry import FrameGeometry
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.surface import valid_depth_share
 from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.language.model_wording import masked_question
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.object_classes import known_class
+from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.settings_file import from_entries, with_current_names, write_json_entries
 
 FORMAT = 1
@@ -106,8 +108,8 @@ def classes_of(frame: RGBDFrame, question: SpatialQuestion) -> set[str]:
 
 def operators_of(program: Program) -> set[str]:
     """The names of the attributes and predicates in a program: what it measures, whatever of."""
-    measured = {program.operator.name} if program.type in (Type.ATTRIBUTE, Type.PREDICATE) else ()
-    return set(measured).union(*map(operators_of, program.parts))
+    measures = (Type.ATTRIBUTE, Type.PREDICATE)
+    return {part.operator.name for part in program.walk() if part.type in measures}
 
 
 def _floor_features(plane: GroundPlane | None) -> dict[str, float]:
@@ -254,6 +256,7 @@ class LikenessTest:
         Without a single depth reading of a region, a model that was not trained on such has nothing
         to measure either: it guesses, and is right about as often.
         """
+        question = _with_regions(question, frame.regions)
         unseen = [
             region.name
             for region in (frame.regions[id] for id in question.region_ids)
@@ -273,6 +276,18 @@ class LikenessTest:
             of_frame = self._of_frames[geometry] = features_of_frame(geometry)
         found = self._likeness.differences(geometry, question, of_frame)
         return f"unlike the training data of the model: {'; '.join(found)}" if found else ""
+
+
+def _with_regions(question: SpatialQuestion, regions: RegionSet) -> SpatialQuestion:
+    """A question with the regions that a model is shown, also where its words name them by id."""
+    if question.region_ids or question.program is None:
+        return question
+    shown = masked_question(question.program, regions)
+    return (
+        question
+        if shown is None
+        else replace(question, text=shown.text, region_ids=shown.region_ids)
+    )
 
 
 def at_most(limit: float, confidence: float) -> float:

@@ -12,10 +12,12 @@ import cv2
 import numpy as np
 import pytest
 
+from smolrgpt_core.answerers.geometry_cache import GeometryCache
 from smolrgpt_core.answerers.likeness import (
     FEATURES,
     FORMAT,
     Likeness,
+    LikenessTest,
     classes_of,
     features_of,
     operators_of,
@@ -144,6 +146,15 @@ def test_operators_that_the_training_had_not_are_named(
     less = replace(likeness, operators=tuple(sorted(known - {"Distance"})))
     assert differences(less, frame, QUESTIONS[0]) == ["what is measured: Distance"]
     assert differences(likeness, frame, QUESTIONS[0]) == [], "not recorded"
+
+
+def test_regions_that_are_named_by_id_are_asked_about(likeness: Likeness, frame: RGBDFrame) -> None:
+    question = read_question("Is pallet 16 taller than pallet 12?", frame.regions)
+    assert question.region_ids == ()
+    test = LikenessTest(likeness, GeometryCache())
+    assert test.doubt(frame, question) == ""
+    unseen = with_depth_under(frame, 16, np.nan)
+    assert test.doubt(unseen, question) == "no depth reading under the mask of pallet 16"
 
 
 def test_what_was_measured_is_alike(likeness: Likeness, frame: RGBDFrame) -> None:
