@@ -152,7 +152,11 @@ def test_regions_that_are_named_by_id_are_asked_about(likeness: Likeness, frame:
     question = read_question("Is pallet 16 taller than pallet 12?", frame.regions)
     assert question.region_ids == ()
     test = LikenessTest(likeness, GeometryCache())
-    assert test.doubt(frame, question) == ""
+    masked = "Is pallet <mask> taller than pallet <mask>?"
+    pointed = read_question(masked, frame.regions, None, (16, 12))
+    assert pointed.region_ids == (16, 12)
+    assert test.doubt(frame, question) == test.doubt(frame, pointed)
+    assert "number of regions" not in test.doubt(frame, question)
     unseen = with_depth_under(frame, 16, np.nan)
     assert test.doubt(unseen, question) == "no depth reading under the mask of pallet 16"
 
