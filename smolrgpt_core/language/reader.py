@@ -424,7 +424,7 @@ def _nests_zones(program: Program, regions: RegionSet) -> bool:
 
 
 def _names_one_of_several(program: Program, regions: RegionSet) -> bool:
-    """Whether "the shelf" is said of a frame with several, or none."""
+    """Whether "the shelf" stands for one of several of a frame, or for none."""
     labels = [region.label for region in regions]
     for part in program.walk():
         if part.operator is not selections.The or part.parts[0].operator is not selections.All:

@@ -203,7 +203,7 @@ def test_a_rotation_without_distortion_says_not_which_matrix_is_right() -> None:
     assert rectification(same, SIZE, "auto", "/left/image_raw").lens is None
 
 
-def test_how_many_coefficients_a_model_takes_is_told() -> None:
+def test_how_many_coefficients_a_model_takes_is_named() -> None:
     with pytest.raises(SpatialError, match=r"3 coefficients .*'plumb_bob', which takes 4 or 5"):
         rectification(camera_info(d=[0.1] * 3), SIZE, "auto", "")
 

@@ -375,7 +375,7 @@ def counted(message: Any, tmp_path: Path) -> SpatialAnswer:
     return item.answer
 
 
-def test_detections_of_a_larger_image_are_told(tmp_path: Path) -> None:
+def test_detections_of_a_larger_image_are_reported(tmp_path: Path) -> None:
     boxes = [tuple(2 * value for value in box) for box in BOXES.values()]
     answer = counted(detections(*[detection(box) for box in boxes]), tmp_path)
     # One of the two is outside, and cannot be counted.
@@ -383,20 +383,20 @@ def test_detections_of_a_larger_image_are_told(tmp_path: Path) -> None:
     assert "1 of 2 detections have their center outside of the image of 160x120" in answer.message
 
 
-def test_detections_outside_of_the_image_are_told_where_none_is_left(tmp_path: Path) -> None:
+def test_detections_outside_of_the_image_are_reported_where_none_is_left(tmp_path: Path) -> None:
     answer = counted(detections(detection((400.0, 40.0, 20.0, 10.0))), tmp_path)
     assert (answer.value, answer.confidence) == (0, 0.45)
     assert "1 of 1 detections" in answer.message
 
 
-def test_an_object_that_is_detected_twice_is_told(tmp_path: Path) -> None:
+def test_an_object_that_is_detected_twice_is_reported(tmp_path: Path) -> None:
     boxes = [*BOXES.values(), (40.5, 60.0, 20.0, 20.5)]
     answer = counted(detections(*[detection(box) for box in boxes]), tmp_path)
     assert (answer.value, answer.confidence) == (3, 0.45)
     assert "pallet 1 and pallet 3 cover the same pixels" in answer.message
 
 
-def test_low_scores_of_what_is_counted_are_told(tmp_path: Path) -> None:
+def test_low_scores_of_what_is_counted_are_reported(tmp_path: Path) -> None:
     scores = dict(zip(BOXES.values(), (0.04, 0.8), strict=True))
     items = [detection(box, labels={"pallet": score}) for box, score in scores.items()]
     answer = counted(detections(*items), tmp_path)

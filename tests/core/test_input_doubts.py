@@ -252,7 +252,7 @@ def test_boxes_in_place_are_not_doubted(frame, change):
 
 
 @pytest.mark.parametrize("pixels", [40, 60])
-def test_boxes_beside_their_objects_are_told(frame, pixels):
+def test_boxes_beside_their_objects_are_reported(frame, pixels):
     moved = with_boxes(frame, lambda ends: ends - [0, pixels])
     assert "objects reach over" in doubts(moved)
     given = answer(moved, "How far is pallet 11 from pallet 12?")

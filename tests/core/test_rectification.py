@@ -121,7 +121,7 @@ def test_coefficients_of_no_lens_are_refused() -> None:
         rectified(frame_of(np.zeros((240, 320), np.int32)), lens)
 
 
-def test_regions_that_the_rectified_image_does_not_show_are_told() -> None:
+def test_regions_that_the_rectified_image_does_not_show_are_named() -> None:
     distorted, _ = seen_through(LENSES["plumb_bob"])
     corner = Region.from_box(9, "pallet", Box(0, 0, 3, 3))
     regions = replace(

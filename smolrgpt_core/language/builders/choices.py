@@ -219,7 +219,7 @@ def extreme_span(region: Program, given: Nominal, kind: str, end: str) -> Progra
 
 
 @builder
-def said_of(modifiers: tuple[Any, ...]) -> Program:
+def condition_of(modifiers: tuple[Any, ...]) -> Program:
     """What adjectives say: "of the empty ones"."""
     conditions = [item for item in modifiers if isinstance(item, Program)]
     if len(conditions) < len(modifiers) or not conditions:
@@ -237,7 +237,7 @@ def last_of(given: Nominal, found: Superlative) -> Program:
 
 @builder
 def verbs(first: Any, second: Any) -> Any:
-    """Two things that are said of one: "has room for a pallet and is nearest to pallet 3"."""
+    """Two conditions on one: "has room for a pallet and is nearest to pallet 3"."""
     if isinstance(second, Superlative):
         return sup_among(second, predicate(first))
     if isinstance(first, Superlative):

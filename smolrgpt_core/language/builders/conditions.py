@@ -52,19 +52,19 @@ def between(chosen: Program) -> Program:
 
 @builder
 def to_both(condition: Program, chosen: Program) -> Program:
-    """What is said of two places at once: "within 2 m of both pallet 3 and pallet 4".
+    """A condition on two places at once: "within 2 m of both pallet 3 and pallet 4".
 
     Args:
         condition: with the camera in the place of either.
         chosen: the two.
     """
 
-    def said_of(place: Program) -> Program:
+    def applied_to(place: Program) -> Program:
         return condition.replaced(
             lambda part: place if part.operator is selections.Camera else part
         )
 
-    return both(*map(said_of, pair(chosen)))
+    return both(*map(applied_to, pair(chosen)))
 
 
 @builder

@@ -279,7 +279,7 @@ class Numbered:
 
     Attributes:
         modifier: what it says.
-        plural: whether it is said of several.
+        plural: whether it is about several.
     """
 
     modifier: Any
@@ -287,21 +287,21 @@ class Numbered:
 
 
 @builder
-def said_of_one(modifier: Any) -> Numbered:
+def singular_clause(modifier: Any) -> Numbered:
     """For "that is empty"."""
     return Numbered(modifier, plural=False)
 
 
 @builder
-def said_of_several(modifier: Any) -> Numbered:
+def plural_clause(modifier: Any) -> Numbered:
     """For "that are empty"."""
     return Numbered(modifier, plural=True)
 
 
 @builder
 def both(first: Program, second: Program) -> Program:
-    """Two predicates; several are joined from the left, as filters are; what is said twice counts
-    once.
+    """Two predicates; several are joined from the left, as filters are; one that is there
+    twice counts once.
     """
     if first == second:
         return first

@@ -222,7 +222,7 @@ def compare_counts(
         first: what is true of it.
         how: how the numbers are compared.
         second: what is true of what it is compared with.
-        others: what that is, where it is said again: "than pallets in buffer 2".
+        others: what that is, where it is named again: "than pallets in buffer 2".
     """
     return questions.Compare(how_many(given, first), how, how_many(others or given, second))
 
@@ -237,7 +237,7 @@ def compare_sets(first: Nominal, second: Nominal, verb: Any, how: str) -> Progra
 
 
 def _is_placed(chosen: Program) -> bool:
-    """Whether more is said of a set than that it is empty or loaded."""
+    """Whether a set has a condition other than to be empty or loaded."""
     loads = (predicates.Empty(), predicates.Not(predicates.Empty()))
     return chosen.operator is selections.Where and chosen.parts[1] not in loads
 
@@ -273,8 +273,8 @@ def compare_of_list(chosen: Program, verb: Any, how: Any, number: int) -> Progra
 @builder
 def most_of(given: Nominal, verb: Any, how: str) -> Program:
     """Whether something is true of more than half of a set: of more than it is not true of."""
-    said = predicate(for_number(verb, plural=True))
-    return questions.Compare(how_many(given, said), how, how_many(given, predicates.Not(said)))
+    asked = predicate(for_number(verb, plural=True))
+    return questions.Compare(how_many(given, asked), how, how_many(given, predicates.Not(asked)))
 
 
 @builder

@@ -75,7 +75,7 @@ def test_an_uncertain_answer_comes_with_its_refusal(frame, doubtful) -> None:
     assert (again.message, again.answer.text) == (caught.value.message, caught.value.answer.text)
 
 
-def test_a_number_that_both_find_likeliest_is_given_if_that_is_mostly_right(
+def test_a_number_that_both_find_likeliest_is_answered_if_that_is_mostly_right(
     frame, doubtful, anything
 ) -> None:
     answer = fused(anything, likeliest()).answer(frame, doubtful)
@@ -111,9 +111,9 @@ def test_nobody_decides_between_equals(frame, anything) -> None:
 
 @pytest.mark.parametrize(("likeliest", "confirmed"), [("2", True), ("3", False)])
 def test_only_confirmed_answers_are_calibrated_as_such(likeliest: str, confirmed: bool) -> None:
-    said = Prediction("a", "2", Status.OK, confidence=0.75)
+    predicted = Prediction("a", "2", Status.OK, confidence=0.75)
     tie = Prediction("a", NO_ANSWER, Status.CANNOT_TELL, confidence=0.6, uncertain_answer=likeliest)
-    model = EvaluatedSystem("model", "", [said], [score_answer("a", Category.COUNT, 2, "2")])
+    model = EvaluatedSystem("model", "", [predicted], [score_answer("a", Category.COUNT, 2, "2")])
     geometry = EvaluatedSystem(
         "geometric", "", [tie], [score_answer("a", Category.COUNT, 2, NO_ANSWER)],
         uncertain=[score_answer("a", Category.COUNT, 2, likeliest)],
