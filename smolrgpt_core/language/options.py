@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from smolrgpt_core.errors import bad_question
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.scene.copies import bad_question
 from smolrgpt_core.scene.spatial_scene import cannot_tell
 
 _OPTION = re.compile(r"(?:^|[\s,;:?.])\(?([A-Ha-h])[).:]\s+|\(([A-Ha-h])\)\s*")

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.errors import SpatialError, bad_question
 from smolrgpt_core.language.model_wording import masked_wording
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.options import Option, split_options
@@ -18,7 +18,6 @@ from smolrgpt_core.language.reader import Read, check_placeholders, read_text
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.words import clean_text
 from smolrgpt_core.regions import MAX_REGIONS, Region, RegionSet
-from smolrgpt_core.scene.copies import bad_question
 
 
 class Category(IntEnum):

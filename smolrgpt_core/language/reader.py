@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_question
 from smolrgpt_core.language.builders import (
     HOW_LARGE,
     MENTIONED,
@@ -50,7 +50,7 @@ from smolrgpt_core.language.words import (
 )
 from smolrgpt_core.object_classes import CARRIER, ZONE, known_class
 from smolrgpt_core.regions import MAX_REGIONS, RegionSet
-from smolrgpt_core.scene.copies import ANY_REGION, bad_question
+from smolrgpt_core.scene.copies import ANY_REGION
 
 QUESTION_RULE = "Q"
 UnitAsked = tuple[str, float, str]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_question
 from smolrgpt_core.label_map import doubt_of_class, namesake
 from smolrgpt_core.language.builders import Alternatives, Noun
 from smolrgpt_core.language.grammar import Reading, Terminal
@@ -19,7 +19,7 @@ from smolrgpt_core.language.operators.selections import Listed, Region
 from smolrgpt_core.language.placeholders import MASK, without_image
 from smolrgpt_core.object_classes import known_class, label_noun
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.scene.copies import ANY_REGION, bad_question
+from smolrgpt_core.scene.copies import ANY_REGION
 
 AFTER_INCHES = frozenset(
     {"of", "from", "away", "apart", "wide", "tall", "high", "long", "or", "and", "than", "to", ","}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.geometry.box_fitting import TAIL
 from smolrgpt_core.geometry.object_pixels import is_box
 from smolrgpt_core.object_classes import (
@@ -296,8 +295,3 @@ def in_words(names: list[str]) -> str:
     """Such as "pallet 3, pallet 4 and pallet 5"; empty for none."""
     *head, last = names or [""]
     return f"{', '.join(head)} and {last}" if head else last
-
-
-def bad_question(message: str) -> SpatialError:
-    """The refusal of a question that has no answer, whatever is seen."""
-    return SpatialError(Status.BAD_QUESTION, message)

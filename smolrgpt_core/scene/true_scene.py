@@ -7,10 +7,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.errors import bad_question
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.scene.copies import bad_question
 from smolrgpt_core.scene.spatial_scene import Placed, cannot_tell
 from smolrgpt_core.truth import ObjectTruth, SceneTruth
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from smolrgpt_core.errors import bad_question
 from smolrgpt_core.language.operators.registry import (
     Chosen,
     Indices,
@@ -18,7 +19,7 @@ from smolrgpt_core.language.operators.registry import (
     operator,
 )
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.scene.copies import Mask, SceneCopies, Values, bad_question
+from smolrgpt_core.scene.copies import Mask, SceneCopies, Values
 from smolrgpt_core.scene.footprints import clearances, depth_inside, footprints_overlap
 from smolrgpt_core.scene.free_space import capacities, free_areas
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from smolrgpt_core.errors import bad_question
 from smolrgpt_core.label_map import doubt_of_load
 from smolrgpt_core.language.operators.attributes import Distance, bearings, held_by, stacked_on
 from smolrgpt_core.language.operators.registry import (
@@ -20,7 +21,7 @@ from smolrgpt_core.language.operators.registry import (
     operator,
 )
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.scene.copies import NOTHING, Mask, SceneCopies, Values, bad_question
+from smolrgpt_core.scene.copies import NOTHING, Mask, SceneCopies, Values
 from smolrgpt_core.scene.free_space import room_for
 
 BARE_PALLET_M = 0.144

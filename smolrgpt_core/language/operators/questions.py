@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.errors import bad_question
 from smolrgpt_core.language.operators.attributes import HERE_M, held_by
 from smolrgpt_core.language.operators.predicates import COMPARISONS, closer, higher, sideways
 from smolrgpt_core.language.operators.registry import (
@@ -23,7 +24,7 @@ from smolrgpt_core.language.operators.registry import (
 )
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.scene.copies import SceneCopies, Values, bad_question
+from smolrgpt_core.scene.copies import SceneCopies, Values
 from smolrgpt_core.scene.spatial_scene import cannot_tell
 
 AXES = ("left_right", "front_behind", "above_below", "inside_outside")

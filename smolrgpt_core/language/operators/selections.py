@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_question
 from smolrgpt_core.label_map import doubt_of_class
 from smolrgpt_core.language.operators.registry import (
     Attribute,
@@ -19,7 +19,7 @@ from smolrgpt_core.language.operators.registry import (
 )
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.regions import names_of
-from smolrgpt_core.scene.copies import ANY_REGION, SceneCopies, Values, bad_question
+from smolrgpt_core.scene.copies import ANY_REGION, SceneCopies, Values
 from smolrgpt_core.scene.spatial_scene import cannot_tell
 
 SAME = 1e-9
