@@ -70,7 +70,7 @@ def test_the_fit_finds_the_curve_and_holds_on_other_answers() -> None:
     assert error([curve(item) for item in confidences], right) < 0.02
 
 
-def test_few_answers_give_the_fraction_of_right_ones() -> None:
+def test_few_answers_give_the_fraction_of_correct_ones() -> None:
     confidences, right = overconfident(MIN_SLOPE_SAMPLES - 1, seed=2)
     curve = fit_curve(confidences, right)
     assert curve.slope == 0
@@ -121,7 +121,7 @@ def test_what_geometry_decides_to_refuse_says_nothing_of_the_model_alone(
     assert all((item.right, item.confidence) == (True, 0.75) for item in judged)
 
 
-def test_what_is_said_about_doubted_inputs_is_not_fitted() -> None:
+def test_answers_about_doubted_inputs_are_not_fitted() -> None:
     said = system("model", Prediction("a", "2", Status.OK, confidence=0.75))
     for doubted, answers in ((False, 4), (True, 0)):
         prediction = Prediction("a", "2", Status.OK, confidence=0.45, is_doubted=doubted)

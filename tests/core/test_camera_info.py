@@ -189,7 +189,7 @@ def test_a_fisheye_lens_without_coefficients_is_refused(coefficients: list[float
     assert rectification(message, SIZE, "auto", "/camera/image_rect").lens is None
 
 
-def test_a_rotation_without_distortion_says_not_which_matrix_is_right() -> None:
+def test_a_rotation_without_distortion_leaves_open_which_matrix_is_correct() -> None:
     turned = [0.9998, 0, 0.02, 0, 1, 0, -0.02, 0, 0.9998]
     message = camera_info(r=turned, p=projection(130, 130, CX, CY))
     with pytest.raises(

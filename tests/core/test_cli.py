@@ -206,7 +206,7 @@ def demo_run(demo_output: Path) -> subprocess.CompletedProcess[str]:
 
 
 class TestDemo:
-    def test_answers_are_right_and_written(
+    def test_answers_are_correct_and_written(
         self, demo_run: subprocess.CompletedProcess[str], demo_output: Path
     ) -> None:
         assert demo_run.returncode == 0, demo_run.stdout + demo_run.stderr
@@ -294,7 +294,7 @@ def test_up_decides_what_a_floor_is() -> None:
     assert "too little of the floor" in contradicted.stderr
 
 
-def test_a_height_of_the_camera_that_contradicts_depth_is_told() -> None:
+def test_a_height_of_the_camera_that_contradicts_depth_is_reported() -> None:
     question, flags = "How many pallets are in buffer 2?", ("--answerer", "geometric")
     assert "is said to hang" not in ask(question, *flags).stderr
     told = ask(question, *flags, "--camera-height", "0.9")

@@ -238,7 +238,7 @@ def test_marks_do_not_hide_a_wrong_unit() -> None:
 
 
 @pytest.mark.parametrize("factor", [256, 257])
-def test_a_picture_of_depth_in_16_bits_is_refused(factor: int) -> None:
+def test_a_rendering_of_depth_in_16_bits_is_refused(factor: int) -> None:
     gray = (np.arange(HEIGHT * WIDTH) % 200).astype(np.uint16).reshape(HEIGHT, WIDTH)
     with pytest.raises(SpatialError, match="visualization without a unit") as caught:
         clean_depth(gray * np.uint16(factor), 0.001)

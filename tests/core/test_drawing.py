@@ -357,7 +357,7 @@ def test_names_keep_clear_of_each_other() -> None:
         assert first.fits((480, 640))
 
 
-def test_names_without_a_place_are_left_out_unless_required() -> None:
+def test_names_without_a_place_are_skipped_unless_required() -> None:
     canvas = Canvas(np.zeros((16, 40, 3), np.uint8))
     region = Region.from_box(100, "transporter", Box(0, 0, 40, 16))
     for required in (True, False, True):

@@ -143,7 +143,7 @@ class TestDepth:
             read_depth(tmp_path / "d.npy")
         assert read_depth(tmp_path / "d.npy", 0.02) == pytest.approx(raw * 0.02)
 
-    def test_color_pictures_of_depth_are_refused(self, tmp_path: Path) -> None:
+    def test_color_renderings_of_depth_are_refused(self, tmp_path: Path) -> None:
         write_image(tmp_path / "d.png", random_image(np.uint8, 3))
         with pytest.raises(SpatialError, match=r"one number per pixel.*\(40, 60, 3\)"):
             read_depth(tmp_path / "d.png", 0.001)

@@ -187,7 +187,7 @@ def test_missing_depth_is_refused_and_leaves_other_questions_answerable(frame):
     assert side.valid_depth[0] == 0.0
 
 
-def test_without_a_floor_nothing_is_said_about_what_stands_where(ray_caster, block):
+def test_without_a_floor_nothing_is_claimed_about_what_stands_where(ray_caster, block):
     blocks = (
         block(1, "buffer", 0.0, 5.0, length=2.0, width=2.0, top=0.0),
         block(10, "pallet", 0.0, 4.0, 0.3, bottom=2.0, top=3.0),
@@ -268,7 +268,7 @@ def test_less_sure_answers_have_less_confidence(frame, stereo_noise):
         ("What is the bearing of pallet 10?", ""),
     ],
 )
-def test_what_is_not_sure_says_between_which_values_it_is(ray_caster, block, text, told):
+def test_an_uncertain_value_comes_with_its_range(ray_caster, block, text, told):
     # Only the long side of the pallet is seen: 0.8 or 1.0 m deep.
     pallet = block(10, "pallet", 0.0, 5.0, 0.0, **PALLET, top=1.1)
     frame = ray_caster((pallet,), height=1.0, pitch_deg=5).render()

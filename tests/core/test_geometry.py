@@ -160,7 +160,7 @@ def test_flying_pixels_are_not_points_of_the_surface(ray_caster, block):
     assert len(surface.depth) > 0.5 * mask.sum()
 
 
-def test_background_under_the_edge_of_a_mask_is_left_out(ray_caster, block):
+def test_background_under_the_edge_of_a_mask_is_ignored(ray_caster, block):
     frame = ray_caster((block(1, "pallet", 0, 4.0, top=1.2),), wall_m=9.0).render()
     mask = frame.regions.full_mask(1)
     grown = np.zeros_like(mask)
@@ -444,7 +444,7 @@ def test_a_truck_with_a_mast_is_as_long_as_a_stacker(ray_caster, block):
 
 
 @pytest.mark.parametrize(("away", "told"), [(0.9, True), (1.2, False)])
-def test_a_pallet_that_may_be_on_hidden_forks_is_told(ray_caster, block, away, told):
+def test_a_pallet_that_may_be_on_hidden_forks_is_reported(ray_caster, block, away, told):
     body = block(60, "transporter", 0.0, 5.0, 0.0, length=0.86, width=0.6, top=2.0)
     pallet = block(10, "pallet", away, 5.9, 0.5, *EUR, top=0.8)
     frame = ray_caster((body, pallet), height=3.0, pitch_deg=25).render()
@@ -455,7 +455,7 @@ def test_a_pallet_that_may_be_on_hidden_forks_is_told(ray_caster, block, away, t
 
 
 @pytest.mark.parametrize(("beyond", "told"), [(0.4, False), (0.05, True)])
-def test_a_pallet_that_hardly_fits_is_said_to_be_taken_for_the_load(
+def test_a_pallet_that_hardly_fits_is_reported_as_taken_for_the_load(
     ray_caster, block, beyond, told
 ):
     # The middle of what is hidden of the truck lies about 0.35 m behind the middle of its body.
@@ -563,7 +563,7 @@ def test_all_readings_of_a_deck_tell_its_height(ray_caster, block, stereo_noise)
 
 
 @pytest.mark.parametrize("std_per_m", [0.002, 0.01])
-def test_sides_are_as_sure_as_they_are_right(ray_caster, block, stereo_noise, std_per_m):
+def test_sides_are_as_certain_as_they_are_correct(ray_caster, block, stereo_noise, std_per_m):
     truth = block(1, "pallet", 0.6, 6.0, 0.4, length=1.16, width=0.84, top=0.9)
     zone = block(9, "buffer", 0.0, 5.0, length=2.0, width=2.0, top=0.0)
     frame = ray_caster((truth, zone), height=3.0, pitch_deg=20).render()

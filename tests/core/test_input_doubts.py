@@ -138,7 +138,7 @@ def test_labels_on_a_wall_do_not_jump_and_are_no_contradiction(hall):
 
 
 @pytest.mark.parametrize("pixels", [10, 40])
-def test_depth_that_is_not_registered_is_told(frame, pixels):
+def test_depth_that_is_not_registered_is_reported(frame, pixels):
     moved = replace(frame, depth=np.roll(frame.depth, pixels, axis=1))
     assert "masks and depth do not fit" in doubts(moved)
     given = answer(moved, "How far is pallet 10 from pallet 12?")
@@ -147,7 +147,7 @@ def test_depth_that_is_not_registered_is_told(frame, pixels):
 
 
 @pytest.mark.parametrize("pixels", [-32, -16, -8, 8, 16, 32])
-def test_by_how_much_depth_is_beside_color_is_told(frame, pixels):
+def test_the_offset_between_depth_and_color_is_reported(frame, pixels):
     told = doubts(replace(frame, depth=np.roll(frame.depth, pixels, axis=1)))
     assert "masks and depth do not fit" in told
     assert float(told.split("shifted by ")[1].split()[0]) == pytest.approx(pixels, abs=2)
@@ -208,7 +208,7 @@ def test_borders_that_are_off_make_places_less_sure_and_not_worthless(cartons):
 
 @pytest.mark.parametrize("pixels", [4, 5, 7])
 @pytest.mark.parametrize("change", [cv2.dilate, cv2.erode])
-def test_masks_that_are_too_large_or_small_are_told(frame, change, pixels):
+def test_masks_that_are_too_large_or_small_are_reported(frame, change, pixels):
     kernel = np.ones((2 * pixels + 1,) * 2, np.uint8)
     changed = with_masks(frame, lambda mask: change(mask.astype(np.uint8), kernel) > 0)
     assert "masks and depth do not fit" in doubts(changed)
@@ -287,20 +287,20 @@ def test_a_wrong_unit_shows_where_too_few_pallets_are_fitted(frame, scale):
     assert "unit of depth" not in doubts(replace(frame, depth=right))
 
 
-def test_pixels_that_are_not_square_are_told(frame):
+def test_pixels_that_are_not_square_are_reported(frame):
     for across, down, is_told in ((1.0, 0.75, True), (0.97, 1.0, False)):
         told = answer(with_focal(frame, across, down), "How tall is pallet 12?").message
         assert ("times fy" in told) is is_told
 
 
 @pytest.mark.parametrize("degrees", [30, 90])
-def test_an_up_that_the_floor_contradicts_is_told(hall, frame, degrees):
+def test_an_up_that_the_floor_contradicts_is_reported(hall, frame, degrees):
     turn = cv2.Rodrigues(np.radians([degrees, 0.0, 0.0]))[0]
     assert "degrees off" in doubts(replace(frame, up=turn @ hall.up))
     assert "degrees off" not in doubts(replace(frame, up=hall.up))
 
 
-def test_a_principal_point_far_from_the_middle_is_told(frame):
+def test_a_principal_point_far_from_the_middle_is_reported(frame):
     camera = replace(frame.intrinsics, cx=frame.intrinsics.cx * 1.25)
     moved = replace(frame, intrinsics=camera)
     assert "principal point is off the middle of the image by +12%" in doubts(moved)
@@ -335,7 +335,7 @@ def test_what_was_asked_before_changes_no_answer(frame):
     assert first.confidence <= DOUBTED
 
 
-def test_a_pallet_that_is_a_part_of_the_floor_is_told(frame):
+def test_a_pallet_that_is_part_of_the_floor_is_reported(frame):
     regions = tuple(
         Region(1, "pallet", region.box, region.mask) if region.id == 1 else region
         for region in frame.regions
@@ -363,7 +363,7 @@ def test_sizes_that_no_object_has_are_refused(hall, text):
 
 
 @pytest.mark.parametrize("text", ["How many pallets are there?", "How many pallets are visible?"])
-def test_regions_without_label_are_told_with_a_count(frame, text):
+def test_regions_without_label_are_reported_with_a_count(frame, text):
     regions = tuple(
         Region(region.id, "" if region.id == 12 else region.label, region.box, region.mask)
         for region in frame.regions

@@ -159,7 +159,7 @@ def test_maps_that_cannot_be_read(text: str) -> None:
         LabelMap.parse(text)
 
 
-def test_what_is_mapped_is_told() -> None:
+def test_what_is_mapped_is_reported() -> None:
     given = regions_with("Pallet_01", "pallet_02", "0", "buffer", "wall")
     mapped = LabelMap.parse("0:buffer,wall:background").apply(given)
     assert [region.label for region in mapped] == ["pallet", "pallet", "buffer", "buffer"]
@@ -242,7 +242,7 @@ def test_a_number_that_names_two_regions_is_refused() -> None:
     assert masked.region_ids == (1, 3)
 
 
-def test_it_is_told_which_labels_count_as_one_class(tmp_path: Path) -> None:
+def test_labels_that_count_as_one_class_are_reported(tmp_path: Path) -> None:
     mixed = answer(ask(region_file(tmp_path, "pallet", "skid", "buffer")))
     assert (mixed["value"], mixed["message"]) == (
         2, "pallet and skid are counted as one class, pallet",

@@ -190,7 +190,7 @@ def test_the_number_of_pixels_does_not_matter(likeness: Likeness, frame: RGBDFra
         (with_tiny_region, "smallest mask asked about: 5.21e-05"),
     ],
 )
-def test_what_is_unlike_is_told(
+def test_what_is_unlike_is_reported(
     likeness: Likeness, frame: RGBDFrame, change: Any, words: str
 ) -> None:
     text = "How far is region 13 from region 15?"
@@ -198,14 +198,14 @@ def test_what_is_unlike_is_told(
     assert words in "; ".join(differences(likeness, change(frame), text))
 
 
-def test_more_regions_than_in_training_are_told(likeness: Likeness, frame: RGBDFrame) -> None:
+def test_more_regions_than_in_training_are_reported(likeness: Likeness, frame: RGBDFrame) -> None:
     few = replace(likeness, ranges={**likeness.ranges, "regions": (0.95, 3.15)})
     assert differences(few, frame) == []
     (found,) = differences(few, frame, QUESTIONS[2])
     assert "number of regions asked about: 6 (trained on 0.95 to 3.15)" in found
 
 
-def test_a_frame_without_depth_is_told(likeness: Likeness, frame: RGBDFrame) -> None:
+def test_a_frame_without_depth_is_reported(likeness: Likeness, frame: RGBDFrame) -> None:
     found = differences(likeness, replace(frame, depth=np.full_like(frame.depth, np.nan)))
     assert any("fraction of the image with a depth reading: 0 " in item for item in found)
 

@@ -84,7 +84,7 @@ def test_any_place_is_found_and_none_where_there_is_none() -> None:
         assert bool(len(pack(free, SIDES, 1))) == is_place
 
 
-def test_the_gap_is_kept_between_two_and_not_to_the_border() -> None:
+def test_the_gap_applies_between_two_and_not_to_the_border() -> None:
     assert len(pack(np.ones((3, 5), dtype=bool), SIDES, 1)) == 2
     assert len(pack(np.ones((3, 4), dtype=bool), SIDES, 1)) == 1
     assert len(pack(np.ones((3, 4), dtype=bool), SIDES, 0)) == 2

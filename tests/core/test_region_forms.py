@@ -327,7 +327,7 @@ def test_names_of_a_yolo_data_set(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".pgm", ".npy"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_instance_pictures(tmp_path: Path, suffix: str, channels: int) -> None:
+def test_instance_images(tmp_path: Path, suffix: str, channels: int) -> None:
     image = np.zeros(SIZE, np.uint8)
     for id, box in enumerate(BOXES, start=2):
         image[mask_of(box)] = id
@@ -376,7 +376,7 @@ def test_coordinates_in_fractions_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".webp"])
-def test_lossy_pictures_are_refused(tmp_path: Path, suffix: str) -> None:
+def test_lossy_images_are_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"ids{suffix}"
     path.write_bytes(encode_image(np.full(SIZE, 2, np.uint8), suffix.lower()))
     assert "uses lossy compression" in refusal(path)

@@ -196,7 +196,7 @@ def test_ids_up_to_the_limit_of_the_message() -> None:
         RegionSet.from_label_image(np.full(SIZE, 2**63, dtype=np.uint64), {})
 
 
-def test_id_zero_cannot_be_told_from_the_background_of_a_label_image() -> None:
+def test_id_zero_cannot_be_distinguished_from_the_background_of_a_label_image() -> None:
     regions = RegionSet(SIZE, (Region.from_box(0, "pallet", Box(1, 1, 2, 2)),))
     with pytest.raises(SpatialError, match="got 0"):
         regions.to_label_image()

@@ -129,7 +129,7 @@ def test_sides_and_regions_must_be_equal() -> None:
     assert compare_with_truth(choice, answered(Category.MCQ, region_id=12))[0] == "region 12"
 
 
-def test_no_answer_is_never_right() -> None:
+def test_no_answer_is_never_correct() -> None:
     refusal = SpatialAnswer.refusal(SpatialError(Status.CANNOT_TELL, "too close to call"))
     for question in (asked(Category.COUNT, value=0.0), asked(Category.LEFT_RIGHT, side=Side.NONE)):
         assert compare_with_truth(question, refusal)[1:] == ("", False)
@@ -138,7 +138,7 @@ def test_no_answer_is_never_right() -> None:
     assert (row.answer_text, row.truth_text) == ("too close to call", "0")
 
 
-def test_refusal_that_was_due_is_right() -> None:
+def test_refusal_that_was_due_is_correct() -> None:
     due = ReportRow("?", Category.MCQ, "what?", "", "", True, status=Status.BAD_QUESTION)
     assert due.verdict == "correct"
     assert summary([due]) == "1 of 1 answers correct"
@@ -233,7 +233,7 @@ def test_page_is_well_formed_complete_and_escaped(tmp_path: Path) -> None:
         assert text in page.text
 
 
-def test_pictures_are_inside_the_page(tmp_path: Path) -> None:
+def test_images_are_inside_the_page(tmp_path: Path) -> None:
     overview = {"The <camera>": np.full((20, 50, 3), (10, 200, 40), np.uint8)}
     page = written(tmp_path, overview=overview)
     assert "The <camera>" in page.text
@@ -269,7 +269,7 @@ def test_the_values_of_both_are_shown_where_both_have_one() -> None:
     assert both_values_text(replace(answer, model_value=2.0, geometric_value=2.0)) == "2, 2"
 
 
-def test_the_page_tells_how_a_question_was_understood(tmp_path: Path) -> None:
+def test_the_page_shows_how_a_question_was_understood(tmp_path: Path) -> None:
     answer = answered(
         Category.MCQ,
         region_id=12,

@@ -144,7 +144,7 @@ def test_a_slanted_floor_is_no_edge():
     assert np.array_equal(result[inner], floor[inner].astype(np.float32))
 
 
-def test_exposure_and_white_balance_change_whole_pictures():
+def test_exposure_and_white_balance_change_whole_images():
     pictures = [
         disturbed(wall_with_box(), seed, exposure_deviation=0.1, white_balance_deviation=0.05).rgb
         for seed in range(40)
@@ -160,14 +160,14 @@ def test_color_noise_has_its_strength():
     assert picture.std() == pytest.approx(5.0 * np.sqrt(120 / 128), rel=0.05)
 
 
-def test_masks_move_by_at_most_the_given_pixels():
+def test_masks_move_by_at_most_so_many_pixels():
     areas = {
         disturbed(wall_with_box(), seed, mask_edge_px=1).regions[10].area for seed in range(20)
     }
     assert areas == {118 * 158, 120 * 160, 122 * 162 - 4}
 
 
-def test_a_mask_that_would_vanish_is_kept():
+def test_a_mask_that_would_vanish_stays():
     mask = np.zeros(SIZE, bool)
     mask[10, 10:14] = True
     frame = frame_of(wall_with_box())

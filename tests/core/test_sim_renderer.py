@@ -203,7 +203,7 @@ def test_full_silhouettes_agree_with_objects_rendered_alone():
     assert np.abs(errors).max() < 0.04, errors
 
 
-def test_too_small_regions_are_left_out():
+def test_too_small_regions_are_skipped():
     scene = scene_of(box(10, (9.0, 0.0, 1.0), (0.2, 0.2, 0.2)))
     area = render(scene, LEVEL, options=RenderOptions(**FAST_FIELDS, min_region_pixels=1))
     pixels = area.frame.regions[10].area
@@ -213,7 +213,7 @@ def test_too_small_regions_are_left_out():
         assert len(simulated.frame.regions) == len(simulated.truth.objects) == expected
 
 
-def test_first_picture_of_the_demo_has_something_to_ask(demo):
+def test_the_first_image_of_the_demo_has_something_to_ask_about(demo):
     scene, simulated = demo
     frame, truth = simulated.frame, simulated.truth
     assert frame.rgb.shape == (480, 640, 3)
@@ -229,7 +229,7 @@ def test_first_picture_of_the_demo_has_something_to_ask(demo):
         assert item.loaded == scene[item.id].loaded
 
 
-def test_the_picture_is_lit_and_colored(demo):
+def test_the_image_is_lit_and_colored(demo):
     _, simulated = demo
     rgb = simulated.frame.rgb.astype(float)
     assert 70 < rgb.mean() < 190

@@ -214,7 +214,7 @@ def test_a_node_that_is_not_there(client: SpatialQueryClient, ros_domain: int) -
     )
 
 
-def test_a_question_that_is_given_up(ros_domain: int) -> None:
+def test_an_abandoned_question(ros_domain: int) -> None:
     with SpatialQueryClient(service="nowhere") as lonely:
         future = lonely.ask_async(DISTANCE)
         future.cancel()

@@ -113,7 +113,7 @@ def test_short_demo_with_own_masks(run_demo: Callable[..., Run], tmp_path: Path)
     assert "with own masks" in (tmp_path / "report_own_masks.html").read_text()
 
 
-def test_own_masks_are_summed_up_beside_given_ones() -> None:
+def test_own_masks_are_summed_up_beside_those_of_the_simulator() -> None:
     unknown, _ = questions_without_answer()
     refused = judge(unknown, SpatialAnswer(Status.UNKNOWN_REGION, Category.DISTANCE), REGIONS, None)
     guessed = judge(unknown, SpatialAnswer(Status.TIMEOUT, Category.DISTANCE), REGIONS, None)
@@ -214,7 +214,7 @@ def test_questions_cover_categories_and_forms(hall: SimulatedFrame) -> None:
     assert [q.shown for q in again] == [q.shown for q in turns[0]]
 
 
-def test_wrong_status_is_no_right_answer() -> None:
+def test_a_wrong_status_is_no_correct_answer() -> None:
     unknown, _ = questions_without_answer()
     picture = np.zeros((2, 2, 3), np.uint8)
     refusal = SpatialAnswer(Status.UNKNOWN_REGION, Category.DISTANCE, message="no 999")
@@ -229,7 +229,7 @@ def test_wrong_status_is_no_right_answer() -> None:
     assert re.search("999.*3.00 m.*OK.*expected UNKNOWN_REGION", line)
 
 
-def test_mosaic_pads_pictures() -> None:
+def test_mosaic_pads_images() -> None:
     pictures = [np.full((height, 4, 3), height, np.uint8) for height in (2, 5, 3)]
     image = mosaic(pictures)
     assert image.shape == (10, 8, 3)

@@ -150,7 +150,7 @@ def test_complete_but_too_old_set_is_not_taken(buffer: FrameBuffer) -> None:
     assert "depth is 300 ms older and regions is 600 ms older" in error.message
 
 
-def test_stamps_one_second_apart_are_out_of_sync_although_both_were_kept() -> None:
+def test_stamps_one_second_apart_are_out_of_sync_although_both_are_buffered() -> None:
     buffer = FrameBuffer(30, TOPICS)
     for index in range(30):
         add_frame(buffer, NOW - (29 - index) * 100 * MS, index, depth=-S)
@@ -178,7 +178,7 @@ def test_stamp_too_far_ahead_to_wait_for(buffer: FrameBuffer) -> None:
     assert error.patience is Patience.NONE
 
 
-def test_only_the_newest_messages_are_kept() -> None:
+def test_only_the_newest_messages_are_buffered() -> None:
     buffer = FrameBuffer(2, TOPICS)
     for index in range(5):
         add_frame(buffer, NOW + index * 33 * MS, index)

@@ -42,7 +42,7 @@ def test_up_is_the_mean_at_rest_and_stays_while_the_robot_moves() -> None:
         (TILTED * [1.0, 1.0, 1.2], STILL, "should be 9.81 m/s2 with gravity, but is 11.60"),
     ],
 )
-def test_readings_that_tell_nothing(
+def test_readings_without_information(
     acceleration: np.ndarray, turning: np.ndarray, reason: str
 ) -> None:
     gravity = Gravity()

@@ -78,7 +78,7 @@ def scaled(message: CameraInfo, factor: float, **fields: int) -> None:
         setattr(message, name, value)
 
 
-def test_marks_of_no_reading_are_told(operator: Any, camera: Any, told: Any) -> None:
+def test_marks_of_no_reading_are_reported(operator: Any, camera: Any, told: Any) -> None:
     with camera.fault(changes={"depth": with_marks}):
         operator.restart()
         answer = operator.ask_distance()

@@ -125,7 +125,7 @@ def test_a_list_may_be_empty(operator: Any) -> None:
     assert filled(answer) == set()
 
 
-def test_a_count_tells_what_was_counted(ask: Ask, hall: SimulatedFrame) -> None:
+def test_a_count_reports_what_was_counted(ask: Ask, hall: SimulatedFrame) -> None:
     answer = ask("How many pallets are in buffer 1?")
     ids = {item.id for item in hall.truth.objects if item.buffer_ids == (1,)}
     assert (answer.value, answer.unit, set(answer.answer_ids)) == (len(ids), "objects", ids)

@@ -68,7 +68,7 @@ def state(graph: Any) -> str:
     return response.current_state.label
 
 
-def test_question_while_loading_is_told_when_to_ask_again(
+def test_a_question_while_loading_is_refused_with_when_to_ask_again(
     loading_node: Any, graph: Any, make_operator: Any
 ) -> None:
     answer = make_operator(graph).ask_distance(timeout=SHORT)

@@ -59,7 +59,7 @@ print(resident_bytes() - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="about glibc")
-def test_memory_of_other_threads_is_given_back() -> None:
+def test_memory_of_other_threads_is_released() -> None:
     def kept(mode: str) -> int:
         command = [sys.executable, "-c", FREE_IN_A_THREAD, mode]
         return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
@@ -81,7 +81,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.timeout(300)
-def test_memory_of_the_model_is_given_back_at_cleanup(
+def test_memory_of_the_model_is_released_at_cleanup(
     graph: Any, camera: Any, make_operator: Any, start_node: Any, wait_for: Any, checkpoint: Path
 ) -> None:
     weights = (checkpoint / "model.safetensors").stat().st_size

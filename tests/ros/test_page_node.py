@@ -186,7 +186,7 @@ def test_without_node_or_camera_the_page_says_so_and_goes_on_later(
     assert node.stop() == 0
 
 
-def test_a_port_that_is_taken_is_told(start_node: Any, wait_for: Any) -> None:
+def test_a_port_in_use_is_reported(start_node: Any, wait_for: Any) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

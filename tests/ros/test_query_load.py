@@ -272,9 +272,7 @@ def test_frames_that_cannot_be_prepared_are_reported_now_and_then(
     wait_for(lambda: operator.ask(**DISTANCE).status == Status.OK, "an answer")
 
 
-def test_stats_and_diagnostics_tell_the_same(
-    operator: Any, ask_while_busy: Any, wait_for: Any
-) -> None:
+def test_stats_and_diagnostics_agree(operator: Any, ask_while_busy: Any, wait_for: Any) -> None:
     reports = operator.graph.collect(DiagnosticArray, "/diagnostics")
     seen: list[dict[str, Any]] = []
     (answer,) = ask_while_busy(DISTANCE, meanwhile=lambda _: seen.append(stats(operator)))

@@ -418,7 +418,7 @@ def test_regions_from_an_instance_image(operator: Any, until: Any) -> None:
     operator.restart()
 
 
-def test_labels_are_mapped_and_told(operator: Any, until: Any, wait_for: Any) -> None:
+def test_labels_are_mapped_and_reported(operator: Any, until: Any, wait_for: Any) -> None:
     how_many, part = "How many pallets do you see?", "spatial_query: labels"
     labels = ["1-2:0", "3:Buffer_03"]
     assert operator.set(region_source="instances", instance_labels=labels).successful
@@ -437,7 +437,7 @@ def test_labels_are_mapped_and_told(operator: Any, until: Any, wait_for: Any) ->
     operator.restart()
 
 
-def test_answers_and_pictures_are_published(operator: Any, wait_for: Any) -> None:
+def test_answers_and_images_are_published(operator: Any, wait_for: Any) -> None:
     answers = operator.graph.collect(SpatialAnswer, f"{NODE}/answers")
     markers = operator.graph.collect(MarkerArray, f"{NODE}/markers")
     pictures = operator.graph.collect(Image, f"{NODE}/annotated_image")

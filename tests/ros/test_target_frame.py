@@ -112,7 +112,7 @@ def in_the_map(answer: SpatialAnswer) -> bool:
     )
 
 
-def test_centers_are_told_in_the_target_frame(
+def test_centers_are_in_the_target_frame(
     operator: Any, give: Any, graph: Any, wait_for: Any
 ) -> None:
     give()
@@ -129,7 +129,7 @@ def test_centers_are_told_in_the_target_frame(
     assert (sphere.header.frame_id, sphere.pose.position.x < 0) == (OPTICAL, True)
 
 
-def test_vectors_are_told_in_the_target_frame(
+def test_vectors_are_in_the_target_frame(
     operator: Any, give: Any, start_node: Any, graph: Any, make_operator: Any, wait_for: Any,
     with_stand_in: Any, show: Any, hall: SimulatedFrame,
 ) -> None:  # fmt: skip

@@ -88,7 +88,7 @@ def test_centers_are_those_of_the_moment_of_the_image(
         check_places(operator.ask(DISTANCE), start_s)
 
 
-def test_tf_that_has_stopped_is_a_refusal_and_the_next_answer_is_right(
+def test_tf_that_has_stopped_is_a_refusal_and_the_next_answer_is_correct(
     operator: Any, publisher: Any, start_command: Any, start_s: float, wait_for: Any
 ) -> None:
     wait_for(lambda: operator.ask(DISTANCE).status == Status.OK, "the first transform")

@@ -95,7 +95,7 @@ def test_a_run_that_is_stopped_goes_on_with_the_same_bytes(photographs, annotate
     assert tree(root) == tree(annotated)
 
 
-def test_what_is_said_of_an_image_does_not_depend_on_the_others(photographs, annotated, tree):
+def test_questions_about_an_image_do_not_depend_on_the_others(photographs, annotated, tree):
     alone = Annotator(photographs.settings).annotate(photographs.root / "images" / "good_1.png")
     facts = (annotated / "train" / "facts.jsonl").read_text().splitlines()
     assert json.loads(alone.part)["facts"] == json.loads(facts[1])

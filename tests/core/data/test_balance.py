@@ -93,7 +93,7 @@ def test_choice_follows_from_the_candidates_alone():
     assert choices == [again.choose(frame, 2) for frame in frames]
 
 
-def test_the_best_distance_is_the_one_that_is_right_most_often():
+def test_the_best_distance_is_the_one_that_is_correct_most_often():
     answers = ["1.00", "5.00", "5.50", "5.90", "9.00"]
     best = best_answer(Category.DISTANCE, answers)
     assert [is_right(Category.DISTANCE, best, answer) for answer in answers] == [

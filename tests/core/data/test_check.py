@@ -132,7 +132,7 @@ def truncate(path: Path) -> None:
         ),
     ],
 )
-def test_damaged_pictures(
+def test_damaged_images(
     warehouse: Path, kind: str, damage: Callable[[Path], None], place: str
 ) -> None:
     damage(warehouse)
@@ -141,7 +141,7 @@ def test_damaged_pictures(
     assert place in example(report, kind)
 
 
-def test_depth_that_is_a_picture_is_said_and_no_problem(warehouse: Path) -> None:
+def test_depth_that_is_an_image_is_reported_and_no_problem(warehouse: Path) -> None:
     path = next((warehouse / "train" / "depths").iterdir())
     write_image(path, np.full((64, 96), 150, np.uint8))
     report = check_dataset(warehouse)
@@ -239,7 +239,7 @@ def test_json_without_one_record_is_reported_and_other_splits_are_checked(
     assert found(check_dataset(warehouse)) == {"broken_file": 1, "image": 1}
 
 
-def test_pictures_without_questions(warehouse: Path) -> None:
+def test_images_without_questions(warehouse: Path) -> None:
     (warehouse / "train.json").unlink()
     report = check_dataset(warehouse)
     assert found(report) == {"broken_file": 1}

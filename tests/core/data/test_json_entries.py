@@ -74,7 +74,7 @@ def test_a_file_without_entries_is_refused(tmp_path: Path, content: str) -> None
         assert len(JsonEntries.scan(tmp_path / "a.json")) == 0
 
 
-def test_the_index_is_kept_and_a_changed_file_is_scanned_again(tmp_path: Path) -> None:
+def test_the_index_is_reused_and_a_changed_file_is_scanned_again(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", "lines")
     first = JsonEntries.scan(path, lambda entry: entry["image"], tmp_path / "index")
 

@@ -111,5 +111,5 @@ def test_cameras_are_within_the_range():
     assert 57 < max(angles) <= 60
 
 
-def test_defaults_render_faster_than_pictures_for_people():
+def test_defaults_render_faster_than_images_for_people():
     assert Randomization().rendering.supersampling < RenderOptions().supersampling

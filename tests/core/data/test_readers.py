@@ -206,7 +206,7 @@ class TestWarehouse:
         assert sample.depth is not None
         assert sample.depth.read_meters().min() >= 10
 
-    def test_pictures_are_read_when_they_are_asked_for(self, warehouse: Path) -> None:
+    def test_images_are_read_on_demand(self, warehouse: Path) -> None:
         for path in (warehouse / "train").glob("*/*.png"):
             path.unlink()
         sample = open_folder(DatasetConfig("warehouse", warehouse))[0]
@@ -308,7 +308,7 @@ class TestOtherLayouts:
         ],
         ids=str,
     )
-    def test_answers_of_any_type_are_kept(
+    def test_answers_of_any_type_are_preserved(
         self, official: Path, tmp_path: Path, values: list[Any], texts: list[str]
     ) -> None:
         """A number for a name is one as well: an id of 0, an answer in words that is 0."""

@@ -323,7 +323,7 @@ def test_two_runs_on_one_folder_are_refused(settings, tmp_path):
     assert caught.value.status is Status.BUSY
 
 
-def test_a_full_disk_is_said_and_the_run_goes_on_later(settings, made, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_the_run_can_be_resumed(settings, made, tmp_path, monkeypatch):
     root = tmp_path / "full"
     written = []
 

@@ -67,7 +67,7 @@ def test_all_ablations_are_tested_above():
     assert len(ABLATIONS) == 6
 
 
-def test_nothing_can_be_told_from_what_is_left(frame, asked):
+def test_ablated_inputs_carry_no_information(frame, asked):
     bare, _ = ABLATIONS["question_only"](frame, asked)
     assert np.unique(bare.rgb).tolist() == [GRAY]
     assert np.unique(bare.depth).tolist() == [FLAT_DEPTH_M]

@@ -125,7 +125,7 @@ AT_THE_LIMIT = [
 
 
 @pytest.mark.parametrize(("truth", "given", "right"), AT_THE_LIMIT)
-def test_exactly_ten_percent_is_right(truth: float, given: float, right: bool) -> None:
+def test_exactly_ten_percent_is_correct(truth: float, given: float, right: bool) -> None:
     assert is_right(Category.DISTANCE, given, truth) is right
 
 
@@ -160,7 +160,7 @@ def test_the_limits_of_the_challenge_as_a_file(tmp_path: Path) -> None:
     assert scores["Final_weighted_score"] == 75.0
 
 
-def test_what_the_script_cannot_read_is_said(tmp_path: Path) -> None:
+def test_what_the_script_cannot_read_is_reported(tmp_path: Path) -> None:
     truth = [entry("a", 3, "count"), entry("b", 2.0, "distance")]
     given = [entry("a", "three"), entry("b", "2.0 m")]
     paths = [write(tmp_path / "gt.json", truth), write(tmp_path / "pred.json", given)]

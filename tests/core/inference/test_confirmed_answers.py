@@ -75,7 +75,7 @@ def test_an_uncertain_answer_comes_with_its_refusal(frame, doubtful) -> None:
     assert (again.message, again.answer.text) == (caught.value.message, caught.value.answer.text)
 
 
-def test_a_number_that_both_find_likeliest_is_answered_if_that_is_mostly_right(
+def test_a_number_that_both_find_likeliest_is_answered_if_that_is_mostly_correct(
     frame, doubtful, anything
 ) -> None:
     answer = fused(anything, likeliest()).answer(frame, doubtful)

@@ -55,7 +55,7 @@ def test_a_region_is_refined_once(make_engine, frames, pooled):
     assert pooled == [2, 2, 1, 1]
 
 
-def test_no_more_frames_are_kept_than_wanted(make_engine, frames, encoded):
+def test_no_more_frames_are_cached_than_wanted(make_engine, frames, encoded):
     engine = make_engine(cache_frames=2)
     for frame in (frames[0], frames[1], frames[2]):
         engine.ask([QUESTION], frame=frame)
@@ -178,7 +178,9 @@ def test_a_frame_without_regions(make_engine, generate, frames):
     assert caught.value.status is Status.UNKNOWN_REGION
 
 
-def test_a_mask_of_one_pixel_is_kept_by_area(make_engine, generate, processor, frames, monkeypatch):
+def test_a_mask_of_one_pixel_survives_pooling_by_area(
+    make_engine, generate, processor, frames, monkeypatch
+):
     good = frames[0]
     dot = Region.from_box(7, "pallet", Box(0, 0, 1, 1))
     regions = RegionSet(good.regions.image_size, (*good.regions, dot))

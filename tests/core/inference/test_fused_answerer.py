@@ -80,7 +80,7 @@ def ask(frames, lessons):
 
 
 @pytest.mark.parametrize(("prefer", "value"), [("model", 3.8), ("geometry", 3.790)])
-def test_where_both_agree_one_value_is_given_and_geometrys_stands_beside_it(
+def test_where_both_agree_one_value_is_returned_with_that_of_geometry_beside_it(
     taught, ask, prefer, value
 ):
     answer = ask(fused(taught, prefer=prefer), AGREED)
@@ -94,7 +94,7 @@ def test_where_both_agree_one_value_is_given_and_geometrys_stands_beside_it(
 
 
 @pytest.mark.parametrize(("prefer", "value"), [("model", 2.0), ("geometry", 7.55)])
-def test_one_of_two_values_is_preferred_and_the_other_one_told(taught, ask, prefer, value):
+def test_one_of_two_values_is_preferred_and_the_other_one_reported(taught, ask, prefer, value):
     answer = ask(fused(taught, prefer=prefer), CONTRADICTED)
     assert answer.value == pytest.approx(value, abs=0.01)
     assert answer.geometric_value == pytest.approx(7.55, abs=0.01)
@@ -109,7 +109,7 @@ def test_one_of_two_values_is_preferred_and_the_other_one_told(taught, ask, pref
     ("model", "geometry", "value"),
     [(SURE, UNSURE, 2.0), (UNSURE, SURE, 7.55), (UNSURE, UNSURE, 7.55)],
 )
-def test_where_they_differ_the_likelier_answer_is_given(calibrated, ask, model, geometry, value):
+def test_where_they_differ_the_likelier_answer_is_returned(calibrated, ask, model, geometry, value):
     against = {
         Evidence.MODEL_AGAINST_GEOMETRY.value: {"distance": model},
         Evidence.GEOMETRY_AGAINST_MODEL.value: {"distance": geometry},
@@ -261,7 +261,7 @@ def test_the_model_asked_alone_warns_and_is_not_sure_about_what_is_unlike(unlike
     assert answer.message == ""
 
 
-def test_where_neither_can_both_reasons_are_told(taught, frames, lessons):
+def test_where_neither_can_both_reasons_are_reported(taught, frames, lessons):
     question = without_program(lessons[UNUSABLE], frames[0])
     with pytest.raises(SpatialError, match=r"I am not sure.*no answer either: geometry") as caught:
         fused(taught).answer(frames[0], question)

@@ -69,7 +69,7 @@ def test_no_question_is_no_answer(answerer, frame):
     assert answerer.answer_batch(frame, []) == []
 
 
-def test_what_is_wrong_with_all_of_them_is_said_to_each(engine, frame, lessons):
+def test_what_is_wrong_with_all_of_them_is_reported_for_each(engine, frame, lessons):
     questions = [read_question(text, frame.regions) for text in lessons[:2]]
     outcomes = ModelAnswerer(engine).answer_batch(frame, questions, deadlines=[0.0, 0.0])
     assert [outcome.status for outcome in outcomes] == [Status.TIMEOUT] * 2

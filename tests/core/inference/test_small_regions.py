@@ -86,7 +86,7 @@ def test_geometry_answers_where_the_grid_of_the_model_loses_them(make, ask):
         assert np.isnan(answer.centers).any()
 
 
-def test_where_neither_knows_them_both_reasons_are_told(make, ask):
+def test_where_neither_knows_them_both_reasons_are_reported(make, ask):
     with pytest.raises(SpatialError, match=r'"area".*geometry has no answer either') as caught:
         ask(make("fused", "bilinear"), DISTANCE)
     assert caught.value.status is Status.BAD_INPUT

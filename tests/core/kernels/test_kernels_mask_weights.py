@@ -99,7 +99,7 @@ def test_bilinear_loses_a_thin_mask_that_area_keeps() -> None:
         pool_masks(features, [[rle]], "bilinear")
 
 
-def test_single_pixels_of_a_4k_image_are_kept_by_area() -> None:
+def test_single_pixels_of_a_4k_image_survive_pooling_by_area() -> None:
     generator = np.random.default_rng(0)
     features = torch.randn(1, 3, 64, 64)
     for row, column in generator.integers(0, (2160, 3840), (20, 2)).tolist():

@@ -225,7 +225,7 @@ def read_or_refuse(text: str, ids: tuple[int, ...]) -> Program | Status:
         return error.status
 
 
-def test_word_salad_is_refused_or_has_one_meaning_that_can_be_said():
+def test_word_salad_is_refused_or_has_one_meaning_that_can_be_worded():
     words = SALAD.split("|")
     generator = random.Random(0)
     understood = 0
@@ -298,5 +298,5 @@ def test_the_robot_is_the_camera_unless_an_id_or_a_question_word_says_otherwise(
         ("Wich palet is naerest to buffer 2?", "Which pallet is nearest to buffer 2?"),
     ],
 )
-def test_one_edit_in_a_long_word_is_put_right(typo, right):
+def test_one_edit_in_a_long_word_is_corrected(typo, right):
     assert in_words(read_text(typo, SMALL), SMALL) == right

@@ -324,7 +324,7 @@ def test_is_refused_rather_than_guessed(german: str) -> None:
     assert refusal.value.status is Status.BAD_QUESTION
 
 
-def test_a_name_of_another_class_is_told() -> None:
+def test_a_name_of_another_class_is_reported() -> None:
     with pytest.raises(SpatialError, match="region 60 is a transporter") as refusal:
         read("Ist Palette 60 leer?")
     assert refusal.value.status is Status.UNKNOWN_REGION

@@ -30,7 +30,7 @@ def told(*ids: int, classes: tuple[str, ...] = (), chooses: bool = False) -> Pre
     )
 
 
-def test_what_is_told_names_regions_nouns_and_numbers():
+def test_a_preface_names_regions_nouns_and_numbers():
     ((found, question),) = behind("We have 3 trucks for pallets 5 and 7, is pallet 5 empty?")
     assert found == Preface(
         {5: "pallet 5", 7: "pallet 7"}, frozenset({"transporter"}), True, False, False
@@ -94,13 +94,13 @@ def test_a_set_may_be_one_of_the_preface(before, leaves):
 
 
 @pytest.mark.parametrize(("before", "leaves"), [(told(), True), (told(classes=("buffer",)), False)])
-def test_near_may_be_near_to_what_was_told(before, leaves):
+def test_near_may_be_near_to_what_the_preface_names(before, leaves):
     distance = attributes.Distance(selections.Camera())
     program = questions.Measure(REGION(3), distance)
     assert before.leaves(program) is leaves
 
 
-def test_what_may_be_changed_by_what_was_told_is_said():
+def test_what_the_preface_may_change_is_reported():
     regions = RegionSet(
         (100, 100),
         tuple(Region.from_box(id, "pallet", Box(10 * id, 5, 8, 8)) for id in (3, 5)),

@@ -107,7 +107,7 @@ def test_every_example_is_answered_as_the_page_says(
         if answer not in Status.__members__ and "pixel" not in question  # no truth of depth
     ],
 )
-def test_every_example_is_right(
+def test_every_example_is_correct(
     question: str, answers: dict[str, SpatialAnswer], true_copies: SceneCopies
 ) -> None:
     asked = read_question(question, true_copies.regions)

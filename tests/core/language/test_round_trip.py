@@ -262,7 +262,7 @@ class Programs:
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_what_is_said_reads_back_to_the_same_program(batch: int) -> None:
+def test_worded_programs_read_back_to_the_same_program(batch: int) -> None:
     programs = Programs(seed=batch)
     wrong = []
     for _ in range(PROGRAMS // BATCHES):

@@ -182,7 +182,7 @@ def measure(under_mask):
     return RegionGeometry.measure(torch.cat([under_mask, around], dim=1))
 
 
-def test_depths_of_the_surroundings_are_told_from_the_region():
+def test_depths_of_the_surroundings_are_distinguished_from_the_region():
     samples = torch.full((2, 64 + AROUND, 3), 4.0)
     samples[1, 64:, 2] = 3.8
     codes = RegionGeometry.measure(samples).region_codes()

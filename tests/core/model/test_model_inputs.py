@@ -77,7 +77,7 @@ def test_neither_or_both_of_ids_and_embeddings(model, inputs):
 
 
 @pytest.mark.parametrize("name", ["pixel_values", "region_masks"])
-def test_pictures_and_regions_beside_embeddings_are_not_ignored(model, inputs, name):
+def test_images_and_regions_beside_embeddings_are_not_ignored(model, inputs, name):
     embeds = model.get_input_embeddings()(torch.tensor([[1, 20, 30, 2]]))
     given = {name: inputs[0][name]}
     for call in (model, model.generate):
@@ -94,7 +94,7 @@ def test_an_empty_mask_is_an_error_or_zeros_by_choice(model, inputs):
     assert model(**empty).logits.isfinite().all()
 
 
-def test_a_mask_that_bilinear_resizing_loses_is_kept_by_area(model, inputs):
+def test_a_mask_that_bilinear_resizing_loses_survives_pooling_by_area(model, inputs):
     thin = torch.zeros(2, 720, 1280, dtype=torch.bool)
     thin[:, :, 30] = True
     lost = {**inputs[0], "region_masks": [thin]}

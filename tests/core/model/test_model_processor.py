@@ -304,7 +304,9 @@ def test_masks_of_another_size_than_the_image_are_refused(processor, rgb, depth,
     refused(Status.BAD_INPUT, "71", processor, small, QUESTION, flat, given)
 
 
-def test_a_one_pixel_mask_is_kept_by_area_and_refused_where_it_is_lost(processor, rgb, depth):
+def test_a_one_pixel_mask_survives_pooling_by_area_and_is_refused_where_it_is_lost(
+    processor, rgb, depth
+):
     dot = np.zeros((1, HEIGHT, WIDTH), bool)
     dot[0, 3, 0] = True
     text = "What is <mask>?"

@@ -43,7 +43,7 @@ def test_each_kind_of_answer_has_its_own_loss():
 @pytest.mark.parametrize(
     ("category", "right", "wrong"), [(Category.DISTANCE, 4.0, 5.0), (Category.COUNT, 1.8, 3.0)]
 )
-def test_numbers_cost_nothing_when_right_and_more_the_more_they_are_off(category, right, wrong):
+def test_numbers_cost_nothing_when_correct_and_more_the_more_they_are_off(category, right, wrong):
     assert loss(category, right) == pytest.approx(0, abs=1e-6)
     assert 0 < loss(category, (right + wrong) / 2) < loss(category, wrong)
 
@@ -156,7 +156,7 @@ def test_the_distance_is_that_of_the_likeliest_pair_and_no_mean_of_several():
     assert readings(probabilities=probabilities, meters=meters).distance.item() == 2
 
 
-def test_readings_are_learned_and_told():
+def test_readings_are_learned_and_reported():
     torch.manual_seed(0)
     reader = RegionReader(WIDTH, TEXT_WIDTH)
     given = inputs(questions=8)
@@ -177,6 +177,6 @@ def test_readings_are_learned_and_told():
     assert (reader.embed(read, torch.float32) - before).abs().amax(dim=(1, 2)).min() > 0.01
 
 
-def test_a_distance_is_told_digit_by_digit():
+def test_a_distance_is_written_digit_by_digit():
     digits = _digits_of_meters(torch.tensor([13.969, 0.0, 3.999])).view(3, 4, 10).argmax(dim=-1)
     assert digits.tolist() == [[1, 3, 9, 7], [0, 0, 0, 0], [0, 4, 0, 0]]

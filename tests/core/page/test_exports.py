@@ -154,7 +154,7 @@ def test_what_is_no_answer_is_not_stored(
     assert not (tmp_path / "data").exists()
 
 
-def test_what_is_expected_is_told_before(frame: RGBDFrame) -> None:
+def test_what_is_expected_is_shown_before(frame: RGBDFrame) -> None:
     assert "meters" in expected(asked(frame, "How far is pallet 10 from pallet 13?"))
     with pytest.raises(SpatialError, match="only distances"):
         expected(asked(frame, "Is buffer 1 empty?"))

@@ -52,7 +52,7 @@ class Counting:
         return self._frame
 
 
-def test_the_latest_frames_are_kept(frame: RGBDFrame) -> None:
+def test_the_latest_frames_stay_available(frame: RGBDFrame) -> None:
     source = Counting(frame)
     cached = CachedFrames(source, size=2)
     for index in (0, 1, 0, 2, 0, 1):

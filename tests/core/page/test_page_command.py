@@ -37,7 +37,7 @@ def test_the_other_commands_do_without_nicegui() -> None:
     assert done.stdout == "False\n"
 
 
-def test_a_port_that_is_taken_is_told() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

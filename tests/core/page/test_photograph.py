@@ -88,7 +88,7 @@ def test_only_some_may_wait(slow: SlowWork) -> None:
     slow.may_end.set()
 
 
-def test_a_stage_that_fails_is_told_by_its_name() -> None:
+def test_a_stage_that_fails_is_reported_by_name() -> None:
     def make(on_stage: OnStage) -> RGBDFrame:
         on_stage("Find the objects")
         raise RuntimeError("out of memory\nmore")
@@ -140,7 +140,7 @@ def test_a_phone_photograph_is_turned_upright_and_reduced(depth_model: Path) -> 
     assert found.intrinsics.cy == pytest.approx((MAX_SIDE - 1) / 2)
 
 
-def test_a_model_that_cannot_be_used_is_told(photograph: Path) -> None:
+def test_a_model_that_cannot_be_used_is_reported(photograph: Path) -> None:
     sent = {"rgb": UploadedFile("mine.png", photograph.read_bytes())}
     made = Library((), FrameModels("/nowhere/at/all")).photograph(sent, (None,) * 4)
     with pytest.raises(SpatialError, match="/nowhere/at/all"):

@@ -75,7 +75,7 @@ def test_no_text_is_an_error_and_no_answer(server, picture, answer) -> None:
     assert error.value.status == Status.MODEL_ERROR
 
 
-def test_what_the_server_refuses_is_said(server, picture) -> None:
+def test_what_the_server_refuses_is_reported(server, picture) -> None:
     server.status = 400
     model = load_image_text_model(server.url)
     with pytest.raises(UnansweredError, match=r"BadRequestError: .*no images here"):

@@ -80,7 +80,7 @@ def test_what_better_masks_leave_hardly_anything_of_is_dropped() -> None:
     assert [label for _, label, _, _ in found] == ["a", "b"]
 
 
-def test_only_the_wanted_classes_are_kept_by_any_of_their_names() -> None:
+def test_only_the_wanted_classes_remain_under_any_of_their_names() -> None:
     found = select(
         (block(0, 0, 10, 10), "pallets", 0.9),
         (block(0, 20, 10, 30), "person", 0.8),

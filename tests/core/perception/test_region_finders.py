@@ -64,6 +64,6 @@ def test_models_that_do_not_go_together_are_refused(settings, message) -> None:
         RegionFinderSettings(**settings)
 
 
-def test_a_semantic_model_tells_no_objects_apart_and_is_refused(checkpoint) -> None:
+def test_a_semantic_model_does_not_separate_objects_and_is_refused(checkpoint) -> None:
     with pytest.raises(ValueError, match="must separate objects"):
         load_segmenter(checkpoint("eomt_semantic"))

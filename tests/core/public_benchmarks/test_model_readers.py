@@ -105,7 +105,7 @@ def json_model(server, folder: Path, **settings: Any) -> JsonModel:
     return JsonModel(ChatServer.connect(ServerSettings(server.url, **settings)), folder / "kept")
 
 
-def test_a_reply_is_asked_for_once_and_kept(chat_server, tmp_path) -> None:
+def test_a_reply_is_requested_once_and_stored(chat_server, tmp_path) -> None:
     chat_server.answer = '{"quote": "ten", "answer": "10 o\'clock"}'
     for _ in range(2):
         reader = LanguageModelReader(json_model(chat_server, tmp_path))
@@ -171,7 +171,7 @@ def test_a_reader_is_asked_what_rules_refuse_and_stands_beside_them(
     assert both["QSpatial_plus/2"] == "", "the quotation is not in it"
 
 
-def test_a_reader_that_fails_ends_the_command_and_its_replies_are_kept(
+def test_a_reader_that_fails_ends_the_command_and_its_replies_stay_stored(
     chat_server, folder, tmp_path
 ) -> None:
     def answer(body: dict[str, Any]) -> str:

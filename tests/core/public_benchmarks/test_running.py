@@ -178,7 +178,7 @@ def test_smolrgpt_answers_in_its_own_words_and_needs_depth_for_regions(folder, t
     assert error.value.status is Status.MODEL_ERROR
 
 
-def test_a_point_map_model_is_given_estimated_depth(folder, tiny_vlms, tmp_path) -> None:
+def test_a_point_map_model_gets_estimated_depth(folder, tiny_vlms, tmp_path) -> None:
     from smolrgpt_core.model.point_map import PointMapConfig, PointMapForConditionalGeneration
 
     torch.manual_seed(0)

@@ -122,7 +122,7 @@ def test_replies_that_hold_no_number_are_unreadable(folder: Path) -> None:
     assert values(outcome)["height abs rel"] == 1.005
 
 
-def test_a_quarter_off_is_right_at_both_ends(folder: Path) -> None:
+def test_a_quarter_off_is_correct_at_both_ends(folder: Path) -> None:
     ends = [("height_data", meters(2, response)) for response in (1.5, 2.5, 1.4999, 2.5001)]
     outcome = spatialrgpt(folder, *ends)
     assert [verdict.hit for verdict in outcome.verdicts[-4:]] == [1, 1, 0, 0]

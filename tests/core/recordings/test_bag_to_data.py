@@ -144,7 +144,7 @@ def test_every_and_limit(recording: Path, every_frame: RecordingOptions, tmp_pat
     assert report.images == report.frames + report.skipped.total() == 12
 
 
-def test_unsynchronized_images_are_left_out(
+def test_unsynchronized_images_are_skipped(
     changed: Change, every_frame: RecordingOptions, tmp_path: Path
 ) -> None:
     def late_depth(topic: str, message: Any, number: int) -> Any:
@@ -165,7 +165,7 @@ def test_unsynchronized_images_are_left_out(
     assert "no depth within 30 ms" not in patient.skipped
 
 
-def test_images_without_a_stamp_are_left_out(
+def test_images_without_a_stamp_are_skipped(
     changed: Change, every_frame: RecordingOptions, tmp_path: Path
 ) -> None:
     def unstamped(topic: str, message: Any, number: int) -> Any:
@@ -178,7 +178,7 @@ def test_images_without_a_stamp_are_left_out(
     assert report.images == report.frames + report.skipped.total() == 12
 
 
-def test_wrong_depth_unit_is_left_out(
+def test_wrong_depth_unit_is_skipped(
     changed: Change, every_frame: RecordingOptions, tmp_path: Path
 ) -> None:
     def in_micrometers(topic: str, message: Any, number: int) -> Any:
@@ -193,7 +193,7 @@ def test_wrong_depth_unit_is_left_out(
     assert report.frames > 0
 
 
-def test_depth_scale_of_the_camera_is_kept(
+def test_depth_scale_of_the_camera_is_preserved(
     recording: Path, changed: Change, every_frame: RecordingOptions, tmp_path: Path
 ) -> None:
     def quarters(topic: str, message: Any, number: int) -> Any:
@@ -211,7 +211,7 @@ def test_depth_scale_of_the_camera_is_kept(
     assert 0.5 < np.nanmedian(depth) < 17
 
 
-def test_broken_messages_are_left_out(
+def test_broken_messages_are_skipped(
     changed: Change, every_frame: RecordingOptions, tmp_path: Path
 ) -> None:
     def broken(topic: str, message: Any, number: int) -> Any:

@@ -79,7 +79,7 @@ def test_binning_beside_the_size_of_the_image(wall: Any, tmp_path: Path) -> None
     assert "binning 2x2, which yields no rgb image of 64x48" in answer.message
 
 
-def test_distortion_is_taken_out_and_said(wall: Any, tmp_path: Path) -> None:
+def test_distortion_is_removed_and_reported(wall: Any, tmp_path: Path) -> None:
     path = bag(wall, tmp_path, d=BARREL)
     rectified, plain = decoded(path), decoded(path, rectify="never")
     assert (rectified.warnings, plain.warnings) == ((UNDISTORTED,), ())
@@ -92,7 +92,7 @@ def test_a_topic_of_rectified_images_is_left_as_it_is(wall: Any, tmp_path: Path)
     assert decoded(path).frame.regions[1].box.x == 8
 
 
-def test_much_depth_that_marks_no_reading_is_said(wall: Any, tmp_path: Path) -> None:
+def test_much_depth_that_marks_no_reading_is_reported(wall: Any, tmp_path: Path) -> None:
     depth = np.full((48, 64), 3000, np.uint16)
     depth[::2, ::2] = 65535
     path = bag(wall, tmp_path, depth)

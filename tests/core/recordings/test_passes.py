@@ -64,7 +64,7 @@ def test_started_again(wall: Any, tmp_path: Path, storage: str, shift_ms: int) -
     assert "stamps go back in rgb (2 passes)" in found.notes[0]
 
 
-def test_two_frames_and_the_same_pictures(wall: Any, tmp_path: Path) -> None:
+def test_two_frames_and_the_same_images(wall: Any, tmp_path: Path) -> None:
     bag = wall.write(tmp_path / "bag", [*wall.frames(2.0, 3.0), *wall.frames(4.0, 5.0)])
     assert wall.distances(bag) == [2.0, 3.0, 4.0, 5.0]
 
@@ -170,7 +170,7 @@ def test_stamps_that_are_zero(wall: Any, tmp_path: Path, topic: str) -> None:
         convert_recording(bag, tmp_path / "data", RecordingOptions())
 
 
-def test_command_tells_what_was_left_out(wall: Any, tmp_path: Path) -> None:
+def test_command_reports_what_was_skipped(wall: Any, tmp_path: Path) -> None:
     frozen = [item for value in (2.0, 3.0) for item in wall.frame(wall.START_NS, value).items()]
     later = wall.frames(4.0, start_ns=wall.START_NS + 10**9)
     bag = wall.write(tmp_path / "bag", [*frozen, *later])
@@ -276,7 +276,7 @@ def test_depth_that_stands_still_is_doubted(wall: Any, tmp_path: Path) -> None:
     assert not any("stand still" in item.answer.message for item in same.answers)
 
 
-def test_depth_that_stands_still_is_left_out_of_data(wall: Any, tmp_path: Path) -> None:
+def test_depth_that_stands_still_is_skipped(wall: Any, tmp_path: Path) -> None:
     bag = wall.write(tmp_path / "bag", with_frozen_depth(wall))
     with pytest.raises(NoFrameError, match="depth stands still: 3"):
         convert_recording(bag, tmp_path / "data", RecordingOptions())

@@ -107,7 +107,7 @@ def test_a_damaged_zip_is_refused(tmp_path: Path, damage: str) -> None:
         pass
 
 
-def test_the_command_tells_what_is_wrong_with_a_zip(tmp_path: Path) -> None:
+def test_the_command_says_what_is_wrong_with_a_zip(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "some.zip", ("../evil.mcap", b"x"))
     done = CliRunner().invoke(app, ["replay", str(path), "--answerer", "geometric"])
     assert done.exit_code == 1

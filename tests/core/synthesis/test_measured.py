@@ -75,7 +75,7 @@ def test_questions_from_measurements_have_the_answers_of_the_truth(seen):
     assert np.mean(right[Category.COUNT]) >= 0.75
 
 
-def test_what_cannot_be_measured_is_left_out(seen):
+def test_what_cannot_be_measured_is_skipped(seen):
     frame = seen[0].frame
     region = frame.regions.with_label("pallet")[0]
     depth = frame.depth.copy()
@@ -87,7 +87,7 @@ def test_what_cannot_be_measured_is_left_out(seen):
     assert view_of(blind).placed == {}
 
 
-def test_uncertain_objects_are_left_out(seen):
+def test_uncertain_objects_are_skipped(seen):
     frame = seen[0].frame
     every = view_of(frame, replace(MEASURED_MARGINS, max_center_std_m=10.0)).placed
     sure = view_of(frame, replace(MEASURED_MARGINS, max_center_std_m=0.05)).placed

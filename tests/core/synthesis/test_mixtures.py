@@ -68,7 +68,7 @@ def test_families_are_drawn_by_their_weights(asked):
         assert number[name] / len(asked) == pytest.approx(fraction, abs=tolerance), name
 
 
-def test_options_have_one_right_letter_and_statements_are_true_or_false(asked, brute_force):
+def test_options_have_one_correct_letter_and_statements_are_true_or_false(asked, brute_force):
     letters: Counter[str] = Counter()
     truths: Counter[bool] = Counter()
     for scene, _, item in asked:

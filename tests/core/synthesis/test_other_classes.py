@@ -71,7 +71,7 @@ def test_questions_about_other_classes_are_read_as_meant(random_scene, seed):
     assert any("office chair" in item.text for _, item in made)
 
 
-def test_labels_that_are_read_as_something_else_are_told(random_scene):
+def test_labels_that_are_read_as_something_else_are_reported(random_scene):
     scene = renamed(random_scene, {"pallet": "bottle no 3"})
     told: list[str] = []
     made = generate_mixture(scene, np.random.default_rng(0), "hispatial", 20, misread=told.append)

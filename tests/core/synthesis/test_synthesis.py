@@ -124,7 +124,7 @@ def whole_in_image(regions: RegionSet, id: int) -> bool:
     return min(box.x, box.y) > 0 and box.x + box.width < width and box.y + box.height < height
 
 
-def test_margins_leave_out_what_is_too_close(made, brute_force):
+def test_margins_exclude_what_is_too_close(made, brute_force):
     """The limits of always: 10 % and 0.25 m, 2 % of the width, 0.25 m from an edge."""
     checked: Counter[str] = Counter()
     forms = (*WAREHOUSE_FORMS, "observer_side", "count_related", "composed")

@@ -113,7 +113,7 @@ def logits_of(model, processor, frame, rgb=None) -> torch.Tensor:
         return model(**batch).logits
 
 
-def test_a_trained_prompt_is_read_with_the_picture(base, frame):
+def test_a_trained_prompt_is_read_with_the_image(base, frame):
     """The prompts of peft replace the tokens by embeddings, and the picture is not seen."""
     model, processor = with_adapter(base, "prompt", tokens=3)
     text = processor.prompt([{"role": "user", "content": "What is it?"}], True, 0)
@@ -124,7 +124,7 @@ def test_a_trained_prompt_is_read_with_the_picture(base, frame):
         processor.prompt([{"role": "user", "content": "<|prompt_1|> is it?"}], True, 0)
 
 
-def test_the_tokens_of_a_prompt_are_never_said(base, frame):
+def test_the_tokens_of_a_prompt_are_never_generated(base, frame):
     """The rows of a tied head move with those of the embedding."""
     model, processor = with_adapter(base, "prompt", tokens=3)
     model.generation_config.eos_token_id = None
@@ -337,7 +337,7 @@ def test_an_adapter_in_the_frozen_vision_encoder_is_trained(base, saved):
     assert all("vision_model" in name for name in factors)
 
 
-def test_confidences_of_the_base_are_not_given_for_an_adapter(base, saved, tmp_path, caplog):
+def test_confidences_of_the_base_are_not_used_for_an_adapter(base, saved, tmp_path, caplog):
     folder = saved("lora", LANGUAGE)
     assert load_reliability(str(base), str(folder)) == (None, None)
     assert "run `smolrgpt calibrate` for the folder `model`" in caplog.text

@@ -95,7 +95,7 @@ def test_pairs_are_marked_and_have_no_part_in_the_loss_of_the_labels(base, run_c
     assert without.names == ()
 
 
-def test_the_loss_is_what_the_right_answer_lacks():
+def test_the_loss_is_what_the_correct_answer_lacks():
     pairs = torch.tensor([0, 1, 1, -1, 2, -2])
     token_losses = torch.tensor([9.0, 1.0, 1.0, 5.0, 3.0, 2.5])
     assert margin_losses(token_losses, pairs, 2.0).tolist() == pytest.approx([0.0, 2.5])

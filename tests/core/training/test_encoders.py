@@ -205,7 +205,7 @@ def test_an_encoder_that_does_not_say_its_pixels_is_refused(backbones, tmp_path,
     assert model.config.rgb_range == (0.0, 1.0)
 
 
-def test_the_processor_of_a_whole_checkpoint_says_it_too(backbones, tmp_path):
+def test_the_processor_of_a_whole_checkpoint_decides_it_too(backbones, tmp_path):
     shutil.copytree(backbones / "clip", tmp_path / "clip")
     shutil.copytree(backbones / "language", tmp_path / "language")
     (tmp_path / "clip" / "preprocessor_config.json").unlink()

@@ -360,7 +360,7 @@ def test_tasks_have_the_weights_of_the_paper_and_general_an_eighth(config):
         assert found[name] / len(rows) == pytest.approx(share, abs=4 * error), name
 
 
-def test_what_is_left_out_is_replaced_and_nothing_else_changes(config):
+def test_what_is_dropped_is_replaced_and_nothing_else_changes(config):
     whole = config()
     without = replace(whole, data=replace(whole.data, levels_left_out=(0, 1)))
     for before, after in zip(drawn(whole, 100), drawn(without, 100), strict=True):
@@ -501,7 +501,7 @@ def test_steps_are_asked_for_and_answered_at_their_fraction(config):
         ({"row_tokens": 64}, r"has \d+ tokens with its image, but data.row_tokens is 64"),
     ],
 )
-def test_what_does_not_fit_is_said(config, changes, words):
+def test_what_does_not_fit_is_reported(config, changes, words):
     run = config()
     with pytest.raises(SpatialError, match=words):
         train(replace(run, data=replace(run.data, **changes)))

@@ -167,7 +167,7 @@ def test_a_row_brings_what_its_questions_name_and_nothing_else(cutter, sample):
     assert np.nanmin(packed.depth) == pytest.approx(1.0)
 
 
-def test_sources_without_pictures_or_without_regions(cutter, sample):
+def test_sources_without_images_or_without_regions(cutter, sample):
     row = cutter("geometry", questions_per_row=1).rows(sample, 0)[0]
     geometry = replace(row, inputs="geometry").pack()
     assert geometry.image is None

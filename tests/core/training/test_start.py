@@ -163,7 +163,7 @@ def test_the_language_model_is_the_backbone_s_with_three_more_rows(backbones):
     assert model.generation_config.eos_token_id == processor.tokenizer.eos_token_id
 
 
-def test_a_head_of_its_own_is_kept(backbones):
+def test_an_untied_head_keeps_its_weights(backbones):
     model, _ = from_backbones(backbones, language="untied")
     expected = LlamaForCausalLM.from_pretrained(backbones / "untied")
     rows = len(expected.lm_head.weight)

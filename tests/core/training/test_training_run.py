@@ -214,7 +214,7 @@ def test_validation_measures_and_writes_answers(run_config, warehouse, branch):
     assert any(Path(config.output, "tensorboard").iterdir())
 
 
-def test_the_newest_and_the_best_checkpoints_are_kept(tmp_path):
+def test_the_newest_and_the_best_checkpoints_are_retained(tmp_path):
     store = CheckpointStore(tmp_path, keep=2)
     for step, loss in ((1, 3.0), (2, 1.0), (3, None), (4, 2.0), (5, math.nan)):
         (store.begin(step) / "weights").write_text(str(step))
@@ -242,7 +242,7 @@ def test_validation_changes_nothing_of_the_training(run_config, warehouse, logge
     assert logged_losses(measured) == logged_losses(config)
 
 
-def test_sources_with_and_without_pictures_are_trained_together(run_config, warehouse):
+def test_sources_with_and_without_images_are_trained_together(run_config, warehouse):
     config = run_config("metric", optimizer=OptimizerConfig(batch_rows=8, micro_rows=2, steps=4))
     sources = tuple(
         SourceConfig("warehouse", str(warehouse), inputs=inputs) for inputs in ("geometry", "rgbd")

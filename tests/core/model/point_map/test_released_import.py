@@ -71,7 +71,7 @@ def test_nothing_is_overwritten(source, tmp_path):
         import_released(source, tmp_path / "imported")
 
 
-def test_released_layouts_are_told_apart(released, tmp_path):
+def test_released_layouts_are_distinguished(released, tmp_path):
     assert is_released(released)
     assert not is_released(released.parent / "official_tiny")
     assert not is_released(tmp_path)
