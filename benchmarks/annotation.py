@@ -30,7 +30,7 @@ from smolrgpt_core.annotation.questions import AnnotatedQuestion
 from smolrgpt_core.annotation.references import KINDS
 from smolrgpt_core.annotation.run import Annotate, AnnotationRun, in_this_process
 from smolrgpt_core.annotation.settings import AnnotationSettings, Sources
-from smolrgpt_core.answer.scoring import is_right
+from smolrgpt_core.answer.scoring import is_correct
 from smolrgpt_core.data.warehouse_format import CameraRecord
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_depth, write_file, write_image
@@ -67,7 +67,7 @@ class Found:
         fitted: by class: rows of distance of the middles, then length, width and height relative
             to the true ones, less 1.
         references: whether each selects its object in the truth, by kind.
-        answers: whether each is right, by family.
+        answers: whether each is correct, by family.
     """
 
     images: Counter[str] = field(default_factory=Counter)
@@ -116,7 +116,7 @@ def compare(known: KnownFrame, true: TrueScene, found: Found) -> None:
             assert reference.program is not None
             found.references[reference.kind].append(_value(reference.program, copies) == id)
     for question in known.questions:
-        found.answers[question.family].append(_is_right(question, copies))
+        found.answers[question.family].append(_is_correct(question, copies))
 
 
 def _compare_boxes(known: KnownFrame, true: TrueScene, found: Found) -> None:
@@ -170,14 +170,14 @@ def _value(program: object, copies: SceneCopies) -> object:
         return None
 
 
-def _is_right(question: AnnotatedQuestion, copies: SceneCopies) -> bool:
+def _is_correct(question: AnnotatedQuestion, copies: SceneCopies) -> bool:
     made = question.made
     true = _value(made.program, copies)
     if true is None:
         return False
     given = made.truth
     unit = made.program.unit
-    return is_right(made.question.category, given, true, unit, ordered=True)
+    return is_correct(made.question.category, given, true, unit, ordered=True)
 
 
 def accuracy_tables(found: Found) -> list[Table]:
@@ -221,18 +221,18 @@ def _question_tables(found: Found) -> list[Table]:
     return [
         Table(
             "References, by the truth",
-            ("kind", "references", "unique and right"),
+            ("kind", "references", "unique and correct"),
             tuple(
                 (kind, str(len(held)), f"{np.mean(held):.1%}")
                 for kind in KINDS
                 if (held := found.references[kind])
             ),
-            "A reference is right if its program selects its object, and no other one, in the true "
-            "scene.",
+            "A reference is correct if its program selects its object, and no other one, in the "
+            "true scene.",
         ),
         Table(
             "Answers, by the truth",
-            ("level", "family", "questions", "right"),
+            ("level", "family", "questions", "correct"),
             tuple(
                 (str(task.level), family, str(len(held)), f"{np.mean(held):.1%}")
                 for family, task in MIXTURES["hispatial"].families.items()

@@ -1,6 +1,6 @@
 """How often the geometric answerer is right in simulated warehouses it has never seen.
 
-Prints, without and with sensor noise, the fraction of right answers by category beside a naive
+Prints, without and with sensor noise, the fraction of correct answers by category beside a naive
 baseline in the same run, the refusals (which count as wrong), the bias of distances, a row for
 each question form with the errors of quantities, and one with how sure its answers were beside how
 many of them are right; the same where a detector's boxes take the place
@@ -210,7 +210,7 @@ def examine_scene(seed: int, views: int, noises: list[str]) -> Results:
 
 def print_results(results: Results, console: Console) -> None:
     """Tables of accuracy, refusals, bias and forms."""
-    accuracy = Table(title="right answers (refusals count as wrong)")
+    accuracy = Table(title="correct answers (refusals count as wrong)")
     for column in ("", *(category.name.lower() for category in CATEGORIES.values())):
         accuracy.add_column(column, justify="right")
     bias = Table(title="answered / true distance - 1")
@@ -240,7 +240,7 @@ def forms_in_markdown(results: Results) -> str:
         f"{name.removeprefix('noise ').split(':')[0]}: {what}"
         for name in results
         if name.endswith("geometric")
-        for what in ("right", "refused", *(f"error {p} %" for p in ERROR_PERCENTILES))
+        for what in ("correct", "refused", *(f"error {p} %" for p in ERROR_PERCENTILES))
     ]
     lines = [f"| form | questions | {' | '.join(heads)} |", f"| {'--- | ' * (len(heads) + 2)}"]
     tallies = [tally for name, tally in results.items() if name.endswith("geometric")]
@@ -252,8 +252,10 @@ def forms_in_markdown(results: Results) -> str:
 
 
 def confidences_in_markdown(tally: Tally) -> str:
-    """How sure the answers of each form were, and how many are right, told and silently wrong."""
-    heads = "form | answers | confidence | right | error of confidence | right, sure | with a note"
+    """How sure the answers of each form were; how many are correct, noted, silently wrong."""
+    heads = (
+        "form | answers | confidence | correct | error of confidence | correct, sure | with a note"
+    )
     lines = [f"| {heads} | wrong in silence |", f"| {'--- | ' * 8}"]
     rows = [(form, tally.given[form]) for form in FORMS if tally.given[form]]
     for form, given in [*rows, ("all", [item for _, items in rows for item in items])]:
@@ -262,7 +264,7 @@ def confidences_in_markdown(tally: Tally) -> str:
         assert found is not None
         sure = [item[0] >= SURE and not item[2] for item in given]
         silent = sum(
-            is_sure and not is_right for is_sure, is_right in zip(sure, right, strict=True)
+            is_sure and not is_correct for is_sure, is_correct in zip(sure, right, strict=True)
         )
         cells = [
             form, str(len(given)),

@@ -221,13 +221,13 @@ def questions_table(bench: Bench) -> Table:
         f"Questions, {arguments.preset} in {arguments.dtype} on {bench.device.type}",
         ("what", "tokens", "engine, ms", "plain, ms", "ratio", "released, ms", "ratio to it"),
         tuple(rows),
-        f"A picture of {width} x {height}; questions of {_lengths(bench)} tokens behind the "
+        f"An image of {width} x {height}; questions of {_lengths(bench)} tokens behind the "
         "image, with 2 to 9 regions, a token for each word. Random weights never end an answer: "
         f"engine and plain write that many tokens each{_sameness(bench)}, as for the value only or "
         "for a sentence; released writes "
         f"{arguments.released_tokens}, as the authors' code always does, and refines densely, "
         "with this library's model in place of theirs. Plain and released call `model.generate` "
-        f"once for each question, pictures included, and keep nothing: {asked} plain questions are "
+        f"once for each question, images included, and keep nothing: {asked} plain questions are "
         f"measured, one of them is the mean; one released question is measured, {asked} of them "
         "are so many times its time.",
     )

@@ -2,7 +2,7 @@
 
 Recordings get such answers (`smolrgpt bag2data`). On simulated frames with sensor noise, prints the
 share of measured distances within 10 % of the truth, and the share of pairs of an object and a
-buffer of which it is rightly told whether the object is in it, among those that a recording's
+buffer of which it is known correctly whether the object is in it, among those that a recording's
 questions would be about.
 
     python benchmarks/measured_answers.py --scenes 50 --seed 2000000
@@ -46,7 +46,7 @@ class Tally:
 
     frames: int = 0
     distances: list[tuple[float, float]] = field(default_factory=list)
-    in_right_buffers: list[bool] = field(default_factory=list)
+    in_correct_buffers: list[bool] = field(default_factory=list)
 
     def add(self, seen: SimulatedFrame, rng: np.random.Generator) -> None:
         """Measure one frame."""
@@ -70,7 +70,7 @@ class Tally:
             inside, outside = view.split(within(zone), view.seen("pallet", "transporter"))
             for found, ids in ((True, inside), (False, outside)):
                 true = [zone in seen.truth[id].buffer_ids for id in ids]
-                self.in_right_buffers += [item is found for item in true]
+                self.in_correct_buffers += [item is found for item in true]
 
     def summary(self) -> str:
         """The shares, with the numbers that they are of."""
@@ -79,8 +79,8 @@ class Tally:
         return (
             f"{self.frames} frames\n"
             f"distances within {TOLERANCE:.0%} of the truth: {right.mean():.1%} of {right.size}\n"
-            f"objects rightly in a buffer or not: {np.mean(self.in_right_buffers):.1%} of "
-            f"{len(self.in_right_buffers)}"
+            f"objects correctly in a buffer or not: {np.mean(self.in_correct_buffers):.1%} of "
+            f"{len(self.in_correct_buffers)}"
         )
 
 

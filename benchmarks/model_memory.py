@@ -95,8 +95,8 @@ def memory_table(arguments: argparse.Namespace) -> Table:
         f"Memory, {arguments.preset} on the CPU",
         ("what", "peak, GB", "at the end, GB", "of that not file pages, GB"),
         tuple(rows),
-        f"Resident memory of a process that loads a float32 checkpoint of {size:.2f} GB, takes a "
-        f"picture of {320 * arguments.scale} x {240 * arguments.scale} and answers one question "
+        f"Resident memory of a process that loads a float32 checkpoint of {size:.2f} GB, takes an "
+        f"image of {320 * arguments.scale} x {240 * arguments.scale} and answers one question "
         f"with {TOKENS} tokens. Plain is `model.generate`.",
     )
 
@@ -105,7 +105,7 @@ def main() -> None:
     """Measure, or be one of the processes that are measured."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", choices=tuple(PRESETS), default="smolrgpt")
-    parser.add_argument("--scale", type=int, default=4, help="enlarges the 320 x 240 picture")
+    parser.add_argument("--scale", type=int, default=4, help="enlarges the 320 x 240 image")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write-docs", action="store_true", help="update docs/performance.md")
     for name in ("--case", "--dtype", "--folder"):

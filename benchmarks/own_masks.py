@@ -74,9 +74,9 @@ class Tally:
             asked = AskedQuestion(question.text, None, question.region_ids)
             for name, regions in ((GIVEN, scene.true), (OWN, found)):
                 answer = ask(replace(frame, regions=regions), asked, answerer)
-                _, _, is_right = compare_with_truth(question, answer, scene.named)
+                _, _, is_correct = compare_with_truth(question, answer, scene.named)
                 self.asked[name] += 1
-                self.right[name] += is_right
+                self.right[name] += is_correct
                 self.refused[name] += answer.status is not Status.OK
 
     def rows(self) -> tuple[tuple[str, ...], ...]:
@@ -132,7 +132,7 @@ def main() -> None:
         ),
         Table(
             f"The same questions with given and with own masks: {about}",
-            ("masks", "questions", "right", "refused", "wrong"),
+            ("masks", "questions", "correct", "refused", "wrong"),
             tally.rows(),
             "With own masks an object that was not found is refused as an unknown region.",
         ),

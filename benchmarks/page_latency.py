@@ -1,6 +1,6 @@
 """How long the page takes beside the answer itself, in a headless Chromium.
 
-From the key that asks a question to the answer in the document, and to the second picture that the
+From the key that asks a question to the answer in the document, and to the second image that the
 browser draws after that; of both the time of the answer, as the page tells it, is subtracted.
 
     python benchmarks/page_latency.py --repeats 3 --write-docs

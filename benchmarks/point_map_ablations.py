@@ -163,11 +163,11 @@ def scored(
         answers = engine.ask_each(questions, "short", frame=frame)
         for item, answer in zip(asked, answers, strict=True):
             said = "" if isinstance(answer, SpatialError) else answer.text
-            right[item.record.category].append(is_right(said, item.record.normalized_answer))
+            right[item.record.category].append(is_correct(said, item.record.normalized_answer))
     return right
 
 
-def is_right(said: str, truth: str) -> bool:
+def is_correct(said: str, truth: str) -> bool:
     """Whether a short answer says the same: numbers within `TOLERANCE`, all else equal."""
     wanted, given = _numbers(truth), _numbers(said)
     if wanted is None or "." not in truth:
@@ -194,7 +194,7 @@ def guesses(train: Iterable[WarehouseRecord], asked: Iterable[WarehouseRecord]) 
     right: Answers = defaultdict(list)
     for record in asked:
         said = usual.get(_key(record), "")
-        right[record.category].append(is_right(said, record.normalized_answer))
+        right[record.category].append(is_correct(said, record.normalized_answer))
     return right
 
 
@@ -214,7 +214,7 @@ def _usual(answers: Sequence[str]) -> str:
 
 def _table(columns: Mapping[str, Answers], arguments: argparse.Namespace) -> Table:
     return Table(
-        "Right answers by task",
+        "Correct answers by task",
         ("task", "questions", *columns),
         tuple(_rows(columns)),
         f"{arguments.steps} steps, seed {arguments.seed}, {arguments.scenes} scenes of which 12 % "

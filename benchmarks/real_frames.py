@@ -1,9 +1,9 @@
-"""How right answers are on frames of real sensors whose truth is known.
+"""How often answers are correct on frames of real sensors whose truth is known.
 
 The folder has the layout of the public data set (docs/data_formats.md), and a `truth.json` that
 says which set, such as one sensor, each image is of. Prints for each answerer, by set and category:
-right, wrong and refused, the relative error of distances, the mean confidence beside the share that
-is right; then the answers that a robot must never get: given as OK, wrong by more than 25 %, and
+correct, wrong and refused, the relative error of distances, the mean confidence beside the fraction
+that is correct; then the answers that a robot must never get: OK, but wrong by more than 25 %, and
 sure of it. Masks can be disturbed as segmenters disturb them.
 
     python benchmarks/real_frames.py --data DIR
@@ -50,7 +50,7 @@ class Asked:
         category: such as "distance".
         question: as asked.
         status: name of the status.
-        right: whether the challenge's rule counts it as right.
+        correct: whether the rule of the challenge counts it as correct.
         answer, truth: as `normalized_answer`; the answer is empty for a refusal.
         confidence: NaN for a refusal, and for an answer that has none.
         error: of a distance, relative to the truth; NaN of anything else.
@@ -62,7 +62,7 @@ class Asked:
     category: str
     question: str
     status: str
-    right: bool
+    correct: bool
     answer: str
     truth: str
     confidence: float
@@ -103,7 +103,7 @@ def _judge(record: WarehouseRecord, prediction: Prediction, set_name: str) -> As
         category=record.category,
         question=record.question,
         status=prediction.status.name,
-        right=scored.right,
+        correct=scored.correct,
         answer=prediction.answer,
         truth=record.normalized_answer,
         confidence=prediction.confidence,
@@ -120,8 +120,10 @@ def _relative_error(scored: ScoredAnswer) -> float:
 
 def print_table(answerer: str, asked: Sequence[Asked], console: Console) -> None:
     """One row for each set and category, then the dangerous answers."""
-    columns = ("set", "category", "asked", "right", "wrong", "refused", "right %")
-    table = Table(*columns, "error: median / 95 %", "confidence / right of answers", title=answerer)
+    columns = ("set", "category", "asked", "correct", "wrong", "refused", "correct %")
+    table = Table(
+        *columns, "error: median / 95 %", "confidence / correct of answers", title=answerer
+    )
     groups: dict[tuple[str, str], list[Asked]] = defaultdict(list)
     totals: dict[tuple[str, str], list[Asked]] = defaultdict(list)
     for item in asked:
@@ -148,16 +150,16 @@ def print_table(answerer: str, asked: Sequence[Asked], console: Console) -> None
 
 def _cells(items: Sequence[Asked]) -> list[str]:
     answers = [item for item in items if not item.refused]
-    right = sum(item.right for item in items)
+    correct = sum(item.correct for item in items)
     errors = np.array([item.error for item in answers if np.isfinite(item.error)])
     shown = f"{np.median(errors):.1%} / {np.quantile(errors, 0.95):.0%}" if errors.size else ""
     sure = (
-        f"{np.mean(known):.2f} / {np.mean([item.right for item in answers]):.2f}"
+        f"{np.mean(known):.2f} / {np.mean([item.correct for item in answers]):.2f}"
         if (known := [item.confidence for item in answers if np.isfinite(item.confidence)])
         else ""
     )
-    counts = (len(items), right, len(answers) - right, len(items) - len(answers))
-    return [*map(str, counts), f"{right / len(items):.0%}", shown, sure]
+    counts = (len(items), correct, len(answers) - correct, len(items) - len(answers))
+    return [*map(str, counts), f"{correct / len(items):.0%}", shown, sure]
 
 
 def with_masks(

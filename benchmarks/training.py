@@ -2,8 +2,8 @@
 """Training steps with packed questions against a plain loop that pads every sample to 512 tokens.
 
 The plain loop is what the authors' code does: one question in each row, every row as long as the
-longest allowed, logits of every position. Packed rows hold several questions about their picture,
-which is computed once. Weights are random, the picture is that of the tests; a step is forward,
+longest allowed, logits of every position. Packed rows hold several questions about their image,
+which is computed once. Weights are random, the image is that of the tests; a step is forward,
 backward and AdamW on everything but the vision encoder, with the batch prepared in the same
 process. Every case runs in a process of its own, so that its peak memory is its own.
 """
@@ -203,7 +203,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--questions", type=int, default=16, help="in a step")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--scale", type=int, default=2, help="enlarges the 320 x 240 picture")
+    parser.add_argument("--scale", type=int, default=2, help="enlarges the 320 x 240 image")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--peak-tflops", type=float, default=0.0, help="of the device")
     parser.add_argument("--write-docs", action="store_true", help="update docs/performance.md")

@@ -1,4 +1,4 @@
-"""What becomes of inputs that are plausible but wrong: refused, told, or wrong in silence.
+"""What becomes of inputs that are plausible but wrong: refused, noted, or wrong in silence.
 
 Simulated frames with sensor noise are disturbed as `disturbances.py` says, in the form in which
 they are sent, read by the readers of messages, and asked about. An answer is silent if its status
@@ -70,7 +70,7 @@ SURE = 0.5
 PER_FRAME = 6
 """Questions about one disturbed frame."""
 
-OUTCOMES = ("right", "right, told", "refused", "wrong, told", "wrong in silence")
+OUTCOMES = ("correct", "correct, noted", "refused", "wrong, noted", "wrong in silence")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ class Case:
 
     asked: AskedQuestion
     truth: str
-    is_right: Callable[[SpatialAnswer], bool]
+    is_correct: Callable[[SpatialAnswer], bool]
 
 
 @dataclass(frozen=True)
@@ -141,13 +141,13 @@ def cases_of(seen: SimulatedFrame, rng: np.random.Generator) -> list[Case]:
         Case(
             AskedQuestion(item.text, None, item.region_ids),
             item.normalized_answer,
-            partial(_is_right, item),
+            partial(_is_correct, item),
         )
         for item in chosen
     ]
 
 
-def _is_right(item: QuestionWithTruth, answer: SpatialAnswer) -> bool:
+def _is_correct(item: QuestionWithTruth, answer: SpatialAnswer) -> bool:
     return compare_with_truth(item, answer)[2]
 
 
@@ -174,13 +174,13 @@ def results_of(
 
 
 def _result(kind: str, strength: object, case: Case, answer: SpatialAnswer) -> Result:
-    is_told = bool(answer.message) or not answer.confidence >= SURE
+    is_reported = bool(answer.message) or not answer.confidence >= SURE
     if not answer.ok:
         outcome = "refused"
-    elif case.is_right(answer):
-        outcome = "right, told" if is_told else "right"
+    elif case.is_correct(answer):
+        outcome = "correct, noted" if is_reported else "correct"
     else:
-        outcome = "wrong, told" if is_told else "wrong in silence"
+        outcome = "wrong, noted" if is_reported else "wrong in silence"
     return Result(
         kind, str(strength), case.asked.text, case.truth, answer.text, outcome,
         answer.status.name, float(answer.confidence), answer.message,

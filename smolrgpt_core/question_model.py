@@ -117,7 +117,7 @@ class QuestionModel:
         reason = _why_not(named, changed, regions)
         if reason:
             raise bad_question(
-                f"{refusal.message}; the language model said {sentence!r:.120}, which is not "
+                f"{refusal.message}; the language model returned {sentence!r:.120}, which is not "
                 f"used: {reason}",
             ) from refusal
         return changed

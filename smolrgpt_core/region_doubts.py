@@ -9,7 +9,7 @@ import numpy as np
 from smolrgpt_core.regions import Region, RegionSet
 
 SAME = 0.9
-"""Two regions are one object if they have at least this share of their pixels in common."""
+"""Two regions are one object if they have at least this fraction of their pixels in common."""
 
 LOW_SCORE = 0.25
 """Detectors leave out what has less, unless they are set otherwise."""
@@ -63,7 +63,7 @@ def _doubled(regions: Sequence[Region]) -> list[tuple[Region, Region]]:
 
 
 def _common(first: Region, second: Region) -> float:
-    """The pixels that two regions have in common, as a share of those that any of them has."""
+    """The pixels that two regions have in common, as a fraction of those that any of them has."""
     a, b = first.box, second.box
     x, y = max(a.x, b.x), max(a.y, b.y)
     right, bottom = min(a.x + a.width, b.x + b.width), min(a.y + a.height, b.y + b.height)

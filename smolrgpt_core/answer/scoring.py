@@ -197,7 +197,7 @@ def is_near(meters: float, truth: float) -> bool:
     return (1 - DISTANCE_TOLERANCE) * truth <= meters <= (1 + DISTANCE_TOLERANCE) * truth
 
 
-def is_right(
+def is_correct(
     category: Category, predicted: Any, truth: Any, unit: str = "", *, ordered: bool = False
 ) -> bool:
     """Whether an answer counts as correct.

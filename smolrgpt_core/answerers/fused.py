@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from smolrgpt_core.answer import Agreement, SpatialAnswer
-from smolrgpt_core.answer.scoring import answer_value, is_right
+from smolrgpt_core.answer.scoring import answer_value, is_correct
 from smolrgpt_core.answerer_settings import CONFIDENT, MODEL, FusionSettings
 from smolrgpt_core.answerers.base import (
     Answerer,
@@ -332,7 +332,7 @@ def _agree(model: SpatialAnswer, geometry: SpatialAnswer, settings: FusionSettin
     first, second = answer_value(model), answer_value(geometry)
     if category in CATEGORIES.values():
         return settings.tolerances.agree(category, first, second)
-    return is_right(category, first, second, geometry.unit, ordered=True)
+    return is_correct(category, first, second, geometry.unit, ordered=True)
 
 
 def _words(outcome: Outcome) -> str:

@@ -107,27 +107,27 @@ def _table(found: Calibrating) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for name in ("source", "category"):
         table.add_column(name, overflow="fold")
-    for name in ("answers", "right\n%", "ECE raw\n%", "ECE held out\n%"):
+    for name in ("answers", "acc.\n%", "ECE raw\n%", "ECE held out\n%"):
         table.add_column(name, justify="right", no_wrap=True)
     groups = defaultdict(list)
     for item, confidence in zip(found.judged, found.held_out, strict=True):
-        groups[item.evidence, item.category].append((item.confidence, confidence, item.right))
+        groups[item.evidence, item.category].append((item.confidence, confidence, item.correct))
     for (evidence, category), answers in sorted(
         groups.items(), key=lambda group: (group[0][0].value, group[0][1])
     ):
-        before, after, right = zip(*answers, strict=True)
-        errors = [_error(confidences, right) for confidences in (before, after)]
-        accuracy = f"{100 * sum(right) / len(right):.1f}"
+        before, after, correct = zip(*answers, strict=True)
+        errors = [_error(confidences, correct) for confidences in (before, after)]
+        accuracy = f"{100 * sum(correct) / len(correct):.1f}"
         table.add_row(
             evidence.value.replace("_", " "),
             category.name.lower(),
-            str(len(right)),
+            str(len(correct)),
             accuracy,
             *errors,
         )
     return table
 
 
-def _error(confidences: tuple[float, ...], right: tuple[bool, ...]) -> str:
-    found = reliability(confidences, right)
+def _error(confidences: tuple[float, ...], correct: tuple[bool, ...]) -> str:
+    found = reliability(confidences, correct)
     return f"{100 * found.expected_calibration_error:.1f}" if found else ""

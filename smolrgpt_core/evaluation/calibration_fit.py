@@ -21,7 +21,7 @@ from smolrgpt_core.errors import Status
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
 from smolrgpt_core.evaluation.evaluation import EvaluatedSystem, halves
 from smolrgpt_core.evaluation.predictions import Prediction
-from smolrgpt_core.evaluation.task_scores import TaskAnswer, is_right_answer
+from smolrgpt_core.evaluation.task_scores import TaskAnswer, is_correct_answer
 from smolrgpt_core.language import Category
 
 MIN_SLOPE_SAMPLES = 30
@@ -43,14 +43,14 @@ class JudgedAnswer:
         category: of the question.
         evidence: source of the answer, and whether the other source agrees.
         confidence: raw, of the source.
-        right: by the rules of the challenge or, of a task, those of its form.
+        correct: by the rules of the challenge or, of a task, those of its form.
     """
 
     id: str
     category: Category
     evidence: Evidence
     confidence: float
-    right: bool
+    correct: bool
 
 
 def judged_answers(
@@ -70,7 +70,7 @@ def judged_answers(
     # Of what geometry has decided to refuse, `fused` never gives the answer of the model alone.
     decided = {item.id for item in geometry.predictions if item.status in DECIDED}
     given = [
-        JudgedAnswer(id, _category(scored), evidence, prediction.confidence, scored.right)
+        JudgedAnswer(id, _category(scored), evidence, prediction.confidence, scored.correct)
         for id in dict.fromkeys([*predicted, *measured])
         if id not in doubted
         for evidence, (scored, prediction) in _ways(predicted.get(id), measured.get(id), tolerances)
@@ -89,7 +89,7 @@ def _confirmed(
     confidences = {item.id: item.confidence for item in geometry.predictions}
     evidence = Evidence.CONFIRMED_GEOMETRY
     return [
-        JudgedAnswer(item.id, _category(item), evidence, confidences[item.id], item.right)
+        JudgedAnswer(item.id, _category(item), evidence, confidences[item.id], item.correct)
         for item in geometry.uncertain
         if item.category in CONFIRMABLE
         and item.id in predicted
@@ -147,7 +147,7 @@ def _agree(
     tolerances: AgreementTolerances,
 ) -> bool:
     if isinstance(model, TaskAnswer):
-        return is_right_answer(model.form, model.predicted, str(geometry.predicted))
+        return is_correct_answer(model.form, model.predicted, str(geometry.predicted))
     assert model.predicted is not None
     assert isinstance(geometry, ScoredAnswer)
     assert geometry.predicted is not None
@@ -164,7 +164,7 @@ def fit_curves(judged: Sequence[JudgedAnswer]) -> Curves:
             ]
             if answers:
                 curve = fit_curve(
-                    [item.confidence for item in answers], [item.right for item in answers]
+                    [item.confidence for item in answers], [item.correct for item in answers]
                 )
                 curves.setdefault(evidence.value, {})[category.name.lower()] = curve
     return curves
@@ -192,7 +192,7 @@ def _confidence(answer: JudgedAnswer, curves: Curves) -> float:
     return curve(answer.confidence) if curve else float("nan")
 
 
-def fit_curve(confidences: Sequence[float], right: Sequence[bool]) -> ConfidenceCurve:
+def fit_curve(confidences: Sequence[float], correct: Sequence[bool]) -> ConfidenceCurve:
     """Platt's fit: the most likely line in the log-odds, for targets a little within 0 and 1.
 
     The targets include one additional correct and wrong answer, so that the confidence never
@@ -200,15 +200,15 @@ def fit_curve(confidences: Sequence[float], right: Sequence[bool]) -> Confidence
 
     Args:
         confidences: raw, of at least one answer.
-        right: whether each of them is right.
+        correct: whether each of them is correct.
     """
     odds = np.array([log_odds(confidence) for confidence in confidences])
-    samples, hits = len(right), sum(right)
+    samples, hits = len(correct), sum(correct)
     base = ConfidenceCurve(0.0, float(np.log((hits + 1) / (samples - hits + 1))), samples, hits)
     spread = float(odds.std())
     if samples < MIN_SLOPE_SAMPLES or spread < CONVERGED:
         return base
-    targets = np.where(right, (hits + 1) / (hits + 2), 1 / (samples - hits + 2))
+    targets = np.where(correct, (hits + 1) / (hits + 2), 1 / (samples - hits + 2))
     middle = float(odds.mean())
     steepness, level = _most_likely_line((odds - middle) / spread, targets, base.intercept)
     slope = steepness / spread

@@ -15,7 +15,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.answer.scoring import NormalizedAnswer, as_float, is_right, read_normalized
+from smolrgpt_core.answer.scoring import NormalizedAnswer, as_float, is_correct, read_normalized
 from smolrgpt_core.language import Category
 from smolrgpt_core.language.english import NUMBER_WORDS
 
@@ -38,7 +38,7 @@ class ScoredAnswer:
         category: of the question.
         truth: the true answer.
         predicted: the prediction; None when it cannot be read.
-        right: whether it counts as right.
+        correct: whether it counts as correct.
         by_script: whether the challenge's script reads the prediction.
     """
 
@@ -46,7 +46,7 @@ class ScoredAnswer:
     category: Category
     truth: NormalizedAnswer
     predicted: NormalizedAnswer | None
-    right: bool
+    correct: bool
     by_script: bool = True
 
     @property
@@ -69,7 +69,7 @@ def score_answer(
     predicted = read_prediction(prediction, category)
     by_script = read_by_script(prediction, category) is not None
     return ScoredAnswer(
-        id, category, truth, predicted, is_right(category, predicted, truth), by_script
+        id, category, truth, predicted, is_correct(category, predicted, truth), by_script
     )
 
 
@@ -153,11 +153,11 @@ def _errors(
 def _totals(prefix: str, accuracy: str, answers: Sequence[ScoredAnswer]) -> dict[str, float]:
     if not answers:
         return {}
-    right = sum(answer.right for answer in answers)
+    correct = sum(answer.correct for answer in answers)
     return {
         f"{prefix}_count": len(answers),
-        f"{prefix}_correct": right,
-        accuracy: right / len(answers) * 100,
+        f"{prefix}_correct": correct,
+        accuracy: correct / len(answers) * 100,
     }
 
 

@@ -44,14 +44,14 @@ def reliability_table(reliabilities: Mapping[str, Reliability]) -> list[str]:
         for name, found in reliabilities.items()
     )
     return _table(
-        ("", "answers", "right", "mean confidence", "expected calibration error"),
+        ("", "answers", "correct", "mean confidence", "expected calibration error"),
         ((name, str(answers), *map(_percent, fractions)) for name, answers, *fractions in rows),
     )
 
 
 def _agreement_table(agreements: Mapping[str, Mapping[str, int]]) -> list[str]:
     return _table(
-        ("model and geometry", "answers", "right"),
+        ("model and geometry", "answers", "correct"),
         (
             (name.lower(), str(counts["answers"]), _percent(counts["right"] / counts["answers"]))
             for name, counts in agreements.items()

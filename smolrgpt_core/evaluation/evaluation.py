@@ -34,7 +34,7 @@ from smolrgpt_core.evaluation.task_scores import (
     TaskAnswer,
     TaskScore,
     check_truth,
-    is_right_answer,
+    is_correct_answer,
     task_scores,
 )
 from smolrgpt_core.files import file_error
@@ -128,7 +128,7 @@ class EvaluatedSystem:
             groups[name] = [item for item in self.judged if item.group == name]
         found = {
             name: reliability(
-                [confidences[item.id] for item in answers], [item.right for item in answers]
+                [confidences[item.id] for item in answers], [item.correct for item in answers]
             )
             for name, answers in groups.items()
         }
@@ -142,9 +142,9 @@ class EvaluatedSystem:
         }
         if set(agreement.values()) <= {Agreement.UNKNOWN.name}:
             return {}
-        right = {item.id: item.right for item in self.judged}
-        counts = Counter(agreement[id] for id in right if id in agreement)
-        hits = Counter(agreement[id] for id in right if id in agreement and right[id])
+        correct = {item.id: item.correct for item in self.judged}
+        counts = Counter(agreement[id] for id in correct if id in agreement)
+        hits = Counter(agreement[id] for id in correct if id in agreement and correct[id])
         return {name: {"answers": counts[name], "right": hits[name]} for name in counts}
 
     @property
@@ -365,8 +365,10 @@ def _without_form(
 
 
 def _task_answer(record: WarehouseRecord, truth: str, prediction: Prediction) -> TaskAnswer:
-    right = is_right_answer(prediction.form, prediction.answer, truth)
-    return TaskAnswer(record.id, record.category, truth, prediction.answer, right, prediction.form)
+    correct = is_correct_answer(prediction.form, prediction.answer, truth)
+    return TaskAnswer(
+        record.id, record.category, truth, prediction.answer, correct, prediction.form
+    )
 
 
 def _guessers(

@@ -78,7 +78,7 @@ def failures(evaluation: Evaluation, camera: Camera | None) -> list[ReportRow]:
     """Rows of wrong and missing answers, from all categories in turn."""
     system = evaluation.systems[0]
     predictions = {item.id: item for item in system.predictions}
-    wrong = [item for item in system.judged if not item.right]
+    wrong = [item for item in system.judged if not item.correct]
     return [
         _row(evaluation, item, predictions[item.id], camera)
         for item in _in_turn(wrong)[:SHOWN_FAILURES]

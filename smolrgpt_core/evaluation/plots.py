@@ -77,7 +77,7 @@ def _draw_bars(axes: Axes, evaluation: Evaluation) -> None:
     names = list(_accuracies(evaluation.systems[0]))
     axes.set_xticks(np.arange(len(names)), names, rotation=0 if len(names) < 6 else 20, fontsize=8)
     axes.set_ylim(0, 118)
-    axes.set_ylabel("right answers, %")
+    axes.set_ylabel("correct answers, %")
     axes.legend(ncols=2, fontsize=8, loc="upper center")
 
 
@@ -113,14 +113,14 @@ def _draw_reliability(axes: Axes, reliabilities: Mapping[str, Reliability]) -> N
 
 
 def _draw_distances(axes: Axes, answers: Sequence[ScoredAnswer]) -> None:
-    """Relative error of each distance over the true distance, right ones in another color."""
-    pairs = [(float(item.truth), float(item.predicted or 0), item.right) for item in answers]
-    truth, predicted, right = map(np.array, zip(*pairs, strict=True))
+    """Relative error of each distance over the true distance, correct ones in another color."""
+    pairs = [(float(item.truth), float(item.predicted or 0), item.correct) for item in answers]
+    truth, predicted, correct = map(np.array, zip(*pairs, strict=True))
     shown = truth > 0
     error = 100 * (predicted[shown] / truth[shown] - 1)
     limit = max(25.0, float(np.quantile(np.abs(error), 0.98)) * 1.1) if shown.any() else 25.0
-    is_right = right[shown].astype(bool)
-    for mask, name, marker in ((is_right, "right", "o"), (~is_right, "wrong", "x")):
+    is_correct = correct[shown].astype(bool)
+    for mask, name, marker in ((is_correct, "correct", "o"), (~is_correct, "wrong", "x")):
         axes.scatter(
             truth[shown][mask], np.clip(error[mask], -limit, limit), s=12, marker=marker,
             label=f"{name} ({np.count_nonzero(mask)})",

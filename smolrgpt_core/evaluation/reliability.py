@@ -72,17 +72,17 @@ class Reliability:
         }
 
 
-def reliability(confidences: Sequence[float], right: Sequence[bool]) -> Reliability | None:
+def reliability(confidences: Sequence[float], correct: Sequence[bool]) -> Reliability | None:
     """Put answers into `BINS` bins of confidence.
 
     Args:
         confidences: 0 to 1; answers with NaN are left out.
-        right: whether each of them is right.
+        correct: whether each of them is correct.
 
     Returns:
         None when no confidence is known.
     """
-    confidence, truth = np.asarray(confidences, dtype=float), np.asarray(right, dtype=float)
+    confidence, truth = np.asarray(confidences, dtype=float), np.asarray(correct, dtype=float)
     known = ~np.isnan(confidence)
     confidence, truth = confidence[known], truth[known]
     places = np.minimum((confidence * BINS).astype(int), BINS - 1)

@@ -1,7 +1,7 @@
 """Scores of the questions of a mixture, by task.
 
 A task has questions of many forms: quantities, yes or no, multiple choice. Each answer is compared
-with the truth by the rule of its form, see `answer.scoring.is_right`.
+with the truth by the rule of its form, see `answer.scoring.is_correct`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from smolrgpt_core.answer.scoring import AnswerValue, is_right, read_value
+from smolrgpt_core.answer.scoring import AnswerValue, is_correct, read_value
 from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.language.operators import selections
 from smolrgpt_core.language.question import asked_side
@@ -61,7 +61,7 @@ class TaskAnswer:
         task: of the question.
         truth: the true answer.
         predicted: the prediction; empty for a refusal.
-        right: whether it counts as right.
+        correct: whether it counts as correct.
         form: of the answer; None where the question cannot be read.
     """
 
@@ -69,7 +69,7 @@ class TaskAnswer:
     task: str
     truth: str
     predicted: str
-    right: bool
+    correct: bool
     form: AnswerForm | None
 
     @property
@@ -104,11 +104,11 @@ def check_truth(form: AnswerForm | None, truth: str) -> None:
         _value(form, form.category, truth)
 
 
-def is_right_answer(form: AnswerForm | None, predicted: str, truth: str) -> bool:
-    """Whether a prediction counts as right.
+def is_correct_answer(form: AnswerForm | None, predicted: str, truth: str) -> bool:
+    """Whether a prediction counts as correct.
 
     Args:
-        form: of the answer; None where the question cannot be read: no answer to it is right.
+        form: of the answer; None where the question cannot be read: no answer to it is correct.
         predicted: the prediction; empty for a refusal.
         truth: the true answer.
 
@@ -125,7 +125,7 @@ def is_right_answer(form: AnswerForm | None, predicted: str, truth: str) -> bool
     except ValueError:
         # Not readable is a result here: it counts as wrong.
         return False
-    return is_right(form.category, value, true, form.unit, ordered=form.ordered)
+    return is_correct(form.category, value, true, form.unit, ordered=form.ordered)
 
 
 def _value(form: AnswerForm, category: Category, text: str) -> AnswerValue:
@@ -140,7 +140,7 @@ def task_scores(answers: Sequence[TaskAnswer]) -> dict[str, TaskScore]:
     return {
         task: TaskScore(
             len(of_task := [item for item in answers if item.task == task]),
-            sum(item.right for item in of_task),
+            sum(item.correct for item in of_task),
         )
         for task in sorted({item.task for item in answers})
     }

@@ -1,4 +1,4 @@
-"""What a picture shows of a measurement: lines, arrows, parts of the floor, as plain data.
+"""What an image shows of a measurement: lines, arrows, parts of the floor, as plain data.
 
     marks_of(evaluate(program, copies), copies)  ->  Mark(LINE, two centers, "5.88 m"), ...
 

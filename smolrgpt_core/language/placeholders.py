@@ -8,7 +8,7 @@ MASK = "<mask>"
 """Placeholder for a region in the text of a question."""
 
 IMAGE = "<image>"
-"""Stands for the picture: before the question, behind it or inside it; carries no meaning."""
+"""Stands for the image: before the question, behind it or inside it; carries no meaning."""
 
 _MASK_SPELLINGS = re.compile(r"<mask>\s*<depth>|<mask_rgb>\s*<mask_depth>")
 

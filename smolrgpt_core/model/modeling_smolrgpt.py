@@ -299,7 +299,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         Args:
             input_ids: (B, T).
             inputs: images and regions of the B rows.
-            region_answers: (B, T), right answers to the question of each token.
+            region_answers: (B, T), correct answers to the question of each token.
 
         Returns:
             Embeddings (B, T, D); losses (Q,) of what is read off the regions, if there are answers.
@@ -359,7 +359,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
             question_ids: (B, T).
             region_samples: (M_i, K, 3) for each row.
             region_indices: (N_i,) for each row, which of the regions each placeholder is.
-            region_answers: (B, T), right answers to the question of each token.
+            region_answers: (B, T), correct answers to the question of each token.
 
         Returns:
             Embeddings (B, T, D); losses (Q,) of what is read off the regions, if there are answers.

@@ -50,7 +50,7 @@ def packed_attention_mask(segment_ids: torch.Tensor, dtype: torch.dtype) -> torc
 
 @dataclass(frozen=True)
 class TypedAnswer:
-    """The right answer to the question of a conversation.
+    """The correct answer to the question of a conversation.
 
     Attributes:
         kind: a value of `Category`, or NO_ANSWER.

@@ -49,7 +49,7 @@ _REGION_CHANNELS = 4
 
 @dataclass(frozen=True)
 class RegionAnswers:
-    """Right answers of questions (Q,), or of the question of each token (B, T).
+    """Correct answers of questions (Q,), or of the question of each token (B, T).
 
     Attributes:
         kinds: int64, a value of `Category` or NO_ANSWER.

@@ -169,7 +169,7 @@ class CorrectionDialog:
             ui.label("What is the correct answer?").classes("text-h6")
             self._question = ui.label().classes("question")
             self._answered = ui.label().classes("soft")
-            self._right = ui.input("Right answer").classes("w-full").mark("right")
+            self._right = ui.input("Correct answer").classes("w-full").mark("right")
             self._right.on("keydown.enter", self._store)
             with ui.element("div").classes("bar"):
                 main_button("Store", self._store)

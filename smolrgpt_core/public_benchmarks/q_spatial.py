@@ -35,7 +35,7 @@ from smolrgpt_core.public_benchmarks.scoring import (
 SPLITS = ("QSpatial_plus", "QSpatial_scannet")
 
 FACTOR = 2.0
-"""A right answer is less than this many times too large or too small."""
+"""A correct answer is less than this many times too large or too small."""
 
 NARROW_FACTOR = 1.5
 """The second bound that VLMEvalKit reports."""

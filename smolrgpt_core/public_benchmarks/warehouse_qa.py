@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from smolrgpt_core.answer.scoring import NormalizedAnswer, is_right
+from smolrgpt_core.answer.scoring import NormalizedAnswer, is_correct
 from smolrgpt_core.data.truths import true_answer
 from smolrgpt_core.data.warehouse_format import (
     CameraRecord,
@@ -92,7 +92,7 @@ Reader = Callable[[object, Category], NormalizedAnswer | None]
 def _scored(record: BenchmarkRecord, answer: str, read: Reader) -> ScoredAnswer:
     category, truth = CATEGORIES[record.category], record.truth
     value = read(answer, category)
-    return ScoredAnswer(record.id, category, truth, value, is_right(category, value, truth))
+    return ScoredAnswer(record.id, category, truth, value, is_correct(category, value, truth))
 
 
 def _outcome(answered: Answered, read: Reader) -> Outcome:
@@ -100,7 +100,7 @@ def _outcome(answered: Answered, read: Reader) -> Outcome:
         _scored(record, answered.answers.get(record.id, ""), read) for record in answered.records
     ]
     verdicts = [
-        Verdict(item.id, float(item.right), "" if item.predicted is None else str(item.predicted))
+        Verdict(item.id, float(item.correct), "" if item.predicted is None else str(item.predicted))
         for item in found
     ]
     return Outcome(_figures(challenge_scores(found)), verdicts)

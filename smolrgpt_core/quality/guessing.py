@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from smolrgpt_core.answer import DISTANCE_TOLERANCE
-from smolrgpt_core.answer.scoring import is_right
+from smolrgpt_core.answer.scoring import is_correct
 from smolrgpt_core.data.truths import true_answer
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
 from smolrgpt_core.language import CATEGORIES, MASK, Category, read_question
@@ -161,7 +161,7 @@ def _bin(category: Category | None, answer: str) -> str:
 
 
 def _accuracy(category: Category, test: Sequence[WarehouseRecord], guess: Guess) -> float:
-    right = [is_right(category, guess(item), item.normalized_answer) for item in test]
+    right = [is_correct(category, guess(item), item.normalized_answer) for item in test]
     return sum(right) / len(right)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.answer import Agreement, SpatialAnswer
-from smolrgpt_core.answer.scoring import VECTORS, answer_value, is_right
+from smolrgpt_core.answer.scoring import VECTORS, answer_value, is_correct
 from smolrgpt_core.drawing import name_regions
 from smolrgpt_core.errors import Status
 from smolrgpt_core.language import Category
@@ -76,7 +76,7 @@ def compare_with_truth(
 ) -> tuple[str, str, bool]:
     """The truth as text, the error as text, and whether the answer counts as correct.
 
-    Without an answer there is no error, and it is not correct; see `is_right` for what is.
+    Without an answer there is no error, and it is not correct; see `is_correct` for what is.
 
     Args:
         question: with its true answer.
@@ -88,7 +88,7 @@ def compare_with_truth(
     if not answer.ok:
         return truth, "", False
     ordered = question.program.operator in (selections.Sorted, selections.First)
-    right = is_right(category, answer_value(answer), content, unit, ordered=ordered)
+    right = is_correct(category, answer_value(answer), content, unit, ordered=ordered)
     if question.value is not None:
         error = (np.nan if answer.value is None else answer.value) - question.value
         return truth, _error_text(unit, error, question.value), right

@@ -468,7 +468,7 @@ class ContrastConfig:
 
     Attributes:
         weight: of the loss of one pair, beside the loss of one answer token.
-        margin: by which the log-likelihood of the right answer must exceed that of the answer to
+        margin: by which the log-likelihood of the correct answer must exceed that of the answer to
             the other question.
 
     Raises:

@@ -1,7 +1,8 @@
 """Contrastive pairs: questions in the same words whose answers differ by one relation.
 
-"Is <A> left or right of <B>?" and the same about <B> and <A>: each answer is right for one of them
-and wrong for the other. The right answer must be likelier than the wrong one by a margin, in both.
+"Is <A> left or right of <B>?" and the same about <B> and <A>: each answer is correct for one of
+them and wrong for the other. The correct answer must be likelier than the wrong one by a margin, in
+both.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class ContrastTerm:
 
 
 def margin_losses(token_losses: torch.Tensor, pairs: torch.Tensor, margin: float) -> torch.Tensor:
-    """Loss (P,) of each pair: how much its right answer falls short of the margin.
+    """Loss (P,) of each pair: how much its correct answer falls short of the margin.
 
     Args:
         token_losses: (N,).
@@ -103,7 +104,7 @@ def margin_losses(token_losses: torch.Tensor, pairs: torch.Tensor, margin: float
 
 
 def paired(conversation: Conversation) -> list[Conversation]:
-    """A conversation and its pair, each with the right answer and then the wrong one.
+    """A conversation and its pair, each with the correct answer and then the wrong one.
 
     Empty where the words do not determine the answer to the other question.
     """

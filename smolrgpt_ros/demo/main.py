@@ -215,7 +215,7 @@ def own_masks_summary(simulated: Conversation, own: Conversation) -> str:
     overlaps = [match.iou for view in own.views for match in view.matches or ()]
     objects = sum(len(view.regions) for view in own.views)
     strays = sum(len(view.named) - len(view.regions) for view in own.views)
-    simulated_right, own_right = (
+    simulated_correct, own_correct = (
         f"{sum(row.within_tolerance for row in talked.rows)} of {len(talked.rows)}"
         for talked in (simulated, own)
     )
@@ -223,7 +223,7 @@ def own_masks_summary(simulated: Conversation, own: Conversation) -> str:
         f"Objects found in {len(own.views)} image(s): {len(overlaps)} of {objects}, with a mean "
         f"IoU of {np.mean(overlaps) if overlaps else 0:.2f}; regions that are not objects: "
         f"{strays}. "
-        f"Correct answers: {simulated_right} with simulated masks, {own_right} with own masks."
+        f"Correct answers: {simulated_correct} with simulated masks, {own_correct} with own masks."
     )
 
 

@@ -118,7 +118,7 @@ def test_what_geometry_decides_to_refuse_says_nothing_of_the_model_alone(
     measured = system("geometric", Prediction("a", NO_ANSWER, refusal))
     judged = judged_answers(said, measured, AgreementTolerances())
     assert [item.evidence for item in judged] == evidence
-    assert all((item.right, item.confidence) == (True, 0.75) for item in judged)
+    assert all((item.correct, item.confidence) == (True, 0.75) for item in judged)
 
 
 def test_answers_about_doubted_inputs_are_not_fitted() -> None:

@@ -288,9 +288,9 @@ def test_a_wrong_unit_shows_where_too_few_pallets_are_fitted(frame, scale):
 
 
 def test_pixels_that_are_not_square_are_reported(frame):
-    for across, down, is_told in ((1.0, 0.75, True), (0.97, 1.0, False)):
+    for across, down, is_reported in ((1.0, 0.75, True), (0.97, 1.0, False)):
         told = answer(with_focal(frame, across, down), "How tall is pallet 12?").message
-        assert ("times fy" in told) is is_told
+        assert ("times fy" in told) is is_reported
 
 
 @pytest.mark.parametrize("degrees", [30, 90])

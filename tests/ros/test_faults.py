@@ -1,6 +1,6 @@
 """What goes wrong in months of service, with real processes: the service stays, nothing is left.
 
-Before and after each test the node answers the same question rightly, without having been
+Before and after each test the node answers the same question correctly, without having been
 deactivated in between. Faults that need nothing but a wrong message are in
 `test_spatial_query_node.py`.
 """
@@ -65,15 +65,15 @@ def node(start_node: Any) -> Any:
 def operator(
     graph: Any, node: Any, camera: Any, make_operator: Any, wait_for: Any
 ) -> Iterator[Any]:
-    """The next question is answered rightly, by the same process with as many threads."""
+    """The next question is answered correctly, by the same process with as many threads."""
     operator = make_operator(graph)
-    wait_for(lambda: answers_rightly(operator), "an answer before the test")
+    wait_for(lambda: answers_correctly(operator), "an answer before the test")
     yield operator
-    wait_for(lambda: answers_rightly(operator), "an answer after the test")
+    wait_for(lambda: answers_correctly(operator), "an answer after the test")
     assert node.process.poll() is None
 
 
-def answers_rightly(operator: Any) -> bool:
+def answers_correctly(operator: Any) -> bool:
     answer = operator.ask_distance()
     right = answer.value == pytest.approx(3.0, abs=0.3)
     assert right or answer.status != Status.OK
@@ -118,12 +118,12 @@ def test_camera_killed_and_started_again(
     command = (sys.executable, HERE / "camera_process.py", "0.04")
     with camera.fault(silent=set(INPUTS)):
         other = start_command(*command)
-        wait_for(lambda: answers_rightly(operator), "an answer from the other camera")
+        wait_for(lambda: answers_correctly(operator), "an answer from the other camera")
         other.stop(signal.SIGKILL)
         wait_for(lambda: "rgb (/rgb)" in operator.ask_distance().message, "a refusal")
         refused(operator.ask_distance(), Status.STALE, "rgb (/rgb)")
         again = start_command(*command)
-        wait_for(lambda: answers_rightly(operator), "an answer from the camera's successor")
+        wait_for(lambda: answers_correctly(operator), "an answer from the camera's successor")
         assert again.stop() == 0
 
 
@@ -153,7 +153,7 @@ def test_resolution_changes_in_flight(operator: Any, camera: Any, wait_for: Any)
     pictures = operator.graph.collect(Image, "/spatial_query/annotated_image")
     with camera.fault(changes=larger):
         wait_for(
-            lambda: answers_rightly(operator) and pictures and pictures[-1].width >= width,
+            lambda: answers_correctly(operator) and pictures and pictures[-1].width >= width,
             "an answer from the larger image",
         )
 
@@ -185,13 +185,13 @@ def test_clock_jumps_back(operator: Any, camera: Any, wait_for: Any) -> None:
     assert operator.set(use_sim_time=True).successful
     with simulated_clock(operator.graph, offset_s):
         with camera.fault(offsets_s=dict.fromkeys(INPUTS, offset_s[0])):
-            wait_for(lambda: answers_rightly(operator), "an answer by simulated time")
+            wait_for(lambda: answers_correctly(operator), "an answer by simulated time")
             assert 5000 <= operator.ask_distance().header.stamp.sec < 5100
         offset_s[0] = 10.0 - now_s
         with camera.fault(offsets_s=dict.fromkeys(INPUTS, offset_s[0])):
             wait_for(
                 lambda: (
-                    answers_rightly(operator) and operator.ask_distance().header.stamp.sec < 100
+                    answers_correctly(operator) and operator.ask_distance().header.stamp.sec < 100
                 ),
                 "an answer after the simulation started again",
             )
@@ -212,7 +212,7 @@ def test_storm_of_messages(
         storm = [start_command(sys.executable, HERE / "camera_process.py", "0.005") for _ in "ab"]
         wait_for(lambda: rate_hz() > 4 * camera.rate_hz, "many messages of each input")
         for _ in range(20):
-            wait_for(lambda: answers_rightly(operator), "an answer in the storm")
+            wait_for(lambda: answers_correctly(operator), "an answer in the storm")
         for process in storm:
             assert process.stop() == 0
 
@@ -222,7 +222,7 @@ def test_stamps_from_the_future_pass(operator: Any, camera: Any, wait_for: Any) 
         wait_for(
             lambda: "ahead of this node's clock" in operator.ask_distance().message, "a refusal"
         )
-    wait_for(lambda: answers_rightly(operator), "an answer")
+    wait_for(lambda: answers_correctly(operator), "an answer")
 
 
 @pytest.mark.parametrize(
@@ -400,7 +400,7 @@ def test_killed_during_an_answer(
         lost = other.ask_async(category=Category.LEFT_RIGHT, region_ids=[1, 2])
         wait_for(lambda: "a slow answer" in doomed.output, "the answer to begin")
         doomed.stop(signal.SIGKILL)
-    assert answers_rightly(operator)
+    assert answers_correctly(operator)
     successor = start_node(SCRIPTED, *arguments)
     wait_for(answers_in_time, "an answer of the successor")
     assert not lost.done()

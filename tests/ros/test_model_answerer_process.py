@@ -119,11 +119,11 @@ def test_nothing_is_computed_for_a_question_that_is_late(operator: Any, node: An
     assert Status(late.status) is Status.TIMEOUT, late.message
     assert late.latency_total >= 0.6
     # All its steps, of 0.25 s each, would take half a minute.
-    assert is_right(answer)
+    assert is_correct(answer)
     assert node.output.count("a slow step") <= 4
 
 
-def is_right(answer: SpatialAnswer) -> bool:
+def is_correct(answer: SpatialAnswer) -> bool:
     return (Status(answer.status), answer.value) == (Status.OK, pytest.approx(7.25))
 
 
@@ -133,7 +133,7 @@ def test_out_of_memory_is_a_refusal_that_says_what_to_do(operator: Any, node: An
     assert Status(answer.status) is Status.MODEL_ERROR
     for words in ("CUDA out of memory. Tried to allocate 2.00 GiB", "max_batch", "device"):
         assert words in answer.message
-    assert is_right(operator.ask(DISTANCE))
+    assert is_correct(operator.ask(DISTANCE))
     assert "Traceback" not in node.output
 
 
@@ -145,12 +145,12 @@ def test_questions_that_need_too_much_memory_together_are_asked_alone(
     wait_for(lambda: "a slow step" in node.output, "a busy worker")
     futures = [operator.ask_async(DISTANCE) for _ in range(3)]
     assert Status(operator.graph.result(slow).answer.status) is Status.TIMEOUT
-    assert all(is_right(operator.graph.result(future).answer) for future in futures)
+    assert all(is_correct(operator.graph.result(future).answer) for future in futures)
     wait_for(
         lambda: "3 questions in one batch: the device is out of memory" in node.output,
         "the warning",
     )
-    assert is_right(operator.ask(DISTANCE))
+    assert is_correct(operator.ask(DISTANCE))
 
 
 def test_the_model_is_released_and_a_wrong_checkpoint_can_be_repaired(

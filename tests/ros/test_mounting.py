@@ -186,7 +186,7 @@ def height(hall: SimulatedFrame) -> float:
     return next(item.size[2] for item in hall.truth.objects if item.id == 16)
 
 
-def is_right(answer: SpatialAnswer, height: float) -> bool:
+def is_correct(answer: SpatialAnswer, height: float) -> bool:
     return answer.status == Status.OK and answer.value == pytest.approx(height, abs=0.05)
 
 
@@ -195,7 +195,7 @@ def test_depth_alone_takes_the_ceiling_camera_for_an_upright_one(
 ) -> None:
     """Or nobody would need another source in this view."""
     asked = start("depth")
-    assert not is_right(asked.ask(), height)
+    assert not is_correct(asked.ask(), height)
     wait_for(lambda: asked.source() == "depth", "the diagnostics")
 
 
@@ -206,7 +206,7 @@ def test_up_by_tf(start: Any, true_up: np.ndarray, height: float, wait_for: Any)
     for words in (repr(OPTICAL), "'odom' (gravity_frame)", "not connected"):
         assert words in refused.message
     asked.give("odom", true_up)
-    assert is_right(asked.ask(), height), asked.ask()
+    assert is_correct(asked.ask(), height), asked.ask()
     wait_for(lambda: asked.source() == "tf: odom, 2.50 m below the camera", "the diagnostics")
 
 
@@ -232,7 +232,7 @@ def test_height_of_the_camera_by_tf(
     assert "'base_footprint' (floor_frame)" in refused.message
     camera_height = hall.truth.camera_height
     asked.give("base_footprint", hall.truth.up, camera_height)
-    assert is_right(asked.ask(), height), asked.ask()
+    assert is_correct(asked.ask(), height), asked.ask()
     source = f"depth; height from tf: {camera_height:.2f} m above base_footprint"
     wait_for(lambda: asked.source() == source, "the diagnostics")
     asked.give("base_footprint", hall.truth.up, camera_height + 0.8)
@@ -258,7 +258,7 @@ def test_up_by_an_imu_in_another_frame(
     resting = imu("/up_by_imu/imu", IMU_FRAME, [0.0, 0.0, 9.8])
     wait_for(lambda: f"'{IMU_FRAME}' (of /up_by_imu/imu)" in asked.ask().message, "no transform")
     asked.give(IMU_FRAME, true_up)
-    assert is_right(asked.ask(), height), asked.ask()
+    assert is_correct(asked.ask(), height), asked.ask()
     wait_for(lambda: asked.source() == "imu: /up_by_imu/imu", "the diagnostics")
     resting.stop()
     wait_for(lambda: "s ago" in asked.ask().message, "a refusal of an IMU that has stopped")
@@ -273,7 +273,7 @@ def test_imu_in_the_frame_of_the_image_needs_no_tf2(
     wait_for(lambda: "tf2_ros, which is not installed" in asked.ask().message, "a refusal")
     other.stop()
     imu("/up_by_imu/imu", OPTICAL, 9.8 * true_up)
-    wait_for(lambda: is_right(asked.ask(), height), "the right answer")
+    wait_for(lambda: is_correct(asked.ask(), height), "the correct answer")
 
 
 def test_auto_takes_what_is_there_and_says_which(
@@ -284,8 +284,8 @@ def test_auto_takes_what_is_there_and_says_which(
     wait_for(lambda: asked.source().startswith("depth: no transform"), "depth")
     assert "nothing has ever arrived from the IMU" in asked.source()
     imu("/up_by_auto/imu", OPTICAL, 9.8 * true_up)
-    wait_for(lambda: is_right(asked.ask(), height), "the right answer")
+    wait_for(lambda: is_correct(asked.ask(), height), "the correct answer")
     wait_for(lambda: asked.source() == "imu: /up_by_auto/imu", "the IMU")
     asked.give("base_link", true_up)
     wait_for(lambda: asked.ask() and asked.source().startswith("tf: base_link"), "tf")
-    assert is_right(asked.ask(), height)
+    assert is_correct(asked.ask(), height)

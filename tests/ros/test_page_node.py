@@ -124,19 +124,19 @@ def test_a_visitor_sees_the_camera_and_asks_the_node(
     window.until(lambda: window.driver.find_elements(By.CSS_SELECTOR, bars), "their plot")
     state = "return document.querySelector('[aria-label=\"State of the nodes\"]').textContent"
 
-    def is_told(*texts: str) -> bool:
+    def is_reported(*texts: str) -> bool:
         return all(text in window.driver.execute_script(state) for text in texts)
 
     shown = ("/spatial_query", "answered", "messages a second")
-    window.until(lambda: is_told(*shown), "the state of the nodes")
+    window.until(lambda: is_reported(*shown), "the state of the nodes")
     reports = operator.graph.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
     window.until(lambda: reports.get_subscription_count(), "the page to listen")
     for full_name in ("/other/spatial_query", "/neighbor"):
         name = full_name.rpartition("/")[2]
         status = DiagnosticStatus(name=name, hardware_id=full_name)
         reports.publish(DiagnosticArray(status=[status]))
-    window.until(lambda: is_told("/neighbor"), "what was reported last")
-    assert not is_told("/other"), "a robot in another namespace"
+    window.until(lambda: is_reported("/neighbor"), "what was reported last")
+    assert not is_reported("/other"), "a robot in another namespace"
     loaded = window.driver.execute_script(
         "return performance.getEntriesByType('resource').map(entry => entry.name)"
     )

@@ -57,7 +57,7 @@ def node(start_node: Any, slow_answer: Any) -> Any:
 def operator(
     graph: Any, node: Any, camera: Any, make_operator: Any, wait_for: Any
 ) -> Iterator[Any]:
-    """Before and after each test the node answers rightly, with the settings of its start."""
+    """Before and after each test the node answers correctly, with the settings of its start."""
     operator = make_operator(graph)
     wait_for(lambda: operator.ask(**DISTANCE).status == Status.OK, "an answer before the test")
     yield operator

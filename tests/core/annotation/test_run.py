@@ -51,7 +51,7 @@ def test_other_commands_read_the_data_set(photographs, tmp_path, make_data_set, 
     found = evaluate(folder, AnswererChoice("geometric"))
     judged = found.systems[0].judged
     assert len(judged) == len(folder.read_records())
-    assert [item for item in judged if not item.right] == []
+    assert [item for item in judged if not item.correct] == []
 
 
 def test_steps_to_an_answer_are_those_of_the_measured_scene(annotated):

@@ -7,7 +7,7 @@ import pytest
 
 from smolrgpt_core.data.warehouse_format import Turn, WarehouseRecord
 from smolrgpt_core.language import Category
-from smolrgpt_core.quality.guessing import best_answer, is_right, measure_guesses
+from smolrgpt_core.quality.guessing import best_answer, is_correct, measure_guesses
 from smolrgpt_core.simulated_data.scenes import Candidate
 from smolrgpt_core.synthesis.balance import BIN_RATIO, IN_BUFFER, Balancer, distance_bin
 
@@ -96,11 +96,11 @@ def test_choice_follows_from_the_candidates_alone():
 def test_the_best_distance_is_the_one_that_is_correct_most_often():
     answers = ["1.00", "5.00", "5.50", "5.90", "9.00"]
     best = best_answer(Category.DISTANCE, answers)
-    assert [is_right(Category.DISTANCE, best, answer) for answer in answers] == [
+    assert [is_correct(Category.DISTANCE, best, answer) for answer in answers] == [
         False, True, True, True, False,
     ]  # fmt: skip
     zeros = best_answer(Category.DISTANCE, ["0.00"] * 3 + ["4.00"] * 2)
-    assert is_right(Category.DISTANCE, zeros, "0.00")
+    assert is_correct(Category.DISTANCE, zeros, "0.00")
 
 
 def counts(rng: np.random.Generator, leaking: bool) -> list[WarehouseRecord]:

@@ -13,7 +13,7 @@ from smolrgpt_core.answer.scoring import read_normalized
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.evaluation import challenge_scores, score_files
-from smolrgpt_core.evaluation.challenge_scores import is_right, read_by_script, read_prediction
+from smolrgpt_core.evaluation.challenge_scores import is_correct, read_by_script, read_prediction
 from smolrgpt_core.language import Category
 
 FIXTURE = Path(__file__).resolve().parents[2] / "data" / "warehouse_scores"
@@ -83,7 +83,7 @@ AWKWARD = [
 @pytest.mark.parametrize(("category", "truth", "given", "right"), AWKWARD)
 def test_awkward_answers(category: str, truth: object, given: object, right: bool) -> None:
     kind = Category[category.upper()]
-    assert is_right(kind, read_prediction(given, kind), read_normalized(truth, kind)) is right
+    assert is_correct(kind, read_prediction(given, kind), read_normalized(truth, kind)) is right
 
 
 AS_THE_SCRIPT = [
@@ -126,13 +126,13 @@ AT_THE_LIMIT = [
 
 @pytest.mark.parametrize(("truth", "given", "right"), AT_THE_LIMIT)
 def test_exactly_ten_percent_is_correct(truth: float, given: float, right: bool) -> None:
-    assert is_right(Category.DISTANCE, given, truth) is right
+    assert is_correct(Category.DISTANCE, given, truth) is right
 
 
 def test_all_distances_at_the_limit_are_scored_by_the_script_s_two_products() -> None:
     cents = range(10, 3000, 10)
     pairs = [(c / 100, round(c * share) / 100) for c in cents for share in (0.9, 1.1)]
-    scored = [is_right(Category.DISTANCE, given, truth) for truth, given in pairs]
+    scored = [is_correct(Category.DISTANCE, given, truth) for truth, given in pairs]
     assert scored == [0.90 * truth <= given <= 1.10 * truth for truth, given in pairs]
     assert (len(pairs), sum(scored)) == (598, 532)
 

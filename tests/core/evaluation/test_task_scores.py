@@ -14,7 +14,7 @@ from smolrgpt_core.cli.application import app
 from smolrgpt_core.data.warehouse_format import SplitFolder
 from smolrgpt_core.evaluation.evaluation import evaluate, evaluate_alone
 from smolrgpt_core.evaluation.predictions import AnswererChoice
-from smolrgpt_core.evaluation.task_scores import AnswerForm, is_right_answer
+from smolrgpt_core.evaluation.task_scores import AnswerForm, is_correct_answer
 from smolrgpt_core.language import Category
 from smolrgpt_core.simulated_data.randomization import CameraRandomization, Randomization
 from smolrgpt_core.simulated_data.scenes import SimulationSettings
@@ -75,7 +75,7 @@ def test_words_mean_what_they_mean_in_the_mixture(tasks: Path, tmp_path: Path) -
     geometric = AnswererChoice("geometric")
     meant, ours = (evaluate_alone(SplitFolder(root, "test"), geometric) for root in (tasks, copied))
     differ = [
-        (record.question, known.right)
+        (record.question, known.correct)
         for record, known, other in zip(
             SplitFolder(tasks, "test").read_records(),
             meant.task_answers,
@@ -123,7 +123,7 @@ QUANTITY = AnswerForm(Category.QUANTITY, "m")
 def test_an_answer_is_judged_by_the_form_of_its_question(
     form: AnswerForm | None, predicted: str, truth: str, right: bool
 ) -> None:
-    assert is_right_answer(form, predicted, truth) is right
+    assert is_correct_answer(form, predicted, truth) is right
 
 
 def test_a_truth_of_another_form_is_named_and_not_scored(tasks: Path, tmp_path: Path) -> None:

@@ -121,4 +121,4 @@ def test_only_confirmed_answers_are_calibrated_as_such(likeliest: str, confirmed
     judged = judged_answers(model, geometry, AgreementTolerances())
     found = [item for item in judged if item.evidence is not Evidence.MODEL]
     expected = [(Evidence.CONFIRMED_GEOMETRY, 0.6, True)] if confirmed else []
-    assert [(item.evidence, item.confidence, item.right) for item in found] == expected
+    assert [(item.evidence, item.confidence, item.correct) for item in found] == expected

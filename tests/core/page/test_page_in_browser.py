@@ -178,7 +178,7 @@ def test_space_shows_points_and_boxes(page: Any) -> None:
 def test_a_corrected_answer_is_a_training_example(page: Any, corrected: Path) -> None:
     page.ask("How far is pallet 10 from pallet 13?")
     page.press("This is wrong")
-    field = page.shown('input[aria-label="Right answer"]')
+    field = page.shown('input[aria-label="Correct answer"]')
     field.send_keys("far")
     page.press("Store")
     page.wait(lambda: "expected meters" in page.text())

@@ -33,7 +33,7 @@ def test_geometry_finds_its_own_answers_again(
         assert truth is not None
         scored[record.category].append(score_answer(record.id, category, truth, prediction.answer))
     shares = {
-        name: sum(item.right for item in items) / len(items) for name, items in scored.items()
+        name: sum(item.correct for item in items) / len(items) for name, items in scored.items()
     }
     assert shares.keys() == {"distance", "count", "left_right", "mcq"}
     assert min(shares.values()) >= 0.9, shares
