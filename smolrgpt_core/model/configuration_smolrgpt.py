@@ -6,11 +6,12 @@ processor reads the same file. It knows nothing of weights.
 
 import copy
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
-from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
+from transformers import CONFIG_MAPPING, AutoConfig, GenerationConfig, PreTrainedConfig
 
 from smolrgpt_core.checkpoints import check_that_it_exists
 from smolrgpt_core.kernels.form_weights import Mode
@@ -89,6 +90,39 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
+_OF_TRANSFORMERS = frozenset(
+    {
+        *PreTrainedConfig().to_dict(),
+        *GenerationConfig().to_dict(),
+        "attn_implementation",
+        "auto_map",
+        "experts_implementation",
+        "name_or_path",
+        "num_labels",
+        "quantization_config",
+        "torch_dtype",
+    }
+)
+"""Keys besides the fields that transformers itself writes into a `config.json`, or passes on."""
+
+
+def refuse_unknown_keys(kind: str, keys: Iterable[str]) -> None:
+    """Refuse what is neither a field nor of transformers, which would keep it without any effect.
+
+    Args:
+        kind: `model_type` of the configuration.
+        keys: those that are no fields.
+
+    Raises:
+        ValueError: one is unknown.
+    """
+    unknown = sorted(key for key in keys if key not in _OF_TRANSFORMERS and key[0] != "_")
+    if unknown:
+        raise ValueError(
+            f"a configuration of type {kind!r} has no {', '.join(unknown)}; correct the name, or "
+            "remove it from config.json"
+        )
+
 
 @strict
 class SmolRGPTConfig(PreTrainedConfig):
@@ -141,7 +175,7 @@ class SmolRGPTConfig(PreTrainedConfig):
         tie_word_embeddings: whether head and token embedding are one matrix.
 
     Raises:
-        ValueError: when a value cannot work; the message names the field.
+        ValueError: when a value cannot work, or there is no such field; the message names it.
         StrictDataclassFieldValidationError: when a value has another type than its field, or is
             none of its choices; the message names the field.
     """
@@ -186,6 +220,7 @@ class SmolRGPTConfig(PreTrainedConfig):
     tie_word_embeddings: bool = True
 
     def __post_init__(self, **kwargs: Any) -> None:
+        refuse_unknown_keys(self.model_type, kwargs)
         released = PRESETS["smolrgpt"]
         self.vision_config = _sub_config("vision_config", self.vision_config, released)
         self.text_config = _sub_config("text_config", self.text_config, released)

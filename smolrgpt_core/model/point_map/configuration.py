@@ -12,6 +12,7 @@ from typing import Any, Literal
 from huggingface_hub.dataclasses import strict
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
+from smolrgpt_core.model.configuration_smolrgpt import refuse_unknown_keys
 from smolrgpt_core.model.point_map.code import HISPATIAL, WAREHOUSE, PointCode
 
 Number = float | int
@@ -49,7 +50,7 @@ class PointMapConfig(PreTrainedConfig):
         bottlenecks: which layers are followed by a detour, see `model.bottleneck`.
 
     Raises:
-        ValueError: when a value cannot work; the message names the field.
+        ValueError: when a value cannot work, or there is no such field; the message names it.
     """
 
     model_type = "point_map_vlm"
@@ -71,6 +72,7 @@ class PointMapConfig(PreTrainedConfig):
     tie_word_embeddings: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:
+        refuse_unknown_keys(self.model_type, kwargs)
         self.vlm_config = _vlm_config(self.vlm_config)
         # JSON has no tuples.
         self.answers = list(self.answers)

@@ -195,6 +195,16 @@ def test_a_configuration_that_is_none_is_refused(saved, content, words):
         make_answerer("model", str(saved))
 
 
+def test_a_misspelled_key_of_the_configuration_is_refused(saved):
+    path = saved / "config.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps({**values, "mask_poling": "area", "_note": "by hand"}))
+    with pytest.raises(ValueError, match="'smolrgpt' has no mask_poling; correct the name"):
+        SmolRGPTForConditionalGeneration.from_pretrained(saved)
+    path.write_text(json.dumps({**values, "torch_dtype": "float32", "temperature": 0.5}))
+    SmolRGPTForConditionalGeneration.from_pretrained(saved, attn_implementation="eager")
+
+
 def test_all_weights_that_do_not_fit_are_listed(saved):
     def spoil(weights):
         del weights["model.connectors.rgb.projection.weight"]
