@@ -24,7 +24,7 @@ from performance_page import Table, describe_machine, publish
 from rich.progress import track
 
 from smolrgpt_core.annotation.filters import SkippedError
-from smolrgpt_core.annotation.on_ray import OnRay
+from smolrgpt_core.annotation.on_ray import AnnotationOnRay
 from smolrgpt_core.annotation.pipeline import Annotator, KnownFrame
 from smolrgpt_core.annotation.questions import AnnotatedQuestion
 from smolrgpt_core.annotation.references import KINDS
@@ -256,7 +256,7 @@ def _size_row(rows: NDArray[np.float64]) -> Iterator[str]:
 def speed_table(settings: AnnotationSettings, workers: Sequence[int], images: int) -> Table:
     """Images per second in one process, and by number of workers of Ray."""
     cases: dict[str, Annotate] = {"one process, without Ray": in_this_process}
-    cases |= {f"Ray, {number} workers": OnRay(LOCAL, number) for number in workers}
+    cases |= {f"Ray, {number} workers": AnnotationOnRay(LOCAL, number) for number in workers}
     rows = []
     first = ""
     for name, how in cases.items():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, AnswerSpec
 
 FILLS = 5
 """So many values for each wording."""
@@ -28,7 +28,7 @@ class Sentence:
         meaning: as the rules would say it; empty for nothing that can be relied on.
     """
 
-    asked: Asked
+    asked: AnswerSpec
     question: str
     text: str
     meaning: str
@@ -343,12 +343,12 @@ def sentences(seed: int = 0) -> list[Sentence]:
     return found
 
 
-def _sentence(asked: Asked, text: str, meaning: str) -> Sentence:
+def _sentence(asked: AnswerSpec, text: str, meaning: str) -> Sentence:
     return Sentence(asked, _QUESTIONS[asked.kind], text, meaning)
 
 
 def _lengths(rng: np.random.Generator) -> list[Sentence]:
-    asked, found = Asked(AnswerKind.LENGTH), []
+    asked, found = AnswerSpec(AnswerKind.LENGTH), []
     for wording in _LENGTHS:
         for _ in range(FILLS):
             form, meters = _LENGTH_FORMS[int(rng.integers(len(_LENGTH_FORMS)))]
@@ -363,7 +363,7 @@ def _lengths(rng: np.random.Generator) -> list[Sentence]:
 
 
 def _hours(rng: np.random.Generator) -> list[Sentence]:
-    asked, found = Asked(AnswerKind.HOUR), []
+    asked, found = AnswerSpec(AnswerKind.HOUR), []
     for wording in _HOURS:
         for hour in rng.permutation(12)[: FILLS + 1] + 1:
             text = wording.format(h=hour, H=_WORDS[hour])
@@ -373,7 +373,7 @@ def _hours(rng: np.random.Generator) -> list[Sentence]:
 
 def _yes_no(rng: np.random.Generator) -> list[Sentence]:
     """Every wording with two questions, so that what a reader makes of it is not by chance."""
-    asked = Asked(AnswerKind.YES_NO)
+    asked = AnswerSpec(AnswerKind.YES_NO)
     questions = (
         _QUESTIONS[asked.kind],
         "Does Region [0] come behind Region [1]?",
@@ -394,13 +394,13 @@ def _regions(rng: np.random.Generator) -> list[Sentence]:
             names = _NAMES[int(rng.integers(len(_NAMES)))]
             k = int(rng.integers(2))
             text = wording.format(k=k, o=1 - k, n=names[k], m=names[1 - k])
-            found.append(_sentence(Asked(AnswerKind.REGION, names), text, f"Region [{k}]"))
-    asked = Asked(AnswerKind.REGION, _NAMES[0])
+            found.append(_sentence(AnswerSpec(AnswerKind.REGION, names), text, f"Region [{k}]"))
+    asked = AnswerSpec(AnswerKind.REGION, _NAMES[0])
     return found + [_sentence(asked, text, "") for text in _NO_REGIONS]
 
 
 def _sides(rng: np.random.Generator) -> list[Sentence]:
-    asked, found = Asked(AnswerKind.SIDE), []
+    asked, found = AnswerSpec(AnswerKind.SIDE), []
     sides = ("left", "right")
     for wording in _SIDES:
         for place in rng.integers(2, size=FILLS):
@@ -411,7 +411,7 @@ def _sides(rng: np.random.Generator) -> list[Sentence]:
 
 
 def _counts(rng: np.random.Generator) -> list[Sentence]:
-    asked, found = Asked(AnswerKind.COUNT), []
+    asked, found = AnswerSpec(AnswerKind.COUNT), []
     for wording in _COUNTS:
         for count in rng.permutation(7)[:FILLS] + 1:
             text = wording.format(c=count, C=_WORDS[count])
@@ -426,6 +426,6 @@ def _letters(rng: np.random.Generator) -> list[Sentence]:
             names = _CHOICES[int(rng.integers(len(_CHOICES)))]
             k, other = (int(place) for place in rng.permutation(4)[:2])
             text = wording.format(l="ABCD"[k], x=names[k], y=names[other], m="ABCD"[other])
-            found.append(_sentence(Asked(AnswerKind.LETTER, names), text, "ABCD"[k]))
-    asked = Asked(AnswerKind.LETTER, _CHOICES[0])
+            found.append(_sentence(AnswerSpec(AnswerKind.LETTER, names), text, "ABCD"[k]))
+    asked = AnswerSpec(AnswerKind.LETTER, _CHOICES[0])
     return found + [_sentence(asked, text, "") for text in _NO_LETTERS]

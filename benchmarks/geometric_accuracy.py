@@ -54,7 +54,7 @@ from smolrgpt_core.synthesis import (
     ALL_WAREHOUSE_FORMS,
     FORMS,
     QuestionWithTruth,
-    Style,
+    RegionStyle,
     generate_questions,
 )
 
@@ -184,7 +184,7 @@ def frames_of(seed: int, views: int, noises: list[str]) -> Iterator[tuple[str, R
         clean = item.frame
         rng = np.random.default_rng([seed, view])
         true = TrueScene(item.truth, clean.regions, clean.intrinsics, clean.depth)
-        style = (Style.MASK, Style.PLAIN)[view % 2]
+        style = (RegionStyle.MASK, RegionStyle.PLAIN)[view % 2]
         questions = generate_questions(true, rng, style=style, forms=FORMS)
         for noise in noises:
             frame = clean

@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from smolrgpt_core.perception.candidates import end_tokens, log_likelihood
 from smolrgpt_core.perception.loading import load_model
-from smolrgpt_core.public_benchmarks.model_readers.asked import Asked
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerSpec
 from smolrgpt_core.public_benchmarks.models import BenchmarkAnswer, most_likely
 
 PROMPT = (
@@ -45,7 +45,7 @@ class LikelihoodReader:
         model = load_model(AutoModelForCausalLM, checkpoint, "cpu", "a language model")
         return cls(model, AutoTokenizer.from_pretrained(checkpoint))
 
-    def read(self, asked: Asked, question: str, answer: str) -> BenchmarkAnswer:
+    def read(self, asked: AnswerSpec, question: str, answer: str) -> BenchmarkAnswer:
         """The likeliest option with its confidence; no text for a length, which may be any."""
         if not asked.options:
             return BenchmarkAnswer("")

@@ -33,7 +33,7 @@ from smolrgpt_core.sim import (
 )
 from smolrgpt_core.synthesis import generate_questions
 from smolrgpt_core.synthesis.forms.draws import within
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import MarginView
 
 GEOMETRY_ONLY = RenderOptions(shadows=False, reflections=False, supersampling=1)
 VIEWS = 2
@@ -53,7 +53,7 @@ class Tally:
         scene = MeasuredScene(FrameGeometry(seen.frame))
         self.frames += 1
         self._add_distances(seen, scene, rng)
-        self._add_buffers(seen, SceneView(scene, MEASURED_MARGINS, rng))
+        self._add_buffers(seen, MarginView(scene, MEASURED_MARGINS, rng))
 
     def _add_distances(
         self, seen: SimulatedFrame, scene: MeasuredScene, rng: np.random.Generator
@@ -65,7 +65,7 @@ class Tally:
             if item.category is Category.DISTANCE and item.value is not None:
                 self.distances.append((item.value, evaluate(item.program, copies).value))
 
-    def _add_buffers(self, seen: SimulatedFrame, view: SceneView) -> None:
+    def _add_buffers(self, seen: SimulatedFrame, view: MarginView) -> None:
         for zone in view.seen("buffer"):
             inside, outside = view.split(within(zone), view.seen("pallet", "transporter"))
             for found, ids in ((True, inside), (False, outside)):

@@ -25,7 +25,7 @@ from smolrgpt_core.chat_server import ChatServer
 from smolrgpt_core.language.english import NUMBER_WORDS
 from smolrgpt_core.public_benchmarks.model_readers.asked import (
     AnswerKind,
-    Asked,
+    AnswerSpec,
     hour_text,
     region_text,
 )
@@ -122,7 +122,7 @@ class Drawn:
         manner: in which it is phrased.
     """
 
-    asked: Asked
+    asked: AnswerSpec
     question: str
     answer: str
     meaning: str
@@ -178,7 +178,7 @@ def read_written(path: Path) -> list[tuple[Sentence, bool]]:
     }
     return [
         (
-            Sentence(Asked(AnswerKind(row["kind"]), tuple(row["names"])), row["question"],
+            Sentence(AnswerSpec(AnswerKind(row["kind"]), tuple(row["names"])), row["question"],
                      row["text"], row["meaning"]),
             row["says_it"],
         )
@@ -213,7 +213,7 @@ def _drawn(kind: AnswerKind) -> Iterator[Drawn]:
         text = texts[int(rng.integers(len(texts)))]
         question = text.format(a=first, b=second, options=" ".join(options.values()))
         answer, meaning = _TRUTHS[kind](rng)
-        asked = Asked(kind, (first, second) if kind is AnswerKind.REGION else tuple(others))
+        asked = AnswerSpec(kind, (first, second) if kind is AnswerKind.REGION else tuple(others))
         manner = MANNERS[len(prompts) % len(MANNERS)]
         drawn = Drawn(asked, question, options.get(answer, answer), meaning, manner)
         if drawn.prompt not in prompts:
@@ -330,11 +330,11 @@ def _says_region(drawn: Drawn, text: str) -> bool:
     return here and (not there or _compares(asked, place, text))
 
 
-def _named(asked: Asked, place: int, text: str) -> bool:
+def _named(asked: AnswerSpec, place: int, text: str) -> bool:
     return f"[{place}]" in text or asked.names[place] in text.lower()
 
 
-def _compares(asked: Asked, place: int, text: str) -> bool:
+def _compares(asked: AnswerSpec, place: int, text: str) -> bool:
     """Whether a sentence consists of one comparison, of the region with the other."""
     here, there = (
         rf"(?:the )?(?:{asked.names[at]}(?: \(?(?:region )?\[{at}\]\)?)?|region \[{at}\])"

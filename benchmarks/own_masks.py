@@ -32,7 +32,7 @@ from smolrgpt_core.report import compare_with_truth
 from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.sim import SimulatedFrame
 from smolrgpt_core.simulated_data.scenes import SimulationSettings, render_scene
-from smolrgpt_core.synthesis import ALL_WAREHOUSE_FORMS, Style, generate_questions
+from smolrgpt_core.synthesis import ALL_WAREHOUSE_FORMS, RegionStyle, generate_questions
 
 GIVEN, OWN = "given", "own"
 REPEATS = 9
@@ -69,7 +69,7 @@ class Tally:
         self.image = frame.rgb
         truth = TrueScene(scene.truth, scene.true, frame.intrinsics)
         for question in generate_questions(
-            truth, rng, style=Style.PLAIN, forms=ALL_WAREHOUSE_FORMS, per_form=1
+            truth, rng, style=RegionStyle.PLAIN, forms=ALL_WAREHOUSE_FORMS, per_form=1
         ):
             asked = AskedQuestion(question.text, None, question.region_ids)
             for name, regions in ((GIVEN, scene.true), (OWN, found)):

@@ -16,7 +16,7 @@ from performance_page import Table, describe_machine, median_ms, publish
 from torch.nn import functional
 
 from smolrgpt_core.kernels.pooling import weighted_mean
-from smolrgpt_core.kernels.refinement import RefinerLevel, RefinerWeights, refine_and_pool
+from smolrgpt_core.kernels.refinement import LevelWeights, RefinerWeights, refine_and_pool
 from smolrgpt_core.kernels.weights import mask_weights
 
 TOKEN_GRID = (8, 8)
@@ -35,7 +35,7 @@ def make_refiner(channels: int, seed: int, dtype: torch.dtype) -> RefinerWeights
         weight = torch.randn(channels, channels, 2, 2) / channels**0.5
         norm = (torch.ones(channels), torch.zeros(channels)) if has_norm else ()
         values = (weight.contiguous(memory_format=torch.channels_last), torch.zeros(channels))
-        levels.append(RefinerLevel(*(value.to(dtype) for value in (*values, *norm))))
+        levels.append(LevelWeights(*(value.to(dtype) for value in (*values, *norm))))
     return RefinerWeights(tuple(levels))
 
 
@@ -61,7 +61,7 @@ def move(refiner: RefinerWeights, device: torch.device, for_convolutions: bool) 
     """The weights on a device, in the memory order that convolutions or the kernels read."""
     order = torch.contiguous_format if for_convolutions else torch.channels_last
     levels = [
-        RefinerLevel(
+        LevelWeights(
             level.weight.to(device).contiguous(memory_format=order),
             _moved(level.bias, device),
             _moved(level.norm_weight, device),

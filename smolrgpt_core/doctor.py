@@ -52,7 +52,7 @@ CHECK_TIMEOUT_S = 60
 """Timeout of one check in seconds."""
 
 
-class Verdict(str, Enum):
+class CheckResult(str, Enum):
     """Result of a check."""
 
     OK = "ok"
@@ -78,7 +78,7 @@ class Check:
 
     group: str
     name: str
-    verdict: Verdict
+    verdict: CheckResult
     found: str
     remedy: str = ""
 
@@ -87,14 +87,14 @@ def examine() -> list[Check]:
     """Run all checks; takes some seconds."""
     return [
         *examine_core(),
-        *_packages("simulation", "sim", Verdict.OPTIONAL),
+        *_packages("simulation", "sim", CheckResult.OPTIONAL),
         *_rendering(),
-        *_packages("data", "data", Verdict.OPTIONAL),
-        *_packages("model", "model", Verdict.OPTIONAL),
+        *_packages("data", "data", CheckResult.OPTIONAL),
+        *_packages("model", "model", CheckResult.OPTIONAL),
         *_graphics_card(),
-        *_packages("training", "train", Verdict.OPTIONAL),
-        *_packages("onnx", "onnx", Verdict.OPTIONAL),
-        *_packages("page", "page", Verdict.OPTIONAL),
+        *_packages("training", "train", CheckResult.OPTIONAL),
+        *_packages("onnx", "onnx", CheckResult.OPTIONAL),
+        *_packages("page", "page", CheckResult.OPTIONAL),
         *_ros(),
         *_machine(),
     ]
@@ -104,17 +104,17 @@ def examine_core() -> list[Check]:
     """Run the checks for the offline core."""
     python = f"{platform.python_version()}, {sys.executable}"
     return [
-        Check("core", "python", Verdict.OK, python),
-        *_packages("core", "", Verdict.FAILED),
+        Check("core", "python", CheckResult.OK, python),
+        *_packages("core", "", CheckResult.FAILED),
     ]
 
 
 def healthy(checks: list[Check]) -> bool:
     """Whether everything that the offline core needs works."""
-    return all(check.verdict is not Verdict.FAILED for check in checks)
+    return all(check.verdict is not CheckResult.FAILED for check in checks)
 
 
-def _packages(group: str, extra: str, if_missing: Verdict) -> Iterator[Check]:
+def _packages(group: str, extra: str, if_missing: CheckResult) -> Iterator[Check]:
     for module, distribution in PACKAGES[extra].items():
         if importlib.util.find_spec(module) is None:
             remedy = install_command(extra) if extra else f"pip install {distribution}"
@@ -122,9 +122,9 @@ def _packages(group: str, extra: str, if_missing: Verdict) -> Iterator[Check]:
             continue
         works, output = _try_python(f"import {module}; print({module}.__version__)")
         if works or "has no attribute '__version__'" in output:
-            yield Check(group, module, Verdict.OK, output if works else _version(distribution))
+            yield Check(group, module, CheckResult.OK, output if works else _version(distribution))
         else:
-            broken = Verdict.FAILED if not extra else Verdict.WARNING
+            broken = CheckResult.FAILED if not extra else CheckResult.WARNING
             remedy = f"pip install --force-reinstall {distribution}"
             yield Check(group, module, broken, f"cannot be imported: {output}", remedy)
 
@@ -134,7 +134,7 @@ def _rendering() -> Iterator[Check]:
     found = f"MUJOCO_GL={os.environ.get('MUJOCO_GL', 'not set')}; libraries: "
     found += ", ".join(libraries) or "none"
     if importlib.util.find_spec("mujoco") is None:
-        yield Check("simulation", "rendering", Verdict.OPTIONAL, f"not tried; {found}")
+        yield Check("simulation", "rendering", CheckResult.OPTIONAL, f"not tried; {found}")
         return
     works, output = _try_python(
         "import time; from smolrgpt_core.frame import CameraIntrinsics\n"
@@ -148,15 +148,15 @@ def _rendering() -> Iterator[Check]:
     )
     remedy = "apt-get install libosmesa6, or set MUJOCO_GL=egl on a machine with a GPU"
     if works:
-        yield Check("simulation", "rendering", Verdict.OK, f"{output}; {found}")
+        yield Check("simulation", "rendering", CheckResult.OK, f"{output}; {found}")
     else:
-        yield Check("simulation", "rendering", Verdict.WARNING, f"{output}; {found}", remedy)
+        yield Check("simulation", "rendering", CheckResult.WARNING, f"{output}; {found}", remedy)
 
 
 def _graphics_card() -> Iterator[Check]:
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     works, output = _try(query) if shutil.which(query[0]) else (False, "no nvidia-smi")
-    verdict = Verdict.OK if works else Verdict.OPTIONAL
+    verdict = CheckResult.OK if works else CheckResult.OPTIONAL
     yield Check("model", "GPU", verdict, output, "" if works else "not needed; the CPU is used")
     if works and importlib.util.find_spec("torch") is not None:
         works, output = _try_python(
@@ -164,26 +164,26 @@ def _graphics_card() -> Iterator[Check]:
         )
         usable = works and output.endswith("True")
         remedy = "" if usable else "install a CUDA build of torch that matches the driver"
-        verdict = Verdict.OK if usable else Verdict.WARNING
+        verdict = CheckResult.OK if usable else CheckResult.WARNING
         yield Check("model", "torch with CUDA", verdict, output, remedy)
 
 
 def _ros() -> Iterator[Check]:
     if importlib.util.find_spec("rclpy") is None:
         remedy = "source a ROS 2 installation (/opt/ros/DISTRIBUTION/setup.bash), or run make setup"
-        yield Check("ROS 2", "rclpy", Verdict.OPTIONAL, "not found", remedy)
+        yield Check("ROS 2", "rclpy", CheckResult.OPTIONAL, "not found", remedy)
         return
     works, output = _try_python(
         "import rclpy; print(rclpy.get_rmw_implementation_identifier(), rclpy.__file__)"
     )
     if not works:
         remedy = "source the setup.bash of only one ROS 2 installation, and use its Python version"
-        yield Check("ROS 2", "rclpy", Verdict.WARNING, f"cannot be imported: {output}", remedy)
+        yield Check("ROS 2", "rclpy", CheckResult.WARNING, f"cannot be imported: {output}", remedy)
         return
     rmw, _, path = output.partition(" ")
     distribution = os.environ.get("ROS_DISTRO", "wheels, ROS_DISTRO not set")
-    yield Check("ROS 2", "rclpy", Verdict.OK, f"{distribution}; {Path(path).parent}")
-    yield Check("ROS 2", "middleware", Verdict.OK, rmw)
+    yield Check("ROS 2", "rclpy", CheckResult.OK, f"{distribution}; {Path(path).parent}")
+    yield Check("ROS 2", "middleware", CheckResult.OK, rmw)
     if "fastrtps" in rmw:
         yield _fast_dds_profile()
     yield _interfaces()
@@ -193,11 +193,11 @@ def _fast_dds_profile() -> Check:
     name = "FASTRTPS_DEFAULT_PROFILES_FILE"
     path = os.environ.get(name, "")
     if path and Path(path).is_file():
-        return Check("ROS 2", "Fast DDS profile", Verdict.OK, path)
+        return Check("ROS 2", "Fast DDS profile", CheckResult.OK, path)
     return Check(
         "ROS 2",
         "Fast DDS profile",
-        Verdict.WARNING,
+        CheckResult.WARNING,
         f"no such file: {path}" if path else "not set",
         f"with its default settings, Fast DDS loses images: set {name} to config/fastdds.xml",
     )
@@ -210,17 +210,17 @@ def _interfaces() -> Check:
         "import smolrgpt_ros.srv; print(list(smolrgpt_ros.srv.__path__)[0])"
     )
     if works:
-        return Check("ROS 2", "smolrgpt_ros interfaces", Verdict.OK, output)
+        return Check("ROS 2", "smolrgpt_ros interfaces", CheckResult.OK, output)
     remedy = "run colcon build (or make setup), then source install/local_setup.bash"
-    return Check("ROS 2", "smolrgpt_ros interfaces", Verdict.WARNING, output, remedy)
+    return Check("ROS 2", "smolrgpt_ros interfaces", CheckResult.WARNING, output, remedy)
 
 
 def _machine() -> Iterator[Check]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Check("machine", "CPU", Verdict.OK, f"{cores} cores for this process")
+    yield Check("machine", "CPU", CheckResult.OK, f"{cores} cores for this process")
     if "SC_PHYS_PAGES" in os.sysconf_names:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        yield Check("machine", "memory", Verdict.OK, f"{memory / 2**30:.1f} GiB")
+        yield Check("machine", "memory", CheckResult.OK, f"{memory / 2**30:.1f} GiB")
     shared = Path("/dev/shm")
     if shared.is_dir():
         size = shutil.disk_usage(shared).total
@@ -228,7 +228,7 @@ def _machine() -> Iterator[Check]:
         yield Check(
             "machine",
             "shared memory",
-            Verdict.WARNING if small else Verdict.OK,
+            CheckResult.WARNING if small else CheckResult.OK,
             f"{size / 2**20:.0f} MiB in {shared}",
             "too small for ROS images: docker run --shm-size=512m" if small else "",
         )

@@ -22,7 +22,7 @@ IMAGES_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
-class OnRay:
+class AnnotationOnRay:
     """Annotates images with Ray.
 
     Attributes:

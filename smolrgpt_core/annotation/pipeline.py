@@ -29,9 +29,9 @@ from smolrgpt_core.language.interpreter import evaluate
 from smolrgpt_core.language.operators import attributes
 from smolrgpt_core.scene.copies import SceneCopies
 from smolrgpt_core.scene.measured_scene import MeasuredScene
-from smolrgpt_core.synthesis import MIXTURES, QuestionWithTruth, Style, generate_mixture
+from smolrgpt_core.synthesis import MIXTURES, QuestionWithTruth, RegionStyle, generate_mixture
 from smolrgpt_core.synthesis.reasoning import steps_of
-from smolrgpt_core.synthesis.view import NO_ANSWER, SceneView
+from smolrgpt_core.synthesis.view import NO_ANSWER, MarginView
 
 DEPTH_SCALE = 0.001
 """Meters per unit of the depth images that are written."""
@@ -172,7 +172,7 @@ class Annotator:
     ) -> References:
         """Simplest first."""
         conventions = (WAREHOUSE, MIXTURES[self._settings.mixture].conventions)
-        view = SceneView(scene, self._settings.margins, rng)
+        view = MarginView(scene, self._settings.margins, rng)
         found = spatial_references(view, conventions)
         for region in frame.regions if self._writer else ():
             if not skipped.get(region.id):
@@ -189,8 +189,8 @@ class Annotator:
         settings = self._settings
         misread: list[str] = []
         made = generate_mixture(
-            known.scene, rng, settings.mixture, settings.questions, settings.margins, Style.MASK,
-            misread=misread.append,
+            known.scene, rng, settings.mixture, settings.questions, settings.margins,
+            RegionStyle.MASK, misread=misread.append,
         )  # fmt: skip
         regions = known.frame.regions
         plain = [

@@ -1,7 +1,7 @@
 """References to objects in words, each of which selects exactly one object of its frame.
 
 A spatial reference is a program of the language, such as the second pallet from the left. It is
-used only if it selects the same object within the measurement uncertainty (`SceneView.truth`) and
+used only if it selects the same object within the measurement uncertainty (`MarginView.truth`) and
 its text is parsed to the program. It assumes that every object of the class is known.
 """
 
@@ -20,7 +20,7 @@ from smolrgpt_core.language.operators import attributes, questions, selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.wording import say_phrase
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import MarginView
 
 CATEGORY, ORDER, POSITION, SIZE, WORDS = "category", "order", "position", "size", "words"
 KINDS = (CATEGORY, WORDS, ORDER, POSITION, SIZE)
@@ -60,7 +60,7 @@ class Reference:
 
 
 def spatial_references(
-    view: SceneView, conventions: Sequence[Conventions]
+    view: MarginView, conventions: Sequence[Conventions]
 ) -> dict[int, list[Reference]]:
     """References by region id, simplest first; none for regions without a unique one.
 
@@ -97,7 +97,7 @@ def is_read_as(text: str, program: Program, regions: RegionSet) -> bool:
     return read.program == questions.Position(program)
 
 
-def _candidates(label: str, view: SceneView) -> Iterator[tuple[str, Program]]:
+def _candidates(label: str, view: MarginView) -> Iterator[tuple[str, Program]]:
     every = selections.All(label)
     number = len(view.regions.with_label(label))
     if number == 1:
@@ -137,7 +137,7 @@ _LINES = (attributes.Column(), attributes.Forward(), attributes.CenterHeight())
 """What orders a line that runs across, away from the camera, and upwards."""
 
 
-def _in_line(label: str, number: int, view: SceneView) -> Iterable[Program]:
+def _in_line(label: str, number: int, view: MarginView) -> Iterable[Program]:
     """Ranks along the line that all objects of a class stand in; none where they do not."""
     ids = view.seen(label)
     if number < MIN_IN_LINE or len(ids) != number:
@@ -152,7 +152,7 @@ def _in_line(label: str, number: int, view: SceneView) -> Iterable[Program]:
         yield selections.Extreme(selections.All(label), attribute, end, float(place))
 
 
-def _selected(program: Program, view: SceneView, conventions: Sequence[Conventions]) -> int | None:
+def _selected(program: Program, view: MarginView, conventions: Sequence[Conventions]) -> int | None:
     """The one region that a program selects under all conventions; None where it is not clear."""
     selected: set[int | None] = {view.truth(item.meant(program)) for item in conventions}
     return selected.pop() if len(selected) == 1 else None

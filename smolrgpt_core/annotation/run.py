@@ -56,7 +56,7 @@ class SkippedImage:
 
 
 @dataclass
-class Summary:
+class AnnotationSummary:
     """The content of a data set.
 
     Attributes:
@@ -164,13 +164,13 @@ class AnnotationRun:
             write_file(self._part(done.image), done.part)
             yield done
 
-    def finish(self) -> Summary:
+    def finish(self) -> AnnotationSummary:
         """Write the files that belong to all images.
 
         Raises:
             OSError: a file cannot be written.
         """
-        summary = Summary()
+        summary = AnnotationSummary()
         parts = []
         for path in self.images:
             part = read_json(self._part(path.name))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from smolrgpt_core.doctor import Verdict, examine_core
+from smolrgpt_core.doctor import CheckResult, examine_core
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     except ImportError as error:
         print(f"smolrgpt cannot start: {error}", file=sys.stderr)
         for check in examine_core():
-            if check.verdict is Verdict.FAILED:
+            if check.verdict is CheckResult.FAILED:
                 print(f"{check.name}: {check.found}; {check.remedy}", file=sys.stderr)
         sys.exit(1)
     app()

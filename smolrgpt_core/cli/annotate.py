@@ -12,16 +12,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from smolrgpt_core.annotation.on_ray import OnRay
+from smolrgpt_core.annotation.on_ray import AnnotationOnRay
 from smolrgpt_core.annotation.references import KINDS
-from smolrgpt_core.annotation.run import Annotate, AnnotationRun, Summary, in_this_process
+from smolrgpt_core.annotation.run import Annotate, AnnotationRun, AnnotationSummary, in_this_process
 from smolrgpt_core.annotation.settings import AnnotationSettings, Sources
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.option_groups import (
     DepthOptions,
     LabelOptions,
-    ModelOptions,
     MountingOptions,
+    PerceptionOptions,
     grouped,
 )
 from smolrgpt_core.cli.options import parsed, wrong_call
@@ -108,7 +108,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.
 
 
 @dataclass(frozen=True)
-class SourceOptions(DepthOptions, LabelOptions, MountingOptions, ModelOptions):
+class SourceOptions(DepthOptions, LabelOptions, MountingOptions, PerceptionOptions):
     """Where depth, regions and calibrations come from."""
 
     depth: DepthFolder = None
@@ -172,10 +172,10 @@ def annotate(
             images, origin.sources(), seed, questions, mixture, references, split
         )
         run = AnnotationRun(settings, out)
-    _report(_make(run, OnRay(ray, workers) if ray else in_this_process), out, as_json)
+    _report(_make(run, AnnotationOnRay(ray, workers) if ray else in_this_process), out, as_json)
 
 
-def _report(summary: Summary | None, out: Path, as_json: bool) -> None:
+def _report(summary: AnnotationSummary | None, out: Path, as_json: bool) -> None:
     """Print what was made; None if the data set was complete before."""
     if summary is None:
         typer.echo(f"{out} is already complete.", err=True)
@@ -185,7 +185,7 @@ def _report(summary: Summary | None, out: Path, as_json: bool) -> None:
         Console().print(summary_table(summary))
 
 
-def _make(run: AnnotationRun, how: Annotate) -> Summary | None:
+def _make(run: AnnotationRun, how: Annotate) -> AnnotationSummary | None:
     """Annotate what is missing; None if nothing was. Prints errors with how to resume."""
     with resumable(run.root), run.locked():
         if run.is_complete:
@@ -199,7 +199,7 @@ def _make(run: AnnotationRun, how: Annotate) -> Summary | None:
             return run.finish()
 
 
-def summary_table(summary: Summary) -> Table:
+def summary_table(summary: AnnotationSummary) -> Table:
     """What a data set holds, and what was skipped and why."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)

@@ -31,7 +31,7 @@ from smolrgpt_core.cli.score import score
 from smolrgpt_core.cli.simulate import simulate
 from smolrgpt_core.cli.study import study_command
 from smolrgpt_core.cli.train import train
-from smolrgpt_core.doctor import Check, Verdict, examine, healthy
+from smolrgpt_core.doctor import Check, CheckResult, examine, healthy
 
 app = typer.Typer(
     help="Answer spatial questions about the regions of an RGB-D image.",
@@ -59,10 +59,10 @@ app.command("calibrate")(calibrate_command)
 app.add_typer(data, name="data")
 
 VERDICT_MARKS = {
-    Verdict.OK: Text("✓", "green"),
-    Verdict.OPTIONAL: Text("-", "dim"),
-    Verdict.WARNING: Text("!", "bold yellow"),
-    Verdict.FAILED: Text("✗", "bold red"),
+    CheckResult.OK: Text("✓", "green"),
+    CheckResult.OPTIONAL: Text("-", "dim"),
+    CheckResult.WARNING: Text("!", "bold yellow"),
+    CheckResult.FAILED: Text("✗", "bold red"),
 }
 
 
@@ -117,7 +117,8 @@ def doctor_table(checks: list[Check]) -> Table:
         found = Text(check.found)
         if check.remedy:
             found.append(
-                f"\n-> {check.remedy}", "yellow" if check.verdict is not Verdict.OPTIONAL else "dim"
+                f"\n-> {check.remedy}",
+                "yellow" if check.verdict is not CheckResult.OPTIONAL else "dim",
             )
         table.add_row(VERDICT_MARKS[check.verdict], check.name, found)
     return table

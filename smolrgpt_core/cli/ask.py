@@ -21,8 +21,8 @@ from smolrgpt_core.cli.option_groups import (
     DepthOptions,
     FusionOptions,
     LabelOptions,
-    ModelOptions,
     MountingOptions,
+    PerceptionOptions,
     RewordingOptions,
     grouped,
 )
@@ -65,7 +65,7 @@ def ask(
     intrinsics: options.Intrinsics = None,
     regions: options.RegionsFile = None,
     question: options.QuestionText = "",
-    finders: ModelOptions,
+    finders: PerceptionOptions,
     mounting: MountingOptions,
     labeling: LabelOptions,
     reading: DepthOptions,

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from smolrgpt_core.cli.benchmark_run import (
     RESULTS_FOLDER,
-    Beside,
+    ComparedWith,
     RunPlan,
     part_progress,
     run_plan,
@@ -30,7 +30,7 @@ from smolrgpt_core.cli.options import parsed, writing
 from smolrgpt_core.cli.progress import resumable
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import write_file
-from smolrgpt_core.public_benchmarks.benchmark import Benchmark, Report, score
+from smolrgpt_core.public_benchmarks.benchmark import Benchmark, BenchmarkReport, score
 from smolrgpt_core.public_benchmarks.figure_table import figure_rows
 from smolrgpt_core.public_benchmarks.hub_data import DATA_FOLDER, published_data
 from smolrgpt_core.public_benchmarks.model_readers.of_run import LanguageModels
@@ -113,7 +113,7 @@ Output = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option(help="Ask only the first N questions.", min=1)]
 BesideRows = Annotated[
-    list[Beside] | None,
+    list[ComparedWith] | None,
     typer.Option(
         help="Also score guessing, the model without the image, or with the options in another "
         "order; may be repeated."
@@ -243,12 +243,12 @@ class PresentationOptions:
         Raises:
             typer.BadParameter: an option is not one of the choices.
         """
-        from smolrgpt_core.public_benchmarks.questions import AnswerForm, RegionForm
+        from smolrgpt_core.public_benchmarks.questions import AnswerMethod, RegionForm
 
         server = {"model": self.server_model} if self.server_model else {}
         limits = {} if timeout_s is None else {"timeout_s": timeout_s}
         return {
-            "answer_form": parsed("--answers", AnswerForm, self.answers),
+            "answer_form": parsed("--answers", AnswerMethod, self.answers),
             "region_form": parsed("--regions", RegionForm, self.regions),
             "depth_model": self.depth_model,
             "device": self.device,
@@ -328,7 +328,7 @@ def _check_rules(benchmark: Benchmark, scorers: Sequence[str]) -> None:
         )
 
 
-def _print_and_write(reports: Mapping[str, Report], json_file: Path | None) -> None:
+def _print_and_write(reports: Mapping[str, BenchmarkReport], json_file: Path | None) -> None:
     """Print the reports, and write them if wanted: one as it is, several by their rows."""
     first = next(iter(reports.values()))
     if json_file is not None:
@@ -354,7 +354,7 @@ def _known(name: str) -> Benchmark:
 def _score(
     benchmark: Benchmark, path: Path, files: AnswerFiles, scorers: list[str],
     asked: LanguageModels, output: Path | None,
-) -> Report:  # fmt: skip
+) -> BenchmarkReport:  # fmt: skip
     """Scores of answers in a file.
 
     Args:
@@ -386,7 +386,7 @@ def _score(
     return report
 
 
-def _print(report: Report) -> None:
+def _print(report: BenchmarkReport) -> None:
     console = Console()
     console.print(_table(f"{report.benchmark.title}, %", report.outcomes))
     for name in report.outcomes:
@@ -395,7 +395,7 @@ def _print(report: Report) -> None:
         console.print(Text(note, "yellow"))
 
 
-def _print_beside(reports: Mapping[str, Report]) -> None:
+def _print_beside(reports: Mapping[str, BenchmarkReport]) -> None:
     """A table for each rule, with a column for each run; the first run has all rules."""
     console = Console()
     first = next(iter(reports.values()))

@@ -16,7 +16,7 @@ import typer
 
 from smolrgpt_core.cli.progress import resumable, work_progress
 from smolrgpt_core.files import write_file
-from smolrgpt_core.public_benchmarks.benchmark import Benchmark, Report, score
+from smolrgpt_core.public_benchmarks.benchmark import Benchmark, BenchmarkReport, score
 from smolrgpt_core.public_benchmarks.guessing import guessed
 from smolrgpt_core.public_benchmarks.model_readers.of_run import LanguageModels
 from smolrgpt_core.public_benchmarks.names import GEOMETRIC, GUESS, PAGE_FILE, RESULT_FILE
@@ -34,7 +34,7 @@ RESULTS_FOLDER = Path("benchmark-results")
 """Where results go that no folder is named for."""
 
 
-class Beside(str, Enum):
+class ComparedWith(str, Enum):
     """Rows shown next to a score."""
 
     GUESS = GUESS
@@ -70,7 +70,7 @@ class RunPlan:
     models: tuple[str, ...]
     options: dict[str, Any] = field(default_factory=dict)
     output: Path | None = None
-    beside: Sequence[Beside] = ()
+    beside: Sequence[ComparedWith] = ()
     scorers: Sequence[str] = ()
     limit: int | None = None
     seed: int = 0
@@ -86,7 +86,7 @@ class RunPlan:
         return self.output / name if len(self.models) > 1 else self.output
 
 
-def run_plan(plan: RunPlan) -> dict[str, Report]:
+def run_plan(plan: RunPlan) -> dict[str, BenchmarkReport]:
     """Ask, score and write results.
 
     Returns:
@@ -97,7 +97,7 @@ def run_plan(plan: RunPlan) -> dict[str, Report]:
         ImportError, OSError, ValueError: the model cannot be loaded.
     """
     data = plan.benchmark.read(plan.data)
-    reports: dict[str, Report] = {}
+    reports: dict[str, BenchmarkReport] = {}
     for name in dict.fromkeys(plan.models):
         if name == GUESS:
             reports[GUESS] = _guess(plan, data, plan.folder(name))
@@ -106,20 +106,20 @@ def run_plan(plan: RunPlan) -> dict[str, Report]:
     return reports
 
 
-def _rows_of(plan: RunPlan, data: BenchmarkData, name: str) -> dict[str, Report]:
+def _rows_of(plan: RunPlan, data: BenchmarkData, name: str) -> dict[str, BenchmarkReport]:
     """The row of a model, and those beside it."""
     model, folder = _load(plan, name), plan.folder(name)
     several = len(plan.models) > 1
     reports = {name if several else "model": _asked(plan, data, model, folder, is_shuffled=False)}
     for row in dict.fromkeys(plan.beside):
         title, place = f"{name} {row.value}" if several else row.value, folder / row.value
-        if row is Beside.GUESS:
+        if row is ComparedWith.GUESS:
             reports[GUESS] = _guess(plan, data, place)
-        elif row is Beside.BLIND and name == GEOMETRIC:
+        elif row is ComparedWith.BLIND and name == GEOMETRIC:
             typer.echo(
                 "geometry measures depth, so there is no row for it without the image", err=True
             )
-        elif row is Beside.BLIND:
+        elif row is ComparedWith.BLIND:
             blind = replace(model, options=replace(model.options, blind=True))
             reports[title] = _asked(plan, data, blind, place, is_shuffled=False)
         else:
@@ -144,7 +144,7 @@ def _load(plan: RunPlan, name: str) -> AnyModel | Workers:
     return load_benchmark_model(name, options)
 
 
-def _guess(plan: RunPlan, data: BenchmarkData, folder: Path) -> Report:
+def _guess(plan: RunPlan, data: BenchmarkData, folder: Path) -> BenchmarkReport:
     asked = replace(data, records=data.records[: plan.limit])
     rules = plan.benchmark.scorers
     names = [
@@ -160,7 +160,7 @@ def _guess(plan: RunPlan, data: BenchmarkData, folder: Path) -> Report:
 
 def _asked(
     plan: RunPlan, data: BenchmarkData, model: AnyModel | Workers, folder: Path, is_shuffled: bool
-) -> Report:
+) -> BenchmarkReport:
     from smolrgpt_core.public_benchmarks.running import BenchmarkRun, predictions_of
 
     run = BenchmarkRun(folder, plan.benchmark, data, model.described, plan.seed, is_shuffled)
@@ -207,6 +207,8 @@ def part_progress(name: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _write(path: Path, report: Report, settings: dict[str, Any], problems: dict[str, str]) -> None:
+def _write(
+    path: Path, report: BenchmarkReport, settings: dict[str, Any], problems: dict[str, str]
+) -> None:
     content = {"run": settings, **report.to_json(), "problems": problems}
     write_file(path, json.dumps(content, indent=1).encode())

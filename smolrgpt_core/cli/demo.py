@@ -34,7 +34,7 @@ from smolrgpt_core.sim import (
 from smolrgpt_core.synthesis import (
     ALL_WAREHOUSE_FORMS,
     QuestionWithTruth,
-    Style,
+    RegionStyle,
     generate_questions,
 )
 
@@ -102,7 +102,7 @@ def mixed_questions(
     """
     scene = TrueScene(seen.truth, seen.frame.regions, seen.frame.intrinsics)
     made = generate_questions(
-        scene, rng, style=Style.PLAIN, forms=ALL_WAREHOUSE_FORMS, per_form=1 + count // 4
+        scene, rng, style=RegionStyle.PLAIN, forms=ALL_WAREHOUSE_FORMS, per_form=1 + count // 4
     )
     different = list({question.text: question for question in made}.values())
     rng.shuffle(different)

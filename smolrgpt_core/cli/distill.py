@@ -36,11 +36,11 @@ def distill_command(
         # PyTorch takes seconds to import, which every other command would pay for.
         import torch
 
-        from smolrgpt_core.training.stored_logits import Asked, write_logits
+        from smolrgpt_core.training.stored_logits import TeacherSettings, write_logits
 
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         with shown_log():
-            write_logits(wanted, Asked(teacher, top, answers), out, device)
+            write_logits(wanted, TeacherSettings(teacher, top, answers), out, device)
     except ImportError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(STOPPED) from error

@@ -29,7 +29,7 @@ from smolrgpt_core.recordings.options import TopicChoice
 
 
 @dataclass(frozen=True)
-class ModelOptions:
+class PerceptionOptions:
     """Models that supply the depth and the regions which no file has."""
 
     depth_model: options.DepthModel = ""

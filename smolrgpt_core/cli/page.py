@@ -12,7 +12,7 @@ import typer
 
 from smolrgpt_core.answerer_settings import FusionSettings
 from smolrgpt_core.cli import options
-from smolrgpt_core.cli.option_groups import ModelOptions, grouped
+from smolrgpt_core.cli.option_groups import PerceptionOptions, grouped
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.extras import require
 from smolrgpt_core.frame_files import FrameFiles, FrameModels, check_sources, read_frame
@@ -21,7 +21,7 @@ from smolrgpt_core.page.frames import SHOWN_ERRORS
 
 if TYPE_CHECKING:
     from smolrgpt_core.frame import RGBDFrame
-    from smolrgpt_core.page.frames import FrameSource
+    from smolrgpt_core.page.frames import ShownFrames
     from smolrgpt_core.page.library import Library
 
 NOT_SERVED = 1
@@ -86,7 +86,7 @@ def page(
     depth: options.DepthFile = None,
     intrinsics: options.Intrinsics = None,
     regions: options.RegionsFile = None,
-    finders: ModelOptions,
+    finders: PerceptionOptions,
     recording: Recording = None,
     answerer: options.AnswererName = "",
     checkpoint: options.Checkpoint = "",
@@ -159,7 +159,7 @@ def _start(
     files: FrameFiles | None,
     models: FrameModels,
     recording: Path | None,
-) -> FrameSource:
+) -> ShownFrames:
     """The frames that are shown first.
 
     Raises:

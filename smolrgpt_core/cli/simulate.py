@@ -23,7 +23,7 @@ from smolrgpt_core.sim.drive import SimulatedDrive
 from smolrgpt_core.simulated_data.benchmark_set import SPATIALRGPT_SET, BenchmarkSet
 from smolrgpt_core.simulated_data.hispatial_set import HISPATIAL_SET
 from smolrgpt_core.simulated_data.randomization import Randomization, read_randomization
-from smolrgpt_core.simulated_data.run import SimulationRun, Summary
+from smolrgpt_core.simulated_data.run import SimulationRun, SimulationSummary
 from smolrgpt_core.simulated_data.scenes import SimulationSettings
 from smolrgpt_core.synthesis import MIXTURES
 
@@ -178,7 +178,7 @@ def _write_benchmark(made: BenchmarkSet, out: Path) -> None:
         made.write(out, lambda done: progress.update(task, completed=done))
 
 
-def _report(summary: Summary | None, out: Path, mixture: str | None) -> None:
+def _report(summary: SimulationSummary | None, out: Path, mixture: str | None) -> None:
     if summary is None:
         typer.echo(f"{out} is already complete.")
     else:
@@ -229,13 +229,13 @@ def _randomization(path: Path | None, image_size: str) -> Randomization:
     return replace(varied, camera=replace(varied.camera, width=width, height=height))
 
 
-def _make(run: SimulationRun, workers: int) -> Summary | None:
+def _make(run: SimulationRun, workers: int) -> SimulationSummary | None:
     """Generate what is missing; None if nothing was. Prints errors with how to resume."""
     with resumable(run.root), run.locked():
         return None if run.is_complete else _make_with_progress(run, workers)
 
 
-def _make_with_progress(run: SimulationRun, workers: int) -> Summary:
+def _make_with_progress(run: SimulationRun, workers: int) -> SimulationSummary:
     total, missing = run.settings.scenes, len(run.missing_scenes())
     with work_progress() as progress:
         task = progress.add_task("scenes", total=total, completed=total - missing)
@@ -250,7 +250,7 @@ def _names(mixture: str | None) -> list[str]:
     return list(CATEGORIES if mixture is None else MIXTURES[mixture].families)
 
 
-def _table(summary: Summary, names: list[str]) -> Table:
+def _table(summary: SimulationSummary, names: list[str]) -> Table:
     splits = [split for split in SPLITS if split in summary.images]
     rows = [("images", [summary.images[split] for split in splits])]
     rows += [(name, [summary.questions[split][name] for split in splits]) for name in names]

@@ -18,11 +18,11 @@ from smolrgpt_core.files import write_file
 from smolrgpt_core.ray_workers import LOCAL
 from smolrgpt_core.study.config import StudyConfig, chosen, jobs_of, read_study
 from smolrgpt_core.study.jobs import Job
-from smolrgpt_core.study.on_ray import OnRay
-from smolrgpt_core.study.page import Part, write_page
+from smolrgpt_core.study.on_ray import JobsOnRay
+from smolrgpt_core.study.page import StudyPart, write_page
 from smolrgpt_core.study.plots import write_plots
 from smolrgpt_core.study.processes import InProcesses, Outcome
-from smolrgpt_core.study.table import Row, as_csv, as_markdown, rows_of, shown
+from smolrgpt_core.study.table import StudyRow, as_csv, as_markdown, rows_of, shown
 
 if TYPE_CHECKING:
     Do = Callable[[Sequence[Job]], Iterator[Outcome]]
@@ -98,13 +98,13 @@ def study_command(
         whole = read_study(config)
         study = chosen(whole, only or ())
         jobs = jobs_of(study, changes or ())
-        failed = _do(jobs, OnRay(ray, workers, gpus) if ray else InProcesses(workers))
+        failed = _do(jobs, JobsOnRay(ray, workers, gpus) if ray else InProcesses(workers))
     done = [job for job in jobs if not job.missing()]
     if any(job.train for job in done):
         with writing("--write-docs"):
             rows = _write(study, done)
             if write_docs is not None:
-                part = Part(config, study, whole, tuple(changes or ()))
+                part = StudyPart(config, study, whole, tuple(changes or ()))
                 write_page(write_docs, part, rows, _hardware(done))
         _print(study, rows)
     for job, problem in failed:
@@ -126,7 +126,7 @@ def _do(jobs: Sequence[Job], do: Do) -> list[Outcome]:
     return failed
 
 
-def _write(study: StudyConfig, done: Sequence[Job]) -> list[Row]:
+def _write(study: StudyConfig, done: Sequence[Job]) -> list[StudyRow]:
     results = [job.result() for job in done]
     rows = rows_of(study, results)
     output = Path(study.output)
@@ -142,7 +142,7 @@ def _hardware(done: Sequence[Job]) -> list[str]:
     return list(dict.fromkeys(item["hardware"] for item in trained))
 
 
-def _print(study: StudyConfig, rows: Sequence[Row]) -> None:
+def _print(study: StudyConfig, rows: Sequence[StudyRow]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     costs = ("trained", "seconds", "memory, MB")
     for name in ("settings", "runs", *costs, *study.evaluations):

@@ -52,7 +52,7 @@ CHILDREN = (2, 2)
 
 
 @dataclass(frozen=True, eq=False)
-class RefinerLevel:
+class LevelWeights:
     """A transposed convolution, kernel 2 and stride 2, then maybe a LayerNorm over channels.
 
     Attributes:
@@ -107,7 +107,7 @@ class RefinerWeights:
         ValueError: when the channels of one level do not fit the next.
     """
 
-    levels: tuple[RefinerLevel, ...]
+    levels: tuple[LevelWeights, ...]
 
     def __post_init__(self) -> None:
         if not self.levels:
@@ -212,13 +212,13 @@ def _pool_needed(refiner: RefinerWeights, tokens: Tensor, weights: list[Tensor])
     )
 
 
-def _children(parents: Tensor, level: RefinerLevel, counts: list[int]) -> Tensor:
+def _children(parents: Tensor, level: LevelWeights, counts: list[int]) -> Tensor:
     """Cells (n, C out) from their parents (n, C in), `counts[k]` times the child k in turn."""
     parts = zip(parents.split(counts), level.by_child.unbind(1), strict=True)
     return torch.cat([functional.linear(part, weight.T, level.bias) for part, weight in parts])
 
 
-def _activate(cells: Tensor, level: RefinerLevel) -> Tensor:
+def _activate(cells: Tensor, level: LevelWeights) -> Tensor:
     """LayerNorm over channels if the level has one, then GELU; cells (n, C)."""
     if level.norm_weight is not None:
         shape = (cells.shape[1],)

@@ -19,7 +19,7 @@ RESTARTS = "go back: a simulation or a recording was restarted, or there are two
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class StampedMessage:
     """One message of one input.
 
     Attributes:
@@ -84,7 +84,7 @@ class InputStamps:
     """
 
     def __init__(self, name: str, size: int | None = None) -> None:
-        self.samples: list[Sample] = []
+        self.samples: list[StampedMessage] = []
         self.counts = StampCounts()
         self.count = 0
         self.received_ns: int | None = None
@@ -93,7 +93,7 @@ class InputStamps:
         self._is_synchronized = name in SYNCHRONIZED
         self._size = size
         self._order = StampOrder()
-        self._first: list[Sample] = []
+        self._first: list[StampedMessage] = []
         self._still_ns: list[int] = []
         self._last_still: tuple[int, int] | None = None
         self._contents: set[object] = set()
@@ -118,7 +118,7 @@ class InputStamps:
         restarts = succession is Succession.RESTART
         if restarts:
             self._restart(received_ns)
-        sample = Sample(stamp_ns, payload, received_ns, self.counts.restarts)
+        sample = StampedMessage(stamp_ns, payload, received_ns, self.counts.restarts)
         if self._size is None and (restarts or not self._first):
             self._first.append(sample)
         if self._names(succession, stamp_ns):
@@ -196,7 +196,7 @@ class InputStamps:
         Measured from the first message of a pass to the one with the nearest stamp in the previous
         pass.
         """
-        by_pass: defaultdict[int, list[Sample]] = defaultdict(list)
+        by_pass: defaultdict[int, list[StampedMessage]] = defaultdict(list)
         for item in self.samples:
             by_pass[item.number_of_pass].append(item)
         distances = [
@@ -206,11 +206,11 @@ class InputStamps:
         ]
         return min(distances, default=0)
 
-    def nearest(self, stamp_ns: int) -> Sample:
+    def nearest(self, stamp_ns: int) -> StampedMessage:
         """The message with the nearest stamp; there must be at least one."""
         return nearest(self.samples, stamp_ns, stamp_of)
 
-    def near(self, stamp_ns: int, tolerance_ns: int) -> list[Sample]:
+    def near(self, stamp_ns: int, tolerance_ns: int) -> list[StampedMessage]:
         """The messages with a stamp within a tolerance."""
         start, stop = self._places(stamp_ns, tolerance_ns)
         return self.samples[start:stop]
@@ -225,6 +225,6 @@ class InputStamps:
         return index < len(self._still_ns) and self._still_ns[index] <= stamp_ns + tolerance_ns
 
 
-def stamp_of(sample: Sample) -> int:
+def stamp_of(sample: StampedMessage) -> int:
     """Sort key of samples."""
     return sample.stamp_ns

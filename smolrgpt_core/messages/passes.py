@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smolrgpt_core.messages.input_stamps import InputStamps, Sample
+from smolrgpt_core.messages.input_stamps import InputStamps, StampedMessage
 from smolrgpt_core.messages.stamps import NANOSECONDS
 
 MAX_SPREAD_NS = 1 * NANOSECONDS
@@ -31,7 +31,7 @@ class UsualDelay:
     least_ns: int
     most_ns: int
 
-    def fits(self, image: Sample, other: Sample) -> bool:
+    def fits(self, image: StampedMessage, other: StampedMessage) -> bool:
         """Whether a message was received with this delay after the image."""
         return self.least_ns <= other.received_ns - image.received_ns <= self.most_ns
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from smolrgpt_core.messages.input_stamps import STILL, ZERO, InputStamps, Sample
+from smolrgpt_core.messages.input_stamps import STILL, ZERO, InputStamps, StampedMessage
 from smolrgpt_core.messages.passes import UsualDelay, usual_delay
 from smolrgpt_core.messages.stamps import INPUTS, SYNCHRONIZED
 
@@ -21,10 +21,10 @@ from smolrgpt_core.messages.stamps import INPUTS, SYNCHRONIZED
 class Moment:
     """The messages that belong together."""
 
-    rgb: Sample
-    depth: Sample
-    camera_info: Sample
-    regions: Sample
+    rgb: StampedMessage
+    depth: StampedMessage
+    camera_info: StampedMessage
+    regions: StampedMessage
 
     @property
     def stamp_ns(self) -> int:
@@ -32,7 +32,7 @@ class Moment:
         return self.rgb.stamp_ns
 
     @property
-    def messages(self) -> dict[str, Sample]:
+    def messages(self) -> dict[str, StampedMessage]:
         """The messages by input."""
         return {name: getattr(self, name) for name in INPUTS}
 
@@ -90,7 +90,7 @@ class Synchronizer:
             if restarted_ns is None or (before_ns is not None and restarted_ns < before_ns):
                 self.inputs[name].forget()
 
-    def moment(self, image: Sample, tolerance_ns: int) -> Moment:
+    def moment(self, image: StampedMessage, tolerance_ns: int) -> Moment:
         """A color image with the messages that belong to it.
 
         Args:
@@ -111,7 +111,7 @@ class Synchronizer:
         )
         return Moment(image, depth, self._calibration(image, tolerance_ns), regions)
 
-    def _synchronized(self, name: str, image: Sample, tolerance_ns: int) -> Sample:
+    def _synchronized(self, name: str, image: StampedMessage, tolerance_ns: int) -> StampedMessage:
         stamps = self.inputs[name]
         near = stamps.near(image.stamp_ns, tolerance_ns)
         found = self._fitting(name, image, near, tolerance_ns)
@@ -123,7 +123,7 @@ class Synchronizer:
             raise NoMomentError(f"stamp repeats: several messages of {name} have it")
         raise NoMomentError(f"no {name} within {tolerance_ns / 1e6:g} ms")
 
-    def _calibration(self, image: Sample, tolerance_ns: int) -> Sample:
+    def _calibration(self, image: StampedMessage, tolerance_ns: int) -> StampedMessage:
         stamps, found = self.inputs["camera_info"], None
         if self._usual_delays(tolerance_ns) and stamps.contents > 1:
             near = stamps.near(image.stamp_ns, tolerance_ns)
@@ -135,8 +135,8 @@ class Synchronizer:
         return found
 
     def _fitting(
-        self, name: str, image: Sample, near: Sequence[Sample], tolerance_ns: int
-    ) -> Sample | None:
+        self, name: str, image: StampedMessage, near: Sequence[StampedMessage], tolerance_ns: int
+    ) -> StampedMessage | None:
         """The message that belongs to the image, among those with a near stamp."""
         delay = self._usual_delays(tolerance_ns).get(name)
         if delay:

@@ -34,12 +34,12 @@ class RefinerLevel(nn.Module):
         self.norm = None if norm_eps is None else nn.LayerNorm(channels, eps=norm_eps)
 
     @property
-    def kernel_level(self) -> refinement.RefinerLevel:
+    def kernel_level(self) -> refinement.LevelWeights:
         """The weights as the kernels take them; shared, not copied."""
         weight = self.weight.permute(0, 3, 1, 2)
         if self.norm is None:
-            return refinement.RefinerLevel(weight, self.bias)
-        return refinement.RefinerLevel(
+            return refinement.LevelWeights(weight, self.bias)
+        return refinement.LevelWeights(
             weight, self.bias, self.norm.weight, self.norm.bias, self.norm.eps
         )
 

@@ -79,7 +79,7 @@ class AnswerDesk:
             return frame, timed_answer(frame, asked, self._answerer)
 
 
-class Conversation:
+class VisitorState:
     """State of one visitor. Used by one thread, except `ask`.
 
     Args:

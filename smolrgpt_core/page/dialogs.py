@@ -12,7 +12,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.page.controls import link, main_button
 from smolrgpt_core.page.conversation import Exchange
 from smolrgpt_core.page.corrections import Corrections, expected
-from smolrgpt_core.page.frames import SHOWN_ERRORS, FrameSource
+from smolrgpt_core.page.frames import SHOWN_ERRORS, ShownFrames
 from smolrgpt_core.page.library import MAX_HALL_SEED, Library
 from smolrgpt_core.page.stage_list import StageList
 from smolrgpt_core.page.uploads import KINDS, MAX_UPLOAD_BYTES, MEBIBYTE, UploadedFile
@@ -26,7 +26,7 @@ WITHOUT_MODEL = (
     "objects. For color alone, start the page with --depth-model."
 )
 
-Show = Callable[[FrameSource], Awaitable[None]]
+Show = Callable[[ShownFrames], Awaitable[None]]
 
 
 def show_error(error: Exception) -> None:
@@ -123,7 +123,7 @@ class OpenDialog:
             choose = link("Choose", lambda: upload.run_method("pickFiles"))
             choose.props["aria-label"] = f"Choose the {kind} file"
 
-    async def _open(self, make: Callable[[], FrameSource]) -> None:
+    async def _open(self, make: Callable[[], ShownFrames]) -> None:
         try:
             source = await to_thread(make)
             await self._show(source)

@@ -25,7 +25,7 @@ SHOWN_ERRORS = (SpatialError, ImportError, OSError)
 """Shown to the visitor as they are; anything else is a bug of the page."""
 
 
-class FrameSource(Protocol):
+class ShownFrames(Protocol):
     """Frames by number. Implementations are thread-safe."""
 
     @property
@@ -143,13 +143,13 @@ class RecordedFrames:
                 changed.
         """
         from smolrgpt_core.recordings.bag_reader import BagReader
-        from smolrgpt_core.recordings.frame_source import FrameSource as Decoder
+        from smolrgpt_core.recordings.frame_source import FrameSource
         from smolrgpt_core.recordings.synchronization import read_moments
 
         _check_index(index, self.count)
         # The files of a recording are open for one thread, and only as long as they are read.
         with BagReader(self._recording) as bag:
-            decoder = Decoder(bag, self._choice, self._options.labels, self._options.sensor)
+            decoder = FrameSource(bag, self._choice, self._options.labels, self._options.sensor)
             read = read_moments(bag, self._choice.by_input, [self._moments[index]])
             for _, serialized in read:
                 return decoder.decode(serialized).frame
@@ -166,7 +166,7 @@ class CachedFrames:
 
     is_live = False
 
-    def __init__(self, source: FrameSource, size: int = CACHE_SIZE) -> None:
+    def __init__(self, source: ShownFrames, size: int = CACHE_SIZE) -> None:
         self.name = source.name
         self.count = source.count
         self._source = source

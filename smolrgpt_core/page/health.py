@@ -24,7 +24,7 @@ class Level(IntEnum):
 
 
 @dataclass(frozen=True)
-class Report:
+class NodeReport:
     """What a node reports about one part of itself.
 
     Attributes:
@@ -63,7 +63,7 @@ class NodeHealth:
     level: Level
     age_s: float
     summary: str
-    parts: tuple[Report, ...]
+    parts: tuple[NodeReport, ...]
 
 
 class HealthBoard:
@@ -76,9 +76,9 @@ class HealthBoard:
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
         self._lock = Lock()
-        self._reports: dict[str, tuple[float, tuple[Report, ...]]] = {}
+        self._reports: dict[str, tuple[float, tuple[NodeReport, ...]]] = {}
 
-    def put(self, node: str, reports: Sequence[Report]) -> None:
+    def put(self, node: str, reports: Sequence[NodeReport]) -> None:
         """Store the current reports of a node.
 
         Args:
@@ -101,7 +101,7 @@ class HealthBoard:
         return [_health(node, now_s - at_s, reports) for node, (at_s, reports) in known]
 
 
-def _health(node: str, age_s: float, reports: tuple[Report, ...]) -> NodeHealth:
+def _health(node: str, age_s: float, reports: tuple[NodeReport, ...]) -> NodeHealth:
     parts = tuple(report for report in reports if report.part)
     whole = next((report for report in reports if not report.part), None)
     if age_s > SILENT_S:

@@ -23,8 +23,8 @@ from smolrgpt_core.frame_files import (
 from smolrgpt_core.page.access import under_roots
 from smolrgpt_core.page.frames import (
     CachedFrames,
-    FrameSource,
     RecordedFrames,
+    ShownFrames,
     SimulatedHall,
 )
 from smolrgpt_core.page.photograph import Make, Photograph, PhotographQueue
@@ -67,10 +67,10 @@ class Library:
         self.roots = tuple(roots)
         self._models = models or FrameModels()
         self._queue = PhotographQueue()
-        self._open: OrderedDict[object, FrameSource] = OrderedDict()
+        self._open: OrderedDict[object, ShownFrames] = OrderedDict()
         self._lock = Lock()
 
-    def hall(self, seed: int) -> FrameSource:
+    def hall(self, seed: int) -> ShownFrames:
         """A simulated hall.
 
         Raises:
@@ -90,7 +90,7 @@ class Library:
         }
         return sorted(found)[:MAX_LISTED]
 
-    def recording(self, path: Path) -> FrameSource:
+    def recording(self, path: Path) -> ShownFrames:
         """A recording under one of the chosen folders.
 
         Raises:
@@ -180,7 +180,7 @@ class Library:
             name += f"; objects found by {model or 'the segmenter of the package'}"
         return self._queue.add(Photograph(name, stages, make, note))
 
-    def _opened(self, key: object, make: Callable[[], FrameSource]) -> FrameSource:
+    def _opened(self, key: object, make: Callable[[], ShownFrames]) -> ShownFrames:
         with self._lock:
             if key not in self._open:
                 self._open[key] = CachedFrames(make())

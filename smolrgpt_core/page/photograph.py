@@ -44,7 +44,7 @@ class Stage:
 
 
 class Photograph:
-    """A frame in the making; a `FrameSource`.
+    """A frame in the making; `ShownFrames`.
 
     Args:
         name: that visitors see.

@@ -35,7 +35,7 @@ Line = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
 @dataclass(frozen=True, eq=False)
-class SceneObject:
+class DrawnObject:
     """The edges of a box or a zone.
 
     Attributes:
@@ -90,14 +90,14 @@ class SceneView:
         points = back_project(frame.depth, frame.intrinsics).reshape(-1, 3)[chosen]
         return self._placed(points), frame.rgb.reshape(-1, 3)[chosen] / 255
 
-    def _object(self, geometry: FrameGeometry, id: int) -> SceneObject | None:
+    def _object(self, geometry: FrameGeometry, id: int) -> DrawnObject | None:
         region = geometry.frame.regions[id]
         try:
             located = geometry.locate(id)
         except SpatialError:
             return None  # what depth does not show is not drawn, as in the image of an answer
         edges = _edges(located, is_flat=geometry.is_zone(id))
-        return SceneObject(region.name, label_color(region.label), edges) if edges else None
+        return DrawnObject(region.name, label_color(region.label), edges) if edges else None
 
 
 def turned_along(line: Line) -> NDArray[np.float64]:

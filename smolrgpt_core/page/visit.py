@@ -16,11 +16,11 @@ from smolrgpt_core.language import MAX_QUESTION_LENGTH
 from smolrgpt_core.page.answer_card import CardActions, show_answer
 from smolrgpt_core.page.bug_report import NAME, question_zip
 from smolrgpt_core.page.controls import link, main_button
-from smolrgpt_core.page.conversation import MAX_HISTORY, Conversation, Desk, Exchange
+from smolrgpt_core.page.conversation import MAX_HISTORY, Desk, Exchange, VisitorState
 from smolrgpt_core.page.corrections import Corrections
 from smolrgpt_core.page.dialogs import CorrectionDialog, OpenDialog, show_error
 from smolrgpt_core.page.feed import Feed
-from smolrgpt_core.page.frames import SHOWN_ERRORS, FrameSource
+from smolrgpt_core.page.frames import SHOWN_ERRORS, ShownFrames
 from smolrgpt_core.page.health import HealthBoard
 from smolrgpt_core.page.health_card import HealthCard
 from smolrgpt_core.page.heard_list import HeardList, outcome
@@ -55,7 +55,7 @@ class Shared:
         rate: maximum frames per second of a live source.
     """
 
-    start: FrameSource
+    start: ShownFrames
     desk: Desk
     library: Library | None
     corrections: Corrections | None
@@ -82,7 +82,7 @@ class Visit:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._source = shared.start
-        self._conversation = Conversation(shared.desk)
+        self._conversation = VisitorState(shared.desk)
         self._wanted = 0
         self._shown: Exchange | None = None
         self._answered: Exchange | None = None
@@ -166,7 +166,7 @@ class Visit:
             self._past_list = ui.element("div")
         self._past.set_visibility(False)
 
-    async def _open(self, source: FrameSource) -> None:
+    async def _open(self, source: ShownFrames) -> None:
         frame = await self._first_frame(source)
         if frame is None:
             return
@@ -178,7 +178,7 @@ class Visit:
         self._frames.set_visibility(source.count > 1)
         await self._show(frame, 0)
 
-    async def _first_frame(self, source: FrameSource) -> RGBDFrame | None:
+    async def _first_frame(self, source: ShownFrames) -> RGBDFrame | None:
         """The first frame of a source; None if nobody makes it anymore."""
         if not isinstance(source, Photograph) or source.future.done():
             return await to_thread(source.frame, 0)

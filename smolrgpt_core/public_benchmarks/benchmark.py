@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from smolrgpt_core.language.conventions import WAREHOUSE, Conventions
-from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, AnswerSpec
 from smolrgpt_core.public_benchmarks.predictions import Predictions
 from smolrgpt_core.public_benchmarks.published_files import (
     PublishedRow,
@@ -90,11 +90,11 @@ class Benchmark(ABC):
             name for name, rule in self.scorers.items() if rule.needs in at_hand
         ]
 
-    def asked(self, record: BenchmarkRecord) -> Asked | None:
+    def asked(self, record: BenchmarkRecord) -> AnswerSpec | None:
         """The kind of answer to a question; None if no model may read it here."""
         if record.options:
-            return Asked(AnswerKind.LETTER, record.options)
-        return Asked(AnswerKind.YES_NO) if record.truth in (YES, NO) else None
+            return AnswerSpec(AnswerKind.LETTER, record.options)
+        return AnswerSpec(AnswerKind.YES_NO) if record.truth in (YES, NO) else None
 
     def is_judged(self, record: BenchmarkRecord) -> bool:
         """Whether a judge, where the benchmark has one, is asked about a question."""
@@ -130,7 +130,7 @@ class Benchmark(ABC):
 
 
 @dataclass(frozen=True)
-class Report:
+class BenchmarkReport:
     """The report of `smolrgpt benchmark`.
 
     Attributes:
@@ -188,7 +188,7 @@ def score(
     scorers: Sequence[str],
     judged: JudgedRecords | None = None,
     by_models: ByModels | None = None,
-) -> Report:
+) -> BenchmarkReport:
     """Score answers by several rules.
 
     Args:
@@ -221,7 +221,7 @@ def score(
     missing = tuple(r.id for r in data.records if r.id not in predictions.answers)
     unknown = tuple(id for id in predictions.answers if id not in ids)
     stray = tuple(id for id in answered.judged.replies if id not in ids)
-    return Report(benchmark, data, missing, unknown, stray, outcomes)
+    return BenchmarkReport(benchmark, data, missing, unknown, stray, outcomes)
 
 
 def _named(names: Iterable[str]) -> str:

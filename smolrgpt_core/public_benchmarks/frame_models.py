@@ -19,7 +19,7 @@ from smolrgpt_core.language import read_question
 from smolrgpt_core.language.question import asked_side
 from smolrgpt_core.model.point_map import PointMapConfig
 from smolrgpt_core.perception.stages import DepthEstimator
-from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, AnswerSpec
 from smolrgpt_core.public_benchmarks.models import (
     RGB,
     BenchmarkAnswer,
@@ -208,7 +208,7 @@ class AnswererModel:
 
 
 def answer_as_text(
-    answer: SpatialAnswer, region_ids: tuple[int, ...], asked: Asked | None = None
+    answer: SpatialAnswer, region_ids: tuple[int, ...], asked: AnswerSpec | None = None
 ) -> str:
     """A typed answer in the words of a benchmark: "B", "yes", "Region [1]", "0.82 m", "3 o'clock",
     "0.60, 0.00, 0.80".

@@ -8,7 +8,7 @@ from statistics import fmean
 
 import numpy as np
 
-from smolrgpt_core.public_benchmarks.benchmark import Benchmark, Report, score
+from smolrgpt_core.public_benchmarks.benchmark import Benchmark, BenchmarkReport, score
 from smolrgpt_core.public_benchmarks.predictions import Predictions
 from smolrgpt_core.public_benchmarks.records import BenchmarkData, BenchmarkRecord
 from smolrgpt_core.public_benchmarks.scoring import Figure, JudgedRecords, Outcome, Verdict
@@ -17,7 +17,9 @@ DRAWS = 20
 """So many times all questions are guessed; the figures are means."""
 
 
-def guessed(benchmark: Benchmark, data: BenchmarkData, scorers: Sequence[str], seed: int) -> Report:
+def guessed(
+    benchmark: Benchmark, data: BenchmarkData, scorers: Sequence[str], seed: int
+) -> BenchmarkReport:
     """Expected figures of guessing; see `Benchmark.guess`.
 
     Args:
@@ -30,7 +32,7 @@ def guessed(benchmark: Benchmark, data: BenchmarkData, scorers: Sequence[str], s
     rng = np.random.default_rng(seed)
     reports = [_drawn(benchmark, data, scorers, alike, rng) for _ in range(DRAWS)]
     outcomes = {name: _mean([report.outcomes[name] for report in reports]) for name in scorers}
-    return Report(benchmark, data, (), (), (), outcomes)
+    return BenchmarkReport(benchmark, data, (), (), (), outcomes)
 
 
 def _alike(records: Sequence[BenchmarkRecord]) -> list[list[BenchmarkRecord]]:
@@ -53,7 +55,7 @@ def _drawn(
     scorers: Sequence[str],
     alike: Sequence[Sequence[BenchmarkRecord]],
     rng: np.random.Generator,
-) -> Report:
+) -> BenchmarkReport:
     answers = {
         record.id: benchmark.guess(record, others, rng)
         for record, others in zip(data.records, alike, strict=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.language.conventions import HISPATIAL
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark
-from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, AnswerSpec
 from smolrgpt_core.public_benchmarks.published_files import PublishedRow
 from smolrgpt_core.public_benchmarks.quantity_readers import length_by_rules
 from smolrgpt_core.public_benchmarks.records import BenchmarkRecord, StoredRegion
@@ -171,10 +171,10 @@ def _others(record: BenchmarkRecord, row: PublishedRow) -> tuple[StoredRegion, .
     )
 
 
-def _asked(record: BenchmarkRecord) -> Asked:
+def _asked(record: BenchmarkRecord) -> AnswerSpec:
     kind = AnswerKind(record.source)
     names = tuple(region.label for region in record.stored_regions)
-    return Asked(kind, names if kind is AnswerKind.REGION else ())
+    return AnswerSpec(kind, names if kind is AnswerKind.REGION else ())
 
 
 class HiSpatialTasks(Benchmark):
@@ -217,7 +217,7 @@ class HiSpatialTasks(Benchmark):
         question = f"{record.question} {_ASKED_FOR[expected]}"
         return replace(record, question=question, source=kind, other_regions=_others(record, row))
 
-    def asked(self, record: BenchmarkRecord) -> Asked | None:
+    def asked(self, record: BenchmarkRecord) -> AnswerSpec | None:
         """What a question asks for; None for a direction, which only rules read."""
         return None if record.category == DIRECTION else _asked(record)
 

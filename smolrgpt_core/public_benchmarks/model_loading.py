@@ -21,7 +21,7 @@ from smolrgpt_core.perception.depth import load_depth_estimator
 from smolrgpt_core.public_benchmarks.frame_models import AnswererModel, DepthSource, EngineModel
 from smolrgpt_core.public_benchmarks.models import ModelOptions, WordsModel
 from smolrgpt_core.public_benchmarks.names import FUSED, GEOMETRIC, PACKAGED
-from smolrgpt_core.public_benchmarks.questions import AnswerForm
+from smolrgpt_core.public_benchmarks.questions import AnswerMethod
 from smolrgpt_core.public_benchmarks.whole_image_model import WholeImageModel, load_zoo_model
 
 ANSWERERS = {GEOMETRIC: "geometric", FUSED: "fused", PACKAGED: "model"}
@@ -48,7 +48,7 @@ def load_benchmark_model(name: str, options: ModelOptions) -> AnyModel:
         SpatialError: MODEL_ERROR when the server cannot be asked for its models.
     """
     is_server = name.startswith(("http://", "https://"))
-    if options.answer_form is AnswerForm.LIKELIHOOD and (
+    if options.answer_form is AnswerMethod.LIKELIHOOD and (
         is_server or name in ANSWERERS or model_type_of(name) in WITH_ENGINE
     ):
         raise ValueError(

@@ -18,9 +18,9 @@ from smolrgpt_core.errors import SpatialError, Status, UnansweredError
 from smolrgpt_core.language.conventions import WAREHOUSE, Conventions
 from smolrgpt_core.model.point_map.regions_in_words import BOX_COLORS, draw_boxes, named_regions
 from smolrgpt_core.perception.stages import ImageTextModel
-from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, AnswerSpec
 from smolrgpt_core.public_benchmarks.questions import (
-    AnswerForm,
+    AnswerMethod,
     BenchmarkQuestion,
     RegionForm,
     draw_marks,
@@ -85,7 +85,7 @@ class ModelOptions:
     blind: bool = False
     depth_model: str = ""
     conventions: Conventions = WAREHOUSE
-    answer_form: AnswerForm = AnswerForm.WORDS
+    answer_form: AnswerMethod = AnswerMethod.WORDS
     server: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -144,12 +144,12 @@ class WordsModel:
                 raise
             raise unanswered(question, error) from error
 
-    def _compares(self, asked: Asked) -> bool:
+    def _compares(self, asked: AnswerSpec) -> bool:
         """Whether the answers that a question can have are compared.
 
         Boxes give regions other names than those by which scorers know them.
         """
-        if self.options.answer_form is AnswerForm.WORDS:
+        if self.options.answer_form is AnswerMethod.WORDS:
             return False
         is_boxed = self.options.region_form is RegionForm.BOXES and not self.options.blind
         return bool(asked.options) and not (is_boxed and asked.kind is AnswerKind.REGION)
@@ -171,7 +171,7 @@ class WordsModel:
 
 
 def most_likely(
-    words: LikelihoodModel, rgb: NDArray[np.uint8] | None, prompt: str, asked: Asked
+    words: LikelihoodModel, rgb: NDArray[np.uint8] | None, prompt: str, asked: AnswerSpec
 ) -> BenchmarkAnswer:
     """The most likely of a question's possible answers, with its probability among them.
 

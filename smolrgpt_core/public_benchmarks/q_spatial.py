@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark
-from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, AnswerSpec
 from smolrgpt_core.public_benchmarks.published_files import PublishedRow
 from smolrgpt_core.public_benchmarks.quantity_readers import (
     CENTIMETERS,
@@ -234,9 +234,9 @@ class QSpatial(Benchmark):
             problems=problems,
         )
 
-    def asked(self, record: BenchmarkRecord) -> Asked:
+    def asked(self, record: BenchmarkRecord) -> AnswerSpec:
         """A length, always."""
-        return Asked(AnswerKind.LENGTH)
+        return AnswerSpec(AnswerKind.LENGTH)
 
     def guess(
         self, record: BenchmarkRecord, alike: Sequence[BenchmarkRecord], rng: np.random.Generator

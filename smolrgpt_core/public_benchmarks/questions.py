@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.canvas import Canvas, Lettering, label_color, roomiest_point
 from smolrgpt_core.data.warehouse_format import CameraRecord
-from smolrgpt_core.public_benchmarks.model_readers.asked import Asked
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerSpec
 from smolrgpt_core.public_benchmarks.records import BenchmarkRecord, StoredImage
 from smolrgpt_core.regions import Region
 
@@ -34,7 +34,7 @@ class RegionForm(str, Enum):
     box)"."""
 
 
-class AnswerForm(str, Enum):
+class AnswerMethod(str, Enum):
     """How a model's answer is obtained."""
 
     WORDS = "words"
@@ -68,7 +68,7 @@ class BenchmarkQuestion:
     others: tuple[Region, ...] = ()
     depth: StoredImage | None = None
     camera: CameraRecord | None = None
-    asked: Asked | None = None
+    asked: AnswerSpec | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -76,7 +76,7 @@ class BenchmarkQuestion:
         return [region.label for region in self.regions]
 
 
-def question_of(record: BenchmarkRecord, asked: Asked | None = None) -> BenchmarkQuestion:
+def question_of(record: BenchmarkRecord, asked: AnswerSpec | None = None) -> BenchmarkQuestion:
     """The question of a record, without its truth."""
     words = record.prompt.replace(f" {_DEPTH}", "").replace(_IMAGE, "").strip()
     return BenchmarkQuestion(

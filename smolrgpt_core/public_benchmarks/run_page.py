@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.public_benchmarks.benchmark import Report
+from smolrgpt_core.public_benchmarks.benchmark import BenchmarkReport
 from smolrgpt_core.public_benchmarks.figure_table import figure_rows
 from smolrgpt_core.public_benchmarks.predictions import Reply
 from smolrgpt_core.public_benchmarks.questions import draw_marks
@@ -45,7 +45,7 @@ NOTHING = "—"
 
 
 @dataclass(frozen=True, eq=False)
-class Read:
+class AnswerRow:
     """An answer, and what each rule makes of it.
 
     Attributes:
@@ -69,7 +69,9 @@ class Read:
         return len({(verdict.read, verdict.hit) for verdict in self.verdicts.values()}) > 1
 
 
-def write_run_page(path: Path, report: Report, replies: Mapping[str, Reply], model: str) -> None:
+def write_run_page(
+    path: Path, report: BenchmarkReport, replies: Mapping[str, Reply], model: str
+) -> None:
     """Write the page, one file with everything in it; its tiles and images are by the first rule.
 
     Args:
@@ -102,19 +104,19 @@ def write_run_page(path: Path, report: Report, replies: Mapping[str, Reply], mod
     )
 
 
-def _read_by_all(report: Report, replies: Mapping[str, Reply]) -> list[Read]:
+def _read_by_all(report: BenchmarkReport, replies: Mapping[str, Reply]) -> list[AnswerRow]:
     verdicts: defaultdict[str, dict[str, Verdict]] = defaultdict(dict)
     for name, outcome in report.outcomes.items():
         for verdict in outcome.verdicts:
             verdicts[verdict.id][name] = verdict
     return [
-        Read(record, replies[record.id], verdicts[record.id])
+        AnswerRow(record, replies[record.id], verdicts[record.id])
         for record in report.data.records
         if record.id in verdicts
     ]
 
 
-def _figures(report: Report) -> PageTable:
+def _figures(report: BenchmarkReport) -> PageTable:
     """All figures, with a column for each rule, and the notes about them."""
     rules = report.benchmark.scorers
     return PageTable(
@@ -126,7 +128,7 @@ def _figures(report: Report) -> PageTable:
     )
 
 
-def _lists(report: Report, read: Sequence[Read]) -> list[PageTable]:
+def _lists(report: BenchmarkReport, read: Sequence[AnswerRow]) -> list[PageTable]:
     """The answers that rules read differently, if there are several, and those that none reads."""
     unread = [item for item in read if item.is_unread]
     lists = [
@@ -147,7 +149,7 @@ def _lists(report: Report, read: Sequence[Read]) -> list[PageTable]:
     return lists
 
 
-def _list(title: str, about: str, found: Sequence[Read], rules: Sequence[str]) -> PageTable:
+def _list(title: str, about: str, found: Sequence[AnswerRow], rules: Sequence[str]) -> PageTable:
     shown = _in_turn(found, lambda item: item.record)[:LISTED]
     some = "" if len(shown) == len(found) else f"The first {len(shown)} of all categories. "
     return PageTable(
@@ -158,7 +160,7 @@ def _list(title: str, about: str, found: Sequence[Read], rules: Sequence[str]) -
     )
 
 
-def _listed(item: Read, rules: Sequence[str]) -> tuple[TableCell, ...]:
+def _listed(item: AnswerRow, rules: Sequence[str]) -> tuple[TableCell, ...]:
     record, reply = item.record, item.reply
     answer = _shortened(reply.text or "(empty)", LONGEST_LISTED)
     return (

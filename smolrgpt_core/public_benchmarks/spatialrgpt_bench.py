@@ -19,7 +19,7 @@ from smolrgpt_core.language.conventions import SPATIALRGPT
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark
 from smolrgpt_core.public_benchmarks.model_readers.asked import (
     AnswerKind,
-    Asked,
+    AnswerSpec,
     region_by_rules,
 )
 from smolrgpt_core.public_benchmarks.published_files import MaskInRow, PublishedRow, literal
@@ -338,14 +338,14 @@ class SpatialRGPTBench(Benchmark):
         group_of(record)
         return record
 
-    def asked(self, record: BenchmarkRecord) -> Asked:
+    def asked(self, record: BenchmarkRecord) -> AnswerSpec:
         """What a question asks for, by its category."""
         if record.category == "direction":
-            return Asked(AnswerKind.HOUR)
+            return AnswerSpec(AnswerKind.HOUR)
         if is_quantity(record):
-            return Asked(AnswerKind.LENGTH)
+            return AnswerSpec(AnswerKind.LENGTH)
         names = tuple(region.label for region in record.stored_regions)
-        return Asked(
+        return AnswerSpec(
             AnswerKind.REGION if record.category.endswith("_choice") else AnswerKind.YES_NO,
             names if record.category.endswith("_choice") else (),
         )

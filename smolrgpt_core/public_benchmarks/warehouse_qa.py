@@ -34,7 +34,7 @@ from smolrgpt_core.language.mask_labels import mask_labels
 from smolrgpt_core.language.placeholders import numbered
 from smolrgpt_core.object_classes import is_known
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark
-from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, AnswerSpec
 from smolrgpt_core.public_benchmarks.published_files import (
     MaskInRow,
     PublishedRow,
@@ -168,11 +168,11 @@ class WarehouseQA(Benchmark):
         """The record of a row; of several questions the first, as `smolrgpt evaluate` does."""
         return _record(row, _cameras(row.path))
 
-    def asked(self, record: BenchmarkRecord) -> Asked:
+    def asked(self, record: BenchmarkRecord) -> AnswerSpec:
         """What a question asks for, by its category."""
         kind = KINDS[CATEGORIES[record.category]]
         labels = tuple(region.label for region in record.stored_regions)
-        return Asked(kind, labels if kind is AnswerKind.REGION else ())
+        return AnswerSpec(kind, labels if kind is AnswerKind.REGION else ())
 
     def guess(
         self, record: BenchmarkRecord, alike: Sequence[BenchmarkRecord], rng: np.random.Generator

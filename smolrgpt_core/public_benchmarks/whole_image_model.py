@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
 from smolrgpt_core.model.point_map import PointMapConfig
-from smolrgpt_core.model.point_map.families import FAMILIES, Family
+from smolrgpt_core.model.point_map.families import FAMILIES, VlmFamily
 from smolrgpt_core.model.point_map.processing import PointMapProcessor
 from smolrgpt_core.perception.captions import (
     LoadedImageTextModel,
@@ -44,7 +44,7 @@ class WholeImageModel(LoadedImageTextModel):
         family: how it takes its image.
     """
 
-    family: Family
+    family: VlmFamily
 
     @classmethod
     def from_pretrained(cls, checkpoint: str | Path, device: str = "cpu") -> WholeImageModel:

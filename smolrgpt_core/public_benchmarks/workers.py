@@ -17,13 +17,13 @@ import torch
 
 from smolrgpt_core.errors import SpatialError, Status, UnansweredError
 from smolrgpt_core.public_benchmarks.model_loading import AnyModel, load_benchmark_model
-from smolrgpt_core.public_benchmarks.model_readers.asked import Asked
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerSpec
 from smolrgpt_core.public_benchmarks.models import BenchmarkModel, ModelOptions
 from smolrgpt_core.public_benchmarks.predictions import Reply
 from smolrgpt_core.public_benchmarks.questions import question_of
 from smolrgpt_core.public_benchmarks.records import BenchmarkRecord
 
-Item = tuple[BenchmarkRecord, Asked | None]
+Item = tuple[BenchmarkRecord, AnswerSpec | None]
 """A record, and what its benchmark knows that it asks for."""
 
 

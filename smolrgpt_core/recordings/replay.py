@@ -17,7 +17,7 @@ from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.asking import AskedQuestion, ask_batch, refusal
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.messages.input_stamps import Sample
+from smolrgpt_core.messages.input_stamps import StampedMessage
 from smolrgpt_core.messages.synchronizer import Moment
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.frame_source import FrameSource
@@ -121,7 +121,7 @@ def _assign(
     questions: Sequence[AskedQuestion], found: Synchronized, options: ReplayOptions
 ) -> tuple[list[tuple[Moment, list[int]]], list[ReplayedAnswer]]:
     """Moments to ask about, each with its questions, and refusals of those that have none."""
-    indices: defaultdict[Sample, list[int]] = defaultdict(list)
+    indices: defaultdict[StampedMessage, list[int]] = defaultdict(list)
     refused = []
     for index, asked in enumerate(questions):
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smolrgpt_core.sim.config import WarehouseConfig
-from smolrgpt_core.sim.parts import Part, Vector3
+from smolrgpt_core.sim.parts import ConvexPart, Vector3
 
 WALL_M = 0.2
 COLUMN_SPACING_M = 5.5
@@ -43,34 +43,34 @@ def draw_hall(config: WarehouseConfig, rng: np.random.Generator) -> Hall:
     )
 
 
-def hall_parts(hall: Hall) -> list[Part]:
+def hall_parts(hall: Hall) -> list[ConvexPart]:
     """Everything but the floor, in world axes."""
     return [*_walls(hall), *_columns(hall), *_roof(hall), *_lamps(hall)]
 
 
-def _walls(hall: Hall) -> list[Part]:
+def _walls(hall: Hall) -> list[ConvexPart]:
     """Four walls; the materials tell them apart because each has its own painting."""
     half_length = (hall.length_m + WALL_M) / 2
     half_width = (hall.width_m + WALL_M) / 2
     z, height = hall.height_m / 2, hall.height_m
     return [
-        Part("wall_east", (half_length, 0, z), (WALL_M, hall.width_m, height)),
-        Part("wall_west", (-half_length, 0, z), (WALL_M, hall.width_m, height)),
-        Part("wall_north", (0, half_width, z), (hall.length_m, WALL_M, height)),
-        Part("wall_south", (0, -half_width, z), (hall.length_m, WALL_M, height)),
+        ConvexPart("wall_east", (half_length, 0, z), (WALL_M, hall.width_m, height)),
+        ConvexPart("wall_west", (-half_length, 0, z), (WALL_M, hall.width_m, height)),
+        ConvexPart("wall_north", (0, half_width, z), (hall.length_m, WALL_M, height)),
+        ConvexPart("wall_south", (0, -half_width, z), (hall.length_m, WALL_M, height)),
     ]
 
 
-def _columns(hall: Hall) -> list[Part]:
+def _columns(hall: Hall) -> list[ConvexPart]:
     """Steel columns along the long walls, with a striped guard at the foot."""
     parts = []
     y = hall.width_m / 2 - 0.12
     for x in column_positions(hall):
         for side in (-1, 1):
             parts.append(
-                Part("column", (x, side * y, hall.height_m / 2), (0.2, 0.2, hall.height_m))
+                ConvexPart("column", (x, side * y, hall.height_m / 2), (0.2, 0.2, hall.height_m))
             )
-            parts.append(Part("hazard", (x, side * y, 0.6), (0.23, 0.23, 1.2)))
+            parts.append(ConvexPart("hazard", (x, side * y, 0.6), (0.23, 0.23, 1.2)))
     return parts
 
 
@@ -80,18 +80,18 @@ def column_positions(hall: Hall) -> list[float]:
     return [float(x) for x in (np.arange(count) + 0.5) * hall.length_m / count - hall.length_m / 2]
 
 
-def _roof(hall: Hall) -> list[Part]:
+def _roof(hall: Hall) -> list[ConvexPart]:
     """Ceiling plate with trusses across and purlins along the hall."""
     top = hall.height_m
-    parts = [Part("ceiling", (0, 0, top + 0.05), (hall.length_m, hall.width_m, 0.1))]
+    parts = [ConvexPart("ceiling", (0, 0, top + 0.05), (hall.length_m, hall.width_m, 0.1))]
     for x in column_positions(hall):
         for z in (top - 0.1, top - 0.7):
-            parts.append(Part("truss", (x, 0, z), (0.14, hall.width_m, 0.12)))
+            parts.append(ConvexPart("truss", (x, 0, z), (0.14, hall.width_m, 0.12)))
         parts += _truss_web(x, hall)
     return parts
 
 
-def _truss_web(x: float, hall: Hall) -> list[Part]:
+def _truss_web(x: float, hall: Hall) -> list[ConvexPart]:
     """Diagonals between the two chords of a truss."""
     count = int(hall.width_m / 1.2)
     step = hall.width_m / count
@@ -102,7 +102,7 @@ def _truss_web(x: float, hall: Hall) -> list[Part]:
         y = (index + 0.5) * step - hall.width_m / 2
         center = (x, y, hall.height_m - 0.4)
         angle = tilt if index % 2 else -tilt
-        parts.append(Part("truss", center, (0.06, length, 0.06), tilt_rad=angle))
+        parts.append(ConvexPart("truss", center, (0.06, length, 0.06), tilt_rad=angle))
     return parts
 
 
@@ -112,12 +112,12 @@ def lamp_rows(hall: Hall) -> list[float]:
     return [float(y) for y in (np.arange(count) + 0.5) * hall.width_m / count - hall.width_m / 2]
 
 
-def _lamps(hall: Hall) -> list[Part]:
+def _lamps(hall: Hall) -> list[ConvexPart]:
     """Rows of long lamps below the trusses."""
     parts = []
     z = hall.height_m - 0.85
     for y in lamp_rows(hall):
-        parts.append(Part("steel_dark", (0, y, z + 0.08), (hall.length_m - 1.0, 0.06, 0.06)))
+        parts.append(ConvexPart("steel_dark", (0, y, z + 0.08), (hall.length_m - 1.0, 0.06, 0.06)))
         for x in np.arange(-hall.length_m / 2 + 1.6, hall.length_m / 2 - 1.0, 2.6):
-            parts.append(Part("lamp", (float(x), y, z), (1.5, 0.16, 0.07)))
+            parts.append(ConvexPart("lamp", (float(x), y, z), (1.5, 0.16, 0.07)))
     return parts

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.sim.materials import MATERIALS, Material
-from smolrgpt_core.sim.parts import CYLINDER_SIDES, Part, Shape, pillow_grid
+from smolrgpt_core.sim.parts import CYLINDER_SIDES, ConvexPart, Shape, pillow_grid
 
 TileRect = tuple[float, float, float, float]
 """Left, top, right, bottom of a tile in its texture, 0 to 1, row 0 on top."""
@@ -46,15 +46,15 @@ class _Surface:
 TOP, SIDE, END = 0, 1, 2
 
 
-def parts_by_texture(parts: Sequence[Part]) -> dict[str, list[Part]]:
+def parts_by_texture(parts: Sequence[ConvexPart]) -> dict[str, list[ConvexPart]]:
     """The parts, grouped by the texture that they need."""
-    groups: dict[str, list[Part]] = {}
+    groups: dict[str, list[ConvexPart]] = {}
     for part in parts:
         groups.setdefault(MATERIALS[part.material].texture, []).append(part)
     return groups
 
 
-def build_mesh(parts: Sequence[Part], tiles: Mapping[str, TileRect]) -> Mesh:
+def build_mesh(parts: Sequence[ConvexPart], tiles: Mapping[str, TileRect]) -> Mesh:
     """One mesh of all parts, in object axes.
 
     Args:
@@ -82,7 +82,7 @@ def build_mesh(parts: Sequence[Part], tiles: Mapping[str, TileRect]) -> Mesh:
 
 
 def _texture_coordinates(
-    surface: _Surface, part: Part, tiles: Mapping[str, TileRect], index: int
+    surface: _Surface, part: ConvexPart, tiles: Mapping[str, TileRect], index: int
 ) -> NDArray[np.float64]:
     """(V, 2): each face's piece of its tile, shifted a little from part to part."""
     material = MATERIALS[part.material]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.sim.footprints import Footprint
-from smolrgpt_core.sim.parts import Part, bounding_box, part_vertices, yaw_rotation
+from smolrgpt_core.sim.parts import ConvexPart, bounding_box, part_vertices, yaw_rotation
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class SceneObject:
     kind: str
     origin: tuple[float, float, float]
     yaw: float
-    parts: tuple[Part, ...] = ()
+    parts: tuple[ConvexPart, ...] = ()
     paint_size: tuple[float, float] = (0.0, 0.0)
     tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
     carrier_id: int | None = None

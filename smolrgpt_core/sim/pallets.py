@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smolrgpt_core.sim.parts import Part, Shape, Vector3
+from smolrgpt_core.sim.parts import ConvexPart, Shape, Vector3
 
 PALLET_HEIGHT_M = 0.144
 BOARD_M = 0.022
@@ -47,40 +47,40 @@ CRATE_COLORS = ("crate_blue", "crate_gray", "crate_red", "crate_green")
 DRUM_COLORS = ("drum_blue", "drum_black", "drum_red")
 
 
-def pallet_base(model: PalletModel, wood: str) -> list[Part]:
+def pallet_base(model: PalletModel, wood: str) -> list[ConvexPart]:
     """The wooden pallet without a load: top boards, stringers, nine blocks, bottom boards."""
     length, width = model.length_m, model.width_m
     edge, middle = 0.1, 0.145
     rows = ((-(width - edge) / 2, edge), (0.0, middle), ((width - edge) / 2, edge))
     columns = (-(length - middle) / 2, 0.0, (length - middle) / 2)
     parts = [
-        Part(wood, (0, y, PALLET_HEIGHT_M - BOARD_M / 2), (length, board, BOARD_M))
+        ConvexPart(wood, (0, y, PALLET_HEIGHT_M - BOARD_M / 2), (length, board, BOARD_M))
         for y, board in _spread(model.top_boards, width)
     ]
     stringer_z = PALLET_HEIGHT_M - 1.5 * BOARD_M
-    parts += [Part(wood, (x, 0, stringer_z), (middle, width, BOARD_M)) for x in columns]
+    parts += [ConvexPart(wood, (x, 0, stringer_z), (middle, width, BOARD_M)) for x in columns]
     block_z = BOARD_M + BLOCK_HEIGHT_M / 2
     for y, row_width in rows:
         size = (middle, row_width, BLOCK_HEIGHT_M)
-        parts += [Part(f"{wood}_block", (x, y, block_z), size) for x in columns]
-        parts.append(Part(wood, (0, y, BOARD_M / 2), (length, row_width, BOARD_M)))
+        parts += [ConvexPart(f"{wood}_block", (x, y, block_z), size) for x in columns]
+        parts.append(ConvexPart(wood, (0, y, BOARD_M / 2), (length, row_width, BOARD_M)))
     return parts
 
 
-def simple_pallet_base(model: PalletModel, wood: str) -> list[Part]:
+def simple_pallet_base(model: PalletModel, wood: str) -> list[ConvexPart]:
     """A pallet with few parts, for goods high up in a rack."""
     length, width = model.length_m, model.width_m
     deck = PALLET_HEIGHT_M - BLOCK_HEIGHT_M - BOARD_M
-    parts = [Part(wood, (0, 0, PALLET_HEIGHT_M - deck / 2), (length, width, deck))]
+    parts = [ConvexPart(wood, (0, 0, PALLET_HEIGHT_M - deck / 2), (length, width, deck))]
     for x in (-(length - 0.145) / 2, 0.0, (length - 0.145) / 2):
         size = (0.145, width, BLOCK_HEIGHT_M + BOARD_M)
-        parts.append(Part(f"{wood}_block", (x, 0, size[2] / 2), size))
+        parts.append(ConvexPart(f"{wood}_block", (x, 0, size[2] / 2), size))
     return parts
 
 
 def load_parts(
     kind: str, model: PalletModel, height_m: float, rng: np.random.Generator
-) -> list[Part]:
+) -> list[ConvexPart]:
     """A load of about this height, standing on the pallet.
 
     Args:
@@ -100,7 +100,7 @@ def load_parts(
     return [part.moved((0, 0, PALLET_HEIGHT_M)) for part in build(model, height_m, rng)]
 
 
-def _cartons(model: PalletModel, height_m: float, rng: np.random.Generator) -> list[Part]:
+def _cartons(model: PalletModel, height_m: float, rng: np.random.Generator) -> list[ConvexPart]:
     """Equal cartons in full layers."""
     columns, rows = [(3, 2), (4, 2), (3, 3), (2, 2)][rng.integers(4)]
     overhang = rng.choice([-0.04, 0.0, 0.03])
@@ -114,7 +114,9 @@ def _cartons(model: PalletModel, height_m: float, rng: np.random.Generator) -> l
     return parts
 
 
-def _mixed_cartons(model: PalletModel, height_m: float, rng: np.random.Generator) -> list[Part]:
+def _mixed_cartons(
+    model: PalletModel, height_m: float, rng: np.random.Generator
+) -> list[ConvexPart]:
     """Columns of cartons of different size and height."""
     parts = []
     columns, rows = rng.integers(2, 4), 2
@@ -131,9 +133,9 @@ def _mixed_cartons(model: PalletModel, height_m: float, rng: np.random.Generator
 
 def _carton_column(
     middle: np.ndarray, cell: np.ndarray, top_m: float, rng: np.random.Generator
-) -> list[Part]:
+) -> list[ConvexPart]:
     """Cartons of falling size on top of each other within a cell of the pallet."""
-    parts: list[Part] = []
+    parts: list[ConvexPart] = []
     z = 0.0
     while z < top_m - 0.12:
         height = min(rng.uniform(0.18, 0.5), top_m - z)
@@ -141,19 +143,19 @@ def _carton_column(
         shift = (cell - size) * rng.uniform(-0.4, 0.4, size=2)
         material = f"carton{rng.integers(CARTON_COLORS)}"
         center = (float(middle[0] + shift[0]), float(middle[1] + shift[1]), z + height / 2)
-        parts.append(Part(material, center, (float(size[0]), float(size[1]), height)))
+        parts.append(ConvexPart(material, center, (float(size[0]), float(size[1]), height)))
         z += height
     return parts
 
 
-def _wrapped(model: PalletModel, height_m: float, rng: np.random.Generator) -> list[Part]:
+def _wrapped(model: PalletModel, height_m: float, rng: np.random.Generator) -> list[ConvexPart]:
     """One block in shrink wrap, sometimes with a lower second block on top."""
     material = f"wrap{rng.integers(WRAP_COLORS)}"
     size = (model.length_m - 0.02, model.width_m - 0.02, height_m)
-    return [Part(material, (0, 0, height_m / 2), size)]
+    return [ConvexPart(material, (0, 0, height_m / 2), size)]
 
 
-def _drums(model: PalletModel, height_m: float, rng: np.random.Generator) -> list[Part]:
+def _drums(model: PalletModel, height_m: float, rng: np.random.Generator) -> list[ConvexPart]:
     """Standing drums side by side, one or two layers."""
     columns, rows = (3, 2) if model.width_m < 1.0 else (2, 2)
     diameter = min(model.length_m / columns, model.width_m / rows) - 0.01
@@ -165,11 +167,11 @@ def _drums(model: PalletModel, height_m: float, rng: np.random.Generator) -> lis
             for y in _cells(rows, model.width_m):
                 z = (level + 0.5) * drum_height
                 size = (diameter, diameter, drum_height - 0.005)
-                parts.append(Part(material, (x, y, z), size, Shape.CYLINDER))
+                parts.append(ConvexPart(material, (x, y, z), size, Shape.CYLINDER))
     return parts
 
 
-def _sacks(model: PalletModel, height_m: float, rng: np.random.Generator) -> list[Part]:
+def _sacks(model: PalletModel, height_m: float, rng: np.random.Generator) -> list[ConvexPart]:
     """Layers of filled sacks."""
     material = f"sack{rng.integers(2)}"
     layer = rng.uniform(0.12, 0.16)
@@ -183,11 +185,11 @@ def _sacks(model: PalletModel, height_m: float, rng: np.random.Generator) -> lis
                     (level + 0.5) * layer,
                 )
                 size = (model.length_m / 2 - 0.025, model.width_m / 2 - 0.02, layer)
-                parts.append(Part(material, center, size, Shape.PILLOW))
+                parts.append(ConvexPart(material, center, size, Shape.PILLOW))
     return parts
 
 
-def _crates(model: PalletModel, height_m: float, rng: np.random.Generator) -> list[Part]:
+def _crates(model: PalletModel, height_m: float, rng: np.random.Generator) -> list[ConvexPart]:
     """Stacked plastic crates."""
     layer = 0.22 if rng.random() < 0.5 else 0.32
     material = CRATE_COLORS[rng.integers(len(CRATE_COLORS))]
@@ -206,7 +208,7 @@ def _layer(
     height: float,
     z: float,
     rng: np.random.Generator,
-) -> list[Part]:
+) -> list[ConvexPart]:
     """One layer of equal boxes with gaps of a few millimeters."""
     size = (footprint[0] / columns - 0.008, footprint[1] / rows - 0.008, height - 0.002)
     parts = []
@@ -214,7 +216,7 @@ def _layer(
         for y in _cells(rows, footprint[1]):
             shift = rng.uniform(-0.003, 0.003, size=2)
             center: Vector3 = (x + float(shift[0]), y + float(shift[1]), z + height / 2)
-            parts.append(Part(material, center, size))
+            parts.append(ConvexPart(material, center, size))
     return parts
 
 

@@ -20,7 +20,7 @@ Vector3 = tuple[float, float, float]
 
 
 class Shape(Enum):
-    """Form of a part inside its box `Part.size`. All are convex."""
+    """Form of a part inside its box `ConvexPart.size`. All are convex."""
 
     BOX = "box"
     CYLINDER = "cylinder"
@@ -30,7 +30,7 @@ class Shape(Enum):
 
 
 @dataclass(frozen=True)
-class Part:
+class ConvexPart:
     """One convex body of an object.
 
     Attributes:
@@ -56,10 +56,10 @@ class Part:
         tilt = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
         return yaw_rotation(self.yaw_rad) @ tilt
 
-    def moved(self, offset: Sequence[float], yaw_rad: float = 0.0) -> Part:
+    def moved(self, offset: Sequence[float], yaw_rad: float = 0.0) -> ConvexPart:
         """The part after turning about the z axis of the object and then moving by offset."""
         center = yaw_rotation(yaw_rad) @ np.asarray(self.center) + np.asarray(offset)
-        return Part(
+        return ConvexPart(
             self.material,
             (float(center[0]), float(center[1]), float(center[2])),
             self.size,
@@ -75,12 +75,12 @@ def yaw_rotation(yaw_rad: float) -> NDArray[np.float64]:
     return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
 
 
-def part_vertices(part: Part) -> NDArray[np.float64]:
+def part_vertices(part: ConvexPart) -> NDArray[np.float64]:
     """(K, 3) points in object axes whose convex hull is the part."""
     return (_UNIT_VERTICES[part.shape] * part.size) @ part.rotation.T + part.center
 
 
-def bounding_box(parts: Sequence[Part]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def bounding_box(parts: Sequence[ConvexPart]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Center (3,) and size (3,) of the box around the parts, in object axes."""
     vertices = np.concatenate([part_vertices(part) for part in parts])
     low, high = vertices.min(axis=0), vertices.max(axis=0)

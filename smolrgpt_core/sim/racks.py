@@ -15,7 +15,7 @@ from smolrgpt_core.sim.pallets import (
     load_parts,
     simple_pallet_base,
 )
-from smolrgpt_core.sim.parts import Part
+from smolrgpt_core.sim.parts import ConvexPart
 
 BAY_WIDTH_M = 2.8
 BAY_DEPTH_M = 1.1
@@ -32,7 +32,7 @@ def rack_levels(hall_height_m: float, rng: np.random.Generator) -> list[float]:
     return [first + spacing * level for level in range(4) if first + spacing * level < highest]
 
 
-def rack_bay(levels_m: list[float], rng: np.random.Generator) -> list[Part]:
+def rack_bay(levels_m: list[float], rng: np.random.Generator) -> list[ConvexPart]:
     """Uprights, braces, beams, decks and goods of one bay."""
     height = levels_m[-1] + 0.9
     parts = _uprights(height)
@@ -44,20 +44,20 @@ def rack_bay(levels_m: list[float], rng: np.random.Generator) -> list[Part]:
     return parts
 
 
-def _uprights(height: float) -> list[Part]:
+def _uprights(height: float) -> list[ConvexPart]:
     """Two frames: front and back post with horizontal and diagonal braces between them."""
     parts = []
     depth = BAY_DEPTH_M - POST_M[1]
     for x in (-(BAY_WIDTH_M - POST_M[0]) / 2, (BAY_WIDTH_M - POST_M[0]) / 2):
         for y in (-depth / 2, depth / 2):
-            parts.append(Part("upright", (x, y, height / 2), (*POST_M, height)))
+            parts.append(ConvexPart("upright", (x, y, height / 2), (*POST_M, height)))
             foot = (POST_M[0], POST_M[1], 0.012)
-            parts.append(Part("steel_dark", (x, y, 0.006), foot))
+            parts.append(ConvexPart("steel_dark", (x, y, 0.006), foot))
         parts += _braces(x, depth - POST_M[1], height)
     return parts
 
 
-def _braces(x: float, span: float, height: float) -> list[Part]:
+def _braces(x: float, span: float, height: float) -> list[ConvexPart]:
     """Zigzag of thin profiles in the plane of a frame."""
     step = 1.1
     angle = float(np.arctan2(step, span))
@@ -66,21 +66,23 @@ def _braces(x: float, span: float, height: float) -> list[Part]:
     for index in range(int((height - 0.3) / step)):
         z = 0.2 + step * (index + 0.5)
         tilt = angle if index % 2 else -angle
-        parts.append(Part("brace", (x, 0, z), (0.03, length, 0.04), tilt_rad=tilt))
+        parts.append(ConvexPart("brace", (x, 0, z), (0.03, length, 0.04), tilt_rad=tilt))
     return parts
 
 
-def _shelf_level(z: float) -> list[Part]:
+def _shelf_level(z: float) -> list[ConvexPart]:
     """Front and back beam with a deck between them; z is the upper face of the deck."""
     width = BAY_WIDTH_M - 2 * POST_M[0] - 0.01
     y = (BAY_DEPTH_M - BEAM_M[0]) / 2
-    parts = [Part("beam", (0, side * y, z - BEAM_M[1] / 2), (width, *BEAM_M)) for side in (-1, 1)]
+    parts = [
+        ConvexPart("beam", (0, side * y, z - BEAM_M[1] / 2), (width, *BEAM_M)) for side in (-1, 1)
+    ]
     deck = (width, BAY_DEPTH_M - 2 * BEAM_M[0] - 0.01, DECK_M)
-    parts.append(Part("deck", (0, 0, z - DECK_M / 2), deck))
+    parts.append(ConvexPart("deck", (0, 0, z - DECK_M / 2), deck))
     return parts
 
 
-def _goods(floor_m: float, room_m: float, rng: np.random.Generator) -> list[Part]:
+def _goods(floor_m: float, room_m: float, rng: np.random.Generator) -> list[ConvexPart]:
     """Up to three loaded pallets side by side on one level; some places stay free."""
     parts = []
     for x in np.array([-1.0, 0.0, 1.0]) * 0.86:

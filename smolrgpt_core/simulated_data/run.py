@@ -51,7 +51,7 @@ GENERATOR = 3
 
 
 @dataclass
-class Summary:
+class SimulationSummary:
     """What a data set holds: numbers of images and of questions by split and category."""
 
     images: Counter[str] = field(default_factory=Counter)
@@ -130,13 +130,13 @@ class SimulationRun:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def finish(self) -> Summary:
+    def finish(self) -> SimulationSummary:
         """Choose the questions and write the files of the data set.
 
         Raises:
             OSError: a file cannot be written.
         """
-        summary = Summary()
+        summary = SimulationSummary()
         for split in dict.fromkeys(name for name in SPLITS if name in self._splits):
             images = list(self._chosen(split))
             self._write_split(SplitFolder(self.root, split), images)

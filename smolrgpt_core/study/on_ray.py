@@ -13,7 +13,7 @@ from smolrgpt_core.study.processes import Outcome, attempt
 
 
 @dataclass(frozen=True)
-class OnRay:
+class JobsOnRay:
     """Runs jobs with Ray.
 
     Attributes:

@@ -12,14 +12,14 @@ from smolrgpt_core.files import write_file
 from smolrgpt_core.page_sections import replace_section
 from smolrgpt_core.study.config import StudyConfig
 from smolrgpt_core.study.plots import write_plots
-from smolrgpt_core.study.table import Row, as_markdown
+from smolrgpt_core.study.table import StudyRow, as_markdown
 
 IMAGES = "images"
 """Folder of images beside a page."""
 
 
 @dataclass(frozen=True)
-class Part:
+class StudyPart:
     """What was done of a study.
 
     Attributes:
@@ -35,7 +35,9 @@ class Part:
     changes: tuple[str, ...] = ()
 
 
-def write_page(page: Path, part: Part, rows: Sequence[Row], hardware: Sequence[str]) -> None:
+def write_page(
+    page: Path, part: StudyPart, rows: Sequence[StudyRow], hardware: Sequence[str]
+) -> None:
     """Replace the section of a study, with its plots beside the page.
 
     Args:
@@ -57,7 +59,7 @@ def write_page(page: Path, part: Part, rows: Sequence[Row], hardware: Sequence[s
     write_file(page, replace_section(text, study.title, "\n\n".join(lines)).encode())
 
 
-def _origin(part: Part, hardware: Sequence[str]) -> str:
+def _origin(part: StudyPart, hardware: Sequence[str]) -> str:
     command = ["smolrgpt", "study", os.fspath(part.file)]
     missing = _left_out(part.study, part.whole)
     only = [f"--only={axis}={','.join(part.study.axes[axis])}" for axis in missing]

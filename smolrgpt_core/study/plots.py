@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from smolrgpt_core.extras import require
 from smolrgpt_core.study.config import StudyConfig
-from smolrgpt_core.study.table import BEFORE, Row
+from smolrgpt_core.study.table import BEFORE, StudyRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _COSTS = ("trained", "seconds", "memory, MB")
 
 
-def write_plots(study: StudyConfig, rows: Sequence[Row], path: Path) -> None:
+def write_plots(study: StudyConfig, rows: Sequence[StudyRow], path: Path) -> None:
     """A row of plots for each evaluation, a color for each value of the first axis.
 
     Args:
@@ -48,9 +48,9 @@ def write_plots(study: StudyConfig, rows: Sequence[Row], path: Path) -> None:
     FigureCanvasAgg(figure).print_png(path)
 
 
-def _panels(study: StudyConfig) -> dict[str, Callable[[Row], float]]:
+def _panels(study: StudyConfig) -> dict[str, Callable[[StudyRow], float]]:
     """What is on the horizontal axis of each plot: numbers of the study, and costs."""
-    panels: dict[str, Callable[[Row], float]] = {}
+    panels: dict[str, Callable[[StudyRow], float]] = {}
     for axis, values in study.axes.items():
         if axis != study.repeats and len(values) > 1 and all(name.isdecimal() for name in values):
             panels[axis] = lambda row, axis=axis: float(row.values[axis])  # type: ignore[misc]
@@ -62,9 +62,9 @@ def _panels(study: StudyConfig) -> dict[str, Callable[[Row], float]]:
 def _draw(
     axes: Axes,
     study: StudyConfig,
-    rows: Sequence[Row],
+    rows: Sequence[StudyRow],
     evaluation: str,
-    place: Callable[[Row], float],
+    place: Callable[[StudyRow], float],
 ) -> None:
     first = next(axis for axis in study.axes if axis != study.repeats)
     for row in rows:

@@ -58,7 +58,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Row:
+class StudyRow:
     """Repeated runs of the same settings.
 
     Attributes:
@@ -75,7 +75,7 @@ class Row:
     scores: Mapping[str, Mapping[str, Measured]]
 
 
-def rows_of(study: StudyConfig, results: Sequence[Mapping[str, Any]]) -> list[Row]:
+def rows_of(study: StudyConfig, results: Sequence[Mapping[str, Any]]) -> list[StudyRow]:
     """Rows in the order of the results.
 
     Args:
@@ -87,7 +87,7 @@ def rows_of(study: StudyConfig, results: Sequence[Mapping[str, Any]]) -> list[Ro
         values = {axis: name for axis, name in result["values"].items() if axis != study.repeats}
         groups.setdefault(tuple(values.items()), []).append(result)
     return [
-        Row(dict(values), len(group), _costs(group), _scores(study, group))
+        StudyRow(dict(values), len(group), _costs(group), _scores(study, group))
         for values, group in groups.items()
     ]
 
@@ -119,7 +119,7 @@ def _scores(
     return found
 
 
-def as_csv(study: StudyConfig, rows: Sequence[Row]) -> str:
+def as_csv(study: StudyConfig, rows: Sequence[StudyRow]) -> str:
     """All numbers; two columns, mean and spread, for each."""
     axes = _axes(study)
     table = []
@@ -138,7 +138,7 @@ def as_csv(study: StudyConfig, rows: Sequence[Row]) -> str:
     return file.getvalue()
 
 
-def as_markdown(study: StudyConfig, rows: Sequence[Row]) -> str:
+def as_markdown(study: StudyConfig, rows: Sequence[StudyRow]) -> str:
     """A table of costs and mean scores, and one of the categories for each data set."""
     sets = list(study.evaluations)
     head = ["trained", "file, kB", "seconds", "memory, MB"]
@@ -171,9 +171,9 @@ def as_markdown(study: StudyConfig, rows: Sequence[Row]) -> str:
 
 def _markdown(
     study: StudyConfig,
-    rows: Sequence[Row],
+    rows: Sequence[StudyRow],
     columns: Sequence[str],
-    cells: Callable[[Row], Sequence[Measured | None]],
+    cells: Callable[[StudyRow], Sequence[Measured | None]],
 ) -> str:
     axes = _axes(study)
     lines = [[*axes, "runs", *columns], ["---"] * (len(axes) + 1 + len(columns))]
@@ -191,7 +191,7 @@ def _axes(study: StudyConfig) -> list[str]:
     return [axis for axis in study.axes if axis != study.repeats]
 
 
-def _columns(row: Row) -> Iterator[tuple[str, Measured]]:
+def _columns(row: StudyRow) -> Iterator[tuple[str, Measured]]:
     yield from row.costs.items()
     for name, columns in row.scores.items():
         yield from ((f"{name}: {column}", measured) for column, measured in columns.items())

@@ -1,6 +1,6 @@
 """Generates questions with known answers, for training and for testing answerers."""
 
-from smolrgpt_core.synthesis.drafts import Style
+from smolrgpt_core.synthesis.drafts import RegionStyle
 from smolrgpt_core.synthesis.forms import FORMS
 from smolrgpt_core.synthesis.generator import (
     QuestionGenerator,
@@ -25,7 +25,7 @@ __all__ = [
     "Format",
     "QuestionGenerator",
     "QuestionWithTruth",
-    "Style",
+    "RegionStyle",
     "generate_mixture",
     "generate_questions",
 ]

@@ -28,7 +28,7 @@ NOUNS = {
 """Words for the classes of a warehouse; any other label is used as it is."""
 
 
-class Style(Enum):
+class RegionStyle(Enum):
     """How a text refers to regions."""
 
     MASK = "mask"
@@ -75,9 +75,9 @@ class Draft:
     answer_parts: Mapping[str, Program] = field(default_factory=dict)
     text: str = ""
 
-    def program_in(self, style: Style, regions: RegionSet) -> Program:
+    def program_in(self, style: RegionStyle, regions: RegionSet) -> Program:
         """The program of a text in a style."""
-        if style is Style.PLAIN:
+        if style is RegionStyle.PLAIN:
             return self.program
         listed = {
             selections.All(regions[mention.ids[0]].label): selections.Listed(mention.ids)
@@ -95,7 +95,7 @@ def fits(draft: Draft, template: str) -> bool:
 
 def write(
     draft: Draft, template: str, regions: RegionSet, rng: np.random.Generator
-) -> dict[Style, tuple[str, tuple[int, ...]]]:
+) -> dict[RegionStyle, tuple[str, tuple[int, ...]]]:
     """Write the text in every style, with the ids of its placeholders in order.
 
     Args:
@@ -104,17 +104,20 @@ def write(
         regions: of the frame.
         rng: draws synonyms.
     """
-    texts = dict.fromkeys(Style, "")
+    texts = dict.fromkeys(RegionStyle, "")
     ids: list[int] = []
     for literal, name, _, _ in Formatter().parse(template):
         mention = draft.mentions.get(name or "")
         ids.extend(mention.ids if mention else ())
         noun = _noun(mention.ids, regions, rng) if mention else ""
-        for style in Style:
+        for style in RegionStyle:
             words = draft.words.get(name or "", "")
             texts[style] += literal + (_named(mention, noun, style) if mention else words)
     capital = {style: text[0].upper() + text[1:] for style, text in texts.items()}
-    return {Style.MASK: (capital[Style.MASK], tuple(ids)), Style.PLAIN: (capital[Style.PLAIN], ())}
+    return {
+        RegionStyle.MASK: (capital[RegionStyle.MASK], tuple(ids)),
+        RegionStyle.PLAIN: (capital[RegionStyle.PLAIN], ()),
+    }
 
 
 def _noun(ids: Sequence[int], regions: RegionSet, rng: np.random.Generator) -> str:
@@ -124,11 +127,11 @@ def _noun(ids: Sequence[int], regions: RegionSet, rng: np.random.Generator) -> s
     return str(rng.choice(choices))
 
 
-def _named(mention: Mention, noun: str, style: Style) -> str:
+def _named(mention: Mention, noun: str, style: RegionStyle) -> str:
     """Words such as "the pallets <mask> <mask>", "pallets 3 and 4", or only "pallets"."""
     several = mention.plural if mention.all_of_class else len(mention.ids) > 1
     noun = pluralize(noun) if several else noun
-    if style is Style.MASK:
+    if style is RegionStyle.MASK:
         masks = " ".join([MASK] * len(mention.ids))
         return f"{noun} {masks}" if mention.all_of_class else f"the {noun} {masks}"
     if mention.all_of_class:

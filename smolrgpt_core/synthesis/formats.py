@@ -17,7 +17,7 @@ from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.wording import say_statement
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.synthesis.drafts import Style
+from smolrgpt_core.synthesis.drafts import RegionStyle
 from smolrgpt_core.synthesis.forms.draws import pick
 from smolrgpt_core.synthesis.generator import (
     Answer,
@@ -119,7 +119,7 @@ def _amounts(program: Program, value: float, rng: np.random.Generator) -> list[s
 
 
 def as_statement(
-    item: QuestionWithTruth, style: Style, regions: RegionSet, rng: np.random.Generator
+    item: QuestionWithTruth, style: RegionStyle, regions: RegionSet, rng: np.random.Generator
 ) -> QuestionWithTruth | None:
     """A true or false statement, each equally often; None if the question has no such form.
 
@@ -140,7 +140,7 @@ def as_statement(
     statement = say_statement(program, regions)
     text = f"True or false: {statement}."
     ids: tuple[int, ...] = ()
-    if style is Style.MASK:
+    if style is RegionStyle.MASK:
         text, ids = with_placeholders(text, regions)
     sentence = answer_sentence(program, truth, regions)
     return replace(

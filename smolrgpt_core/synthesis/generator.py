@@ -31,11 +31,11 @@ from smolrgpt_core.language.types import Type
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import SceneCopies
 from smolrgpt_core.scene.spatial_scene import SpatialScene
-from smolrgpt_core.synthesis.drafts import Draft, Style, fits, write
+from smolrgpt_core.synthesis.drafts import Draft, RegionStyle, fits, write
 from smolrgpt_core.synthesis.forms import FORMS, GUESSABLE
 from smolrgpt_core.synthesis.margins import AmbiguityMargins
 from smolrgpt_core.synthesis.mixtures import WAREHOUSE_FORMS
-from smolrgpt_core.synthesis.view import NO_ANSWER, SceneView
+from smolrgpt_core.synthesis.view import NO_ANSWER, MarginView
 from smolrgpt_core.synthesis.wordings import WORDINGS
 
 HELD_OUT_EACH = 10
@@ -114,7 +114,7 @@ def generate_questions(
     scene: SpatialScene,
     rng: np.random.Generator,
     margins: AmbiguityMargins | None = None,
-    style: Style = Style.MASK,
+    style: RegionStyle = RegionStyle.MASK,
     forms: Iterable[str] | None = None,
     per_form: int = 1,
     held_out: bool = False,
@@ -157,19 +157,19 @@ class QuestionGenerator:
         scene: SpatialScene,
         rng: np.random.Generator,
         margins: AmbiguityMargins | None = None,
-        style: Style = Style.MASK,
+        style: RegionStyle = RegionStyle.MASK,
         held_out: bool = False,
         conventions: Conventions = WAREHOUSE,
         for_models: bool = False,
     ) -> None:
-        self.view = SceneView(scene, margins or AmbiguityMargins(), rng)
+        self.view = MarginView(scene, margins or AmbiguityMargins(), rng)
         self._rng, self._style, self._held_out = rng, style, held_out
         self._conventions, self._for_models = conventions, for_models
         self._nominal = SceneCopies(scene, copies=1)
 
     def make(self, name: str) -> QuestionWithTruth | None:
         """A question of a form; None if this attempt yields no clear one."""
-        if self._style is Style.MASK and name in GUESSABLE:
+        if self._style is RegionStyle.MASK and name in GUESSABLE:
             return None
         draft = self._draft(name)
         if draft is None:
@@ -209,12 +209,12 @@ class QuestionGenerator:
         regions = self.view.regions
         if draft.text:
             masked = with_placeholders(draft.text, regions)
-            texts = {Style.MASK: masked, Style.PLAIN: (draft.text, ())}
+            texts = {RegionStyle.MASK: masked, RegionStyle.PLAIN: (draft.text, ())}
         else:
             texts = write(draft, wording, regions, self._rng)
         text, ids = texts[self._style]
         program = draft.program_in(self._style, regions)
-        return self._made(name, draft, (text, ids), texts[Style.MASK][1], program, truth)
+        return self._made(name, draft, (text, ids), texts[RegionStyle.MASK][1], program, truth)
 
     def _as_a_model_is_asked(
         self, name: str, draft: Draft, truth: Answer
@@ -248,7 +248,7 @@ class QuestionGenerator:
         """
         text, ids = asked
         regions = self.view.regions
-        if self._style is Style.MASK and not _chosen_ids(program, truth) <= set(named_ids):
+        if self._style is RegionStyle.MASK and not _chosen_ids(program, truth) <= set(named_ids):
             return None
         read = read_as(text, ids, program, regions)
         question = replace(read, program=self._conventions.meant(program))
@@ -280,7 +280,7 @@ class QuestionGenerator:
 
     def _answer_name(self, id: int, ids: tuple[int, ...]) -> str:
         region = self.view.regions[id]
-        if self._style is Style.PLAIN:
+        if self._style is RegionStyle.PLAIN:
             return region.name
         return f"the {region.label or 'region'} [Region {ids.index(id)}]"
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from smolrgpt_core.language.conventions import Conventions
 from smolrgpt_core.scene.spatial_scene import SpatialScene
-from smolrgpt_core.synthesis.drafts import Style
+from smolrgpt_core.synthesis.drafts import RegionStyle
 from smolrgpt_core.synthesis.formats import as_choice, as_statement
 from smolrgpt_core.synthesis.generator import MisreadError, QuestionGenerator, QuestionWithTruth
 from smolrgpt_core.synthesis.margins import AmbiguityMargins
@@ -28,7 +28,7 @@ def generate_mixture(
     mixture: str,
     count: int,
     margins: AmbiguityMargins | None = None,
-    style: Style = Style.MASK,
+    style: RegionStyle = RegionStyle.MASK,
     misread: Callable[[str], None] | None = None,
 ) -> list[tuple[str, QuestionWithTruth]]:
     """Questions with the names of their families, in random order; fewer if a frame offers no more.
@@ -102,7 +102,7 @@ def _unless_misread(
 def _in_a_format(
     item: QuestionWithTruth,
     mixture: Mixture,
-    style: Style,
+    style: RegionStyle,
     scene: SpatialScene,
     rng: np.random.Generator,
     misread: Callable[[str], None] | None,
@@ -122,7 +122,7 @@ def _in_a_format(
 def _in_format(
     item: QuestionWithTruth,
     wanted: Format,
-    style: Style,
+    style: RegionStyle,
     scene: SpatialScene,
     rng: np.random.Generator,
     conventions: Conventions,

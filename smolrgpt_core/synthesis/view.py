@@ -55,7 +55,7 @@ class _ByCenters(SceneCopies):
         self.column[:, needed] = np.nan_to_num(columns[:, needed], nan=self.scene.middle_column)
 
 
-class SceneView:
+class MarginView:
     """A frame, with margins applied.
 
     Args:

@@ -221,7 +221,7 @@ def _restore(optimizer: torch.optim.Optimizer, moments: Mapping[str, Tensor]) ->
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
-class Run:
+class SegmenterRun:
     """A network in training; resumes from the newest checkpoint.
 
     Attributes:
@@ -310,7 +310,7 @@ def train(config: RegionSegmenterConfig) -> Path:
     with storage_errors(store):
         store.remove_unfinished()
         _claim(output / CONFIG_FILE, config)
-        run = Run(config, store)
+        run = SegmenterRun(config, store)
         log = LossLog(output, run.step)
         try:
             _advance_to_end(config, run, images, log)
@@ -340,7 +340,7 @@ def _claim(path: Path, config: RegionSegmenterConfig) -> None:
 
 
 def _advance_to_end(
-    config: RegionSegmenterConfig, run: Run, images: TrainingImages, log: LossLog
+    config: RegionSegmenterConfig, run: SegmenterRun, images: TrainingImages, log: LossLog
 ) -> None:
     columns = (
         TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),

@@ -59,7 +59,7 @@ _LABELS, _IDS, _LOGITS = "labels", "ids", "logits"
 
 
 @dataclass(frozen=True)
-class Asked:
+class TeacherSettings:
     """What to compute with a teacher.
 
     Attributes:
@@ -77,7 +77,9 @@ class Asked:
             raise bad_input(f"the number of tokens to keep must be at least 1, got {self.top}")
 
 
-def write_logits(config: TrainConfig, asked: Asked, folder: Path, device: torch.device) -> None:
+def write_logits(
+    config: TrainConfig, asked: TeacherSettings, folder: Path, device: torch.device
+) -> None:
     """Compute a teacher's logits for all rows that a run can draw; resumes.
 
     Args:
@@ -144,7 +146,12 @@ class _Writer:
     """Writes the parts of one folder."""
 
     def __init__(
-        self, config: TrainConfig, asked: Asked, folder: Path, model: Model, processor: Processor
+        self,
+        config: TrainConfig,
+        asked: TeacherSettings,
+        folder: Path,
+        model: Model,
+        processor: Processor,
     ) -> None:
         self._config = config
         self._asked = asked

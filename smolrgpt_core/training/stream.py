@@ -260,7 +260,7 @@ def draws_of(config: DataConfig) -> list[Draw]:
     return draws
 
 
-class Mixture:
+class RowGroups:
     """All rows of a run, in groups.
 
     Args:
@@ -411,8 +411,8 @@ class TrainingStream(IterableDataset):
         except SpatialError as error:
             yield {"error": error}
 
-    def _mixture(self, number: int) -> Mixture:
-        return Mixture(
+    def _mixture(self, number: int) -> RowGroups:
+        return RowGroups(
             self._sources((self._state or {}).get("sources")),
             self._draws,
             self._config.seed,
@@ -440,7 +440,7 @@ class TrainingStream(IterableDataset):
         number: int,
         places: Sequence[int],
         rows: list[Row],
-        mixture: Mixture,
+        mixture: RowGroups,
         report: ReadReport,
     ) -> dict[str, Any]:
         used, batch = make_batch(self._kind, places, rows, report, mixture.reader_behind)

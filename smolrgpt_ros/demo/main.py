@@ -87,7 +87,7 @@ class DemoOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Conversation:
+class DemoAnswers:
     """What was asked and answered.
 
     Attributes:
@@ -146,7 +146,7 @@ def run(options: DemoOptions) -> int:
 
 def talk(
     signals: EndingSignals, options: DemoOptions, console: Console, own_masks: bool
-) -> Conversation:
+) -> DemoAnswers:
     """Start a graph, ask, stop it.
 
     Args:
@@ -165,7 +165,7 @@ def talk(
         return converse(graph, signals, options, own_masks)
 
 
-def report(talked: Conversation, options: DemoOptions, console: Console) -> int:
+def report(talked: DemoAnswers, options: DemoOptions, console: Console) -> int:
     """Print and write the results; returns the exit status.
 
     Args:
@@ -185,7 +185,7 @@ def report(talked: Conversation, options: DemoOptions, console: Console) -> int:
 
 
 def report_own_masks(
-    simulated: Conversation, own: Conversation, options: DemoOptions, console: Console
+    simulated: DemoAnswers, own: DemoAnswers, options: DemoOptions, console: Console
 ) -> None:
     """Print and write the results with own masks beside those with given ones.
 
@@ -205,7 +205,7 @@ def report_own_masks(
         console.print(f"wrote {path}", soft_wrap=True)
 
 
-def own_masks_summary(simulated: Conversation, own: Conversation) -> str:
+def own_masks_summary(simulated: DemoAnswers, own: DemoAnswers) -> str:
     """How well it went with own masks, in two sentences.
 
     Args:
@@ -265,7 +265,7 @@ def start_nodes(graph: ProcessGroup, options: DemoOptions, own_masks: bool) -> N
 
 def converse(
     graph: ProcessGroup, signals: EndingSignals, options: DemoOptions, own_masks: bool
-) -> Conversation:
+) -> DemoAnswers:
     """Wait until the graph works, then ask about every viewpoint.
 
     Args:
@@ -329,7 +329,7 @@ def _what_is_missing(node: DemoNode) -> str:
     return "" if node.annotated_image(answer) is not None else "no annotated image has arrived"
 
 
-def ask_everything(node: DemoNode, options: DemoOptions) -> Conversation:
+def ask_everything(node: DemoNode, options: DemoOptions) -> DemoAnswers:
     """Questions of all categories about each viewpoint, then some that have no answer."""
     rows: list[ReportRow] = []
     views: list[Snapshot] = []
@@ -340,7 +340,7 @@ def ask_everything(node: DemoNode, options: DemoOptions) -> Conversation:
         questions = questions_about(view.regions, view.truth, turn, options.seed, used_forms)
         rows += [ask(node, question, view) for question in questions]
     rows += [ask(node, question, view) for question in questions_without_answer()]
-    return Conversation(rows, views)
+    return DemoAnswers(rows, views)
 
 
 def ask(node: DemoNode, question: DemoQuestion, view: Snapshot) -> ReportRow:

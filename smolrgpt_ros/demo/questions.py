@@ -18,7 +18,7 @@ from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.synthesis import (
     ALL_WAREHOUSE_FORMS,
     QuestionWithTruth,
-    Style,
+    RegionStyle,
     generate_questions,
 )
 from smolrgpt_core.truth import SceneTruth
@@ -80,14 +80,16 @@ def questions_about(
     """
     rng = np.random.default_rng([seed, turn])
     scene = TrueScene(truth, regions)
-    candidates = generate_questions(scene, rng, style=Style.PLAIN, forms=ALL_WAREHOUSE_FORMS)
+    candidates = generate_questions(scene, rng, style=RegionStyle.PLAIN, forms=ALL_WAREHOUSE_FORMS)
     questions = []
     for number, category in enumerate(CATEGORIES.values()):
         form = list(Form)[(turn + number) % len(Form)]
         choices = [choice for choice in candidates if choice.category is category]
         questions += _first_in_form(choices, form, regions, used_forms)
     for forms in MORE_FORMS:
-        choices = generate_questions(scene, rng, style=Style.PLAIN, forms=forms, per_form=TRIES)
+        choices = generate_questions(
+            scene, rng, style=RegionStyle.PLAIN, forms=forms, per_form=TRIES
+        )
         questions += _first_in_form(choices, Form.PLAIN, regions, used_forms)
     return questions
 

@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.messages.input_stamps import Sample
+from smolrgpt_core.messages.input_stamps import StampedMessage
 from smolrgpt_ros.inputs.sensor_inputs import InputTypes, SensorInputs
 from smolrgpt_ros.nodes.image_worker import Images, ImageWorker, NewestImages
 from smolrgpt_ros.nodes.input_watch import InputWatch
@@ -101,7 +101,7 @@ class ImageNode(ManagedNode[NodeParameters]):
         worker = ImageWorker(self._process, values.rate, self._on_error)
 
         def add(name: str, stamp_ns: int, serialized: bytes) -> None:
-            found = newest.add(name, Sample(stamp_ns, serialized))
+            found = newest.add(name, StampedMessage(stamp_ns, serialized))
             if found:
                 worker.offer(found)
 

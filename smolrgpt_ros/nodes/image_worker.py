@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from smolrgpt_core.messages.input_stamps import Sample
+from smolrgpt_core.messages.input_stamps import StampedMessage
 from smolrgpt_core.messages.stamps import NANOSECONDS, nearest
 
 MESSAGES_PER_INPUT = 30
@@ -27,7 +27,7 @@ that follow wait, as they would if the turns were a full period apart."""
 LATENCIES = 200
 """Number of images for the latency percentiles."""
 
-Images = Mapping[str, Sample]
+Images = Mapping[str, StampedMessage]
 """Messages that belong together, by input."""
 
 
@@ -50,12 +50,12 @@ class NewestImages:
         self.rate = rate
         self._stamp_ns = 0
         self._first = images[0]
-        self._images = {name: deque[Sample](maxlen=MESSAGES_PER_INPUT) for name in images}
-        self._others: dict[str, Sample | None] = dict.fromkeys(others)
+        self._images = {name: deque[StampedMessage](maxlen=MESSAGES_PER_INPUT) for name in images}
+        self._others: dict[str, StampedMessage | None] = dict.fromkeys(others)
         self._tolerance_ns = int(tolerance_s * NANOSECONDS)
-        self._last: Sample | None = None
+        self._last: StampedMessage | None = None
 
-    def add(self, name: str, sample: Sample) -> Images | None:
+    def add(self, name: str, sample: StampedMessage) -> Images | None:
         """Add a message; returns the newest set if this message completed a new one."""
         if name in self._others:
             self._others[name] = sample
@@ -74,24 +74,24 @@ class NewestImages:
         period_ns = NANOSECONDS / self.rate
         return stamp_ns <= before_ns or stamp_ns // period_ns != before_ns // period_ns
 
-    def _newest(self) -> dict[str, Sample] | None:
+    def _newest(self) -> dict[str, StampedMessage] | None:
         for image in reversed(self._images[self._first]):
             found = {name: self._nearest(name, image) for name in self._images}
             if all(self._belongs(sample, image) for sample in found.values()):
                 return {name: sample for name, sample in found.items() if sample}
         return None
 
-    def _nearest(self, name: str, image: Sample) -> Sample | None:
+    def _nearest(self, name: str, image: StampedMessage) -> StampedMessage | None:
         if name == self._first:
             return image
         samples = sorted(self._images[name], key=_stamp_ns)
         return nearest(samples, image.stamp_ns, _stamp_ns) if samples else None
 
-    def _belongs(self, sample: Sample | None, image: Sample) -> bool:
+    def _belongs(self, sample: StampedMessage | None, image: StampedMessage) -> bool:
         return sample is not None and abs(sample.stamp_ns - image.stamp_ns) <= self._tolerance_ns
 
 
-def _stamp_ns(sample: Sample) -> int:
+def _stamp_ns(sample: StampedMessage) -> int:
     return sample.stamp_ns
 
 

@@ -21,7 +21,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.messages.stamps import SYNCHRONIZED, time_to_ns
 from smolrgpt_core.page.feed import Feed
-from smolrgpt_core.page.health import HealthBoard, Level, Report
+from smolrgpt_core.page.health import HealthBoard, Level, NodeReport
 from smolrgpt_ros.client import SERVICE, SpatialQueryClient
 from smolrgpt_ros.inputs.live_frames import NOT_ACTIVE, LiveFrames
 from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
@@ -99,11 +99,11 @@ class DeskOfTheNode:
         return desk.answer(frame, asked) if desk else (frame, refusal(NOT_ACTIVE, asked))
 
 
-def report_of(status: DiagnosticStatus) -> Report:
+def report_of(status: DiagnosticStatus) -> NodeReport:
     """A status of `/diagnostics` for those who watch the page."""
     part = status.name.partition(": ")[2]
     level = Level(int.from_bytes(status.level, "little"))
-    return Report(part, level, status.message, {item.key: item.value for item in status.values})
+    return NodeReport(part, level, status.message, {item.key: item.value for item in status.values})
 
 
 class PageNode(ManagedNode[PageParameters]):

@@ -23,7 +23,7 @@ from std_msgs.msg import Header
 
 from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.messages.compressed import ALL_RAW, Transports
-from smolrgpt_core.messages.input_stamps import Sample
+from smolrgpt_core.messages.input_stamps import StampedMessage
 from smolrgpt_core.messages.stamps import INPUTS
 from smolrgpt_core.messages.synchronizer import Moment
 from smolrgpt_core.recordings.question_bag import QuestionBagWriter, RecordedMounting
@@ -179,7 +179,7 @@ class QuestionRecorder:
         """Messages of the frame that are not yet in the recording, by input."""
         messages = {}
         for name in INPUTS:
-            sample: Sample = getattr(record.samples, name)
+            sample: StampedMessage = getattr(record.samples, name)
             # After a reset of simulated time another message may have the same stamp.
             key = (name, sample.stamp_ns, sample.received_ns)
             if key in self._known:
@@ -192,7 +192,7 @@ class QuestionRecorder:
             self._known.popitem(last=False)
         return messages
 
-    def _serialized(self, name: str, sample: Sample, record: _Record) -> bytes | None:
+    def _serialized(self, name: str, sample: StampedMessage, record: _Record) -> bytes | None:
         """A message as recorded; None for regions that could not be decoded."""
         if name != "regions" or self._region_source == "regions":
             return bytes(sample.payload)

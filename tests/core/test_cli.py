@@ -23,7 +23,7 @@ from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.cli.application import app, doctor_table
-from smolrgpt_core.doctor import Check, Verdict
+from smolrgpt_core.doctor import Check, CheckResult
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.extras import install_command
 from smolrgpt_core.files import read_depth, read_rgb, write_image
@@ -274,9 +274,11 @@ class TestDoctor:
         console.print(
             doctor_table(
                 [
-                    Check("core", "numpy", Verdict.OK, "2.4.6"),
-                    Check("core", "cv2", Verdict.FAILED, "not installed [gone]", "pip install x"),
-                    Check("ROS 2", "rclpy", Verdict.OPTIONAL, "not found", "run make setup"),
+                    Check("core", "numpy", CheckResult.OK, "2.4.6"),
+                    Check(
+                        "core", "cv2", CheckResult.FAILED, "not installed [gone]", "pip install x"
+                    ),
+                    Check("ROS 2", "rclpy", CheckResult.OPTIONAL, "not found", "run make setup"),
                 ]
             )
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from smolrgpt_core.doctor import PACKAGES, Check, Verdict, examine_core, healthy
+from smolrgpt_core.doctor import PACKAGES, Check, CheckResult, examine_core, healthy
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -47,9 +47,9 @@ def test_core_is_found_with_versions() -> None:
 
 
 def test_only_what_everything_needs_makes_it_unhealthy() -> None:
-    checks = [Check("core", "x", verdict, "") for verdict in Verdict]
+    checks = [Check("core", "x", verdict, "") for verdict in CheckResult]
     assert not healthy(checks)
-    assert healthy([check for check in checks if check.verdict is not Verdict.FAILED])
+    assert healthy([check for check in checks if check.verdict is not CheckResult.FAILED])
 
 
 @pytest.mark.parametrize(

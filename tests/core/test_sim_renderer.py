@@ -22,7 +22,7 @@ from smolrgpt_core.sim import (
     build_scene,
 )
 from smolrgpt_core.sim.hall import Hall
-from smolrgpt_core.sim.parts import Part, Shape
+from smolrgpt_core.sim.parts import ConvexPart, Shape
 from smolrgpt_core.sim.truth import full_silhouette_area
 
 FAST_FIELDS: dict[str, Any] = {"shadows": False, "reflections": False, "supersampling": 1}
@@ -34,7 +34,7 @@ LEVEL = CameraPose(np.array([0.0, 0.0, 1.0]), yaw_rad=0.0, pitch_rad=0.0)
 
 
 def box(id, center, size, yaw=0.0, label="pallet", shape=Shape.BOX):
-    part = Part("carton0", (0.0, 0.0, size[2] / 2), size, shape)
+    part = ConvexPart("carton0", (0.0, 0.0, size[2] / 2), size, shape)
     return SceneObject(
         id, label, "box", (center[0], center[1], center[2] - size[2] / 2), yaw, (part,)
     )

@@ -12,7 +12,7 @@ import pytest
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.sim import LABEL_ID_RANGES, CameraPose, WarehouseConfig, build_scene
 from smolrgpt_core.sim.pallets import LOAD_KINDS, PALLET_MODELS, load_parts, pallet_base
-from smolrgpt_core.sim.parts import Part, Shape, bounding_box, part_vertices
+from smolrgpt_core.sim.parts import ConvexPart, Shape, bounding_box, part_vertices
 from smolrgpt_core.sim.transporters import (
     TRANSPORTER_MODELS,
     TransporterKind,
@@ -159,7 +159,7 @@ def test_loads_fit_their_pallet_and_stay_below_the_limit(kind, height):
 
 
 def test_bounding_box_of_a_turned_part():
-    part = Part("wood0", (1, 2, 3), (2, 1, 0.5), Shape.BOX, yaw_rad=np.pi / 2)
+    part = ConvexPart("wood0", (1, 2, 3), (2, 1, 0.5), Shape.BOX, yaw_rad=np.pi / 2)
     center, size = bounding_box([part])
     assert center == pytest.approx([1, 2, 3])
     assert size == pytest.approx([1, 2, 0.5])

@@ -25,7 +25,7 @@ from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.sim import SimulatedFrame
 from smolrgpt_core.truth import SceneTruth
 from smolrgpt_ros.demo.graph import Snapshot
-from smolrgpt_ros.demo.main import Conversation, mosaic, own_masks_summary
+from smolrgpt_ros.demo.main import DemoAnswers, mosaic, own_masks_summary
 from smolrgpt_ros.demo.questions import (
     MORE_FORMS,
     DemoQuestion,
@@ -121,8 +121,8 @@ def test_own_masks_are_summed_up_beside_those_of_the_simulator() -> None:
     stray = RegionSet(REGIONS.image_size, (*REGIONS, Region.from_box(7, "shelf", Box(0, 0, 4, 4))))
     matches = (RegionMatch(1, 1, 0.9), RegionMatch(10, 10, 0.6))
     view = Snapshot(0, (), REGIONS, truth, stray, matches)
-    given = Conversation([refused, refused], [Snapshot(0, (), REGIONS, truth, REGIONS)])
-    text = own_masks_summary(given, Conversation([refused, guessed], [view]))
+    given = DemoAnswers([refused, refused], [Snapshot(0, (), REGIONS, truth, REGIONS)])
+    text = own_masks_summary(given, DemoAnswers([refused, guessed], [view]))
     assert "image(s): 2 of 3, with a mean IoU of 0.75; regions that are not objects: 1." in text
     assert "2 of 2 with simulated masks, 1 of 2 with own masks" in text
 

@@ -36,7 +36,7 @@ from smolrgpt_core.messages.encodings import (
     MASK_ENCODINGS,
     rgb_pixels,
 )
-from smolrgpt_core.messages.input_stamps import Sample
+from smolrgpt_core.messages.input_stamps import StampedMessage
 from smolrgpt_core.messages.reading import (
     alignment_warnings,
     depth_from_image,
@@ -288,7 +288,7 @@ def test_any_bytes_on_the_wire(
     kept: float,
 ) -> None:
     wire = {**SERIALIZED, name: damaged(SERIALIZED[name], patches, kept)}
-    samples = Moment(**{key: Sample(0, serialized) for key, serialized in wire.items()})
+    samples = Moment(**{key: StampedMessage(0, serialized) for key, serialized in wire.items()})
     decoder = FrameDecoder("regions", SensorSettings(), RegionLabels())
     decoded = result_or_refusal(BAD_INPUT, decoder.decode, samples)
     if decoded is not None:

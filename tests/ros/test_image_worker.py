@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from smolrgpt_core.messages.input_stamps import Sample
+from smolrgpt_core.messages.input_stamps import StampedMessage
 from smolrgpt_ros.nodes.image_worker import Images, ImageWorker, NewestImages
 
 MS = 1_000_000
@@ -21,27 +21,29 @@ def stamps(images: Images | None) -> dict[str, int]:
 
 def test_first_image_of_each_period_is_chosen() -> None:
     newest = NewestImages(["rgb"], [], 0.0, rate=2.0)
-    chosen = [ms for ms in range(1000, 2600, 100) if newest.add("rgb", Sample(ms * MS, b""))]
+    chosen = [
+        ms for ms in range(1000, 2600, 100) if newest.add("rgb", StampedMessage(ms * MS, b""))
+    ]
     assert chosen == [1000, 1500, 2000, 2500]
 
 
 def test_stamps_that_do_not_advance_hide_no_image() -> None:
     newest = NewestImages(["rgb"], [], 0.0, rate=2.0)
-    assert all(newest.add("rgb", Sample(0, b"")) for _ in range(3))
-    assert newest.add("rgb", Sample(1900 * MS, b""))
-    assert newest.add("rgb", Sample(1010 * MS, b"")), "a recording began again"
+    assert all(newest.add("rgb", StampedMessage(0, b"")) for _ in range(3))
+    assert newest.add("rgb", StampedMessage(1900 * MS, b""))
+    assert newest.add("rgb", StampedMessage(1010 * MS, b"")), "a recording began again"
 
 
 def test_newest_image_with_all_that_belongs_to_it() -> None:
     newest = NewestImages(["rgb", "depth"], ["camera_info"], 0.02, rate=10.0)
-    assert newest.add("camera_info", Sample(5 * MS, b"")) is None
-    assert newest.add("rgb", Sample(1000 * MS, b"")) is None
-    assert newest.add("rgb", Sample(1100 * MS, b"")) is None
-    found = newest.add("depth", Sample(1010 * MS, b""))
+    assert newest.add("camera_info", StampedMessage(5 * MS, b"")) is None
+    assert newest.add("rgb", StampedMessage(1000 * MS, b"")) is None
+    assert newest.add("rgb", StampedMessage(1100 * MS, b"")) is None
+    found = newest.add("depth", StampedMessage(1010 * MS, b""))
     assert stamps(found) == {"rgb": 1000, "depth": 1010, "camera_info": 5}
-    assert newest.add("depth", Sample(1030 * MS, b"")) is None, "the image was found before"
-    assert stamps(newest.add("depth", Sample(1090 * MS, b"")))["rgb"] == 1100
-    assert newest.add("depth", Sample(1015 * MS, b"")) is None, "a newer one was found"
+    assert newest.add("depth", StampedMessage(1030 * MS, b"")) is None, "the image was found before"
+    assert stamps(newest.add("depth", StampedMessage(1090 * MS, b"")))["rgb"] == 1100
+    assert newest.add("depth", StampedMessage(1015 * MS, b"")) is None, "a newer one was found"
 
 
 class Held:
@@ -75,7 +77,7 @@ def worker(held: Held) -> Iterator[ImageWorker]:
 
 
 def image(number: int, payload: Any = b"") -> Images:
-    return {"rgb": Sample(number, payload)}
+    return {"rgb": StampedMessage(number, payload)}
 
 
 def test_images_are_skipped_while_one_is_processed(held: Held, worker: ImageWorker) -> None:

@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 
 from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.messages.input_stamps import Sample
+from smolrgpt_core.messages.input_stamps import StampedMessage
 from smolrgpt_core.messages.synchronizer import Moment
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.question_bag import read_recorded_questions
@@ -43,7 +43,7 @@ def samples(stamp_ns: int) -> Moment:
         intrinsics_to_camera_info(CameraIntrinsics(640, 480, 500.0, 500.0, 319.5, 239.5), header),
         regions_to_array(RegionSet(SIZE, ()), header),
     )
-    return Moment(*[Sample(stamp_ns, serialize_message(message)) for message in messages])
+    return Moment(*[StampedMessage(stamp_ns, serialize_message(message)) for message in messages])
 
 
 def ask(recorder: QuestionRecorder, number: int, frame: Moment) -> None:

@@ -8,8 +8,8 @@ for sample in SampleIterator(dataset, Order(seed=1), Part(rank=0, world_size=2))
 from smolrgpt_core.data.readers.config import READERS, DatasetConfig, open_dataset
 from smolrgpt_core.data.readers.iteration import (
     Order,
-    Part,
     Position,
+    ReaderPart,
     SampleBlock,
     SampleDataset,
     SampleIterator,
@@ -19,8 +19,8 @@ __all__ = [
     "READERS",
     "DatasetConfig",
     "Order",
-    "Part",
     "Position",
+    "ReaderPart",
     "SampleBlock",
     "SampleDataset",
     "SampleIterator",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.data.json_entries import GroupMembers, JsonEntries
 from smolrgpt_core.data.readers.config import DatasetConfig
-from smolrgpt_core.data.readers.iteration import Order, Part, SampleBlock, part_of_block
+from smolrgpt_core.data.readers.iteration import Order, ReaderPart, SampleBlock, part_of_block
 from smolrgpt_core.data.samples import Sample, merged
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error
@@ -84,7 +84,7 @@ class AnnotatedDataset:
         """
         return merged([self._sample(int(self._used[place])) for place in self._members[index]])
 
-    def blocks(self, order: Order, part: Part) -> Sequence[Callable[[], SampleBlock]]:
+    def blocks(self, order: Order, part: ReaderPart) -> Sequence[Callable[[], SampleBlock]]:
         """One block: the samples of this reader."""
         return [part_of_block(self, order, part)]
 

@@ -45,7 +45,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Part:
+class ReaderPart:
     """Which part of the samples one reader gets: every `world_size`-th, beginning with `rank`."""
 
     rank: int = 0
@@ -57,10 +57,10 @@ class Part:
                 f"rank must be 0 to world_size - 1, got rank {self.rank} of {self.world_size}"
             )
 
-    def of_worker(self, worker: int, workers: int) -> Part:
+    def of_worker(self, worker: int, workers: int) -> ReaderPart:
         """The part of one of the workers of this process."""
-        Part(worker, workers)
-        return Part(self.rank * workers + worker, self.world_size * workers)
+        ReaderPart(worker, workers)
+        return ReaderPart(self.rank * workers + worker, self.world_size * workers)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class SampleDataset(Protocol):
 
     root: Path | str
 
-    def blocks(self, order: Order, part: Part) -> Sequence[Callable[[], SampleBlock]]:
+    def blocks(self, order: Order, part: ReaderPart) -> Sequence[Callable[[], SampleBlock]]:
         """The blocks of one reader in their order; calling one opens it.
 
         Raises:
@@ -114,11 +114,11 @@ class SampleIterator(Iterator[Sample]):
         self,
         dataset: SampleDataset,
         order: Order | None = None,
-        part: Part | None = None,
+        part: ReaderPart | None = None,
         position: Position | None = None,
     ) -> None:
         self.position = position or Position()
-        self._blocks = dataset.blocks(order or Order(), part or Part())
+        self._blocks = dataset.blocks(order or Order(), part or ReaderPart())
         self._open: SampleBlock | None = None
 
     def __next__(self) -> Sample:
@@ -156,7 +156,7 @@ class Subset:
         return self._block[self._indices[index]]
 
 
-def part_of_block(block: SampleBlock, order: Order, part: Part) -> Callable[[], SampleBlock]:
+def part_of_block(block: SampleBlock, order: Order, part: ReaderPart) -> Callable[[], SampleBlock]:
     """The samples of one reader from a block that all readers share.
 
     Args:

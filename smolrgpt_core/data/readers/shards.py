@@ -22,7 +22,7 @@ from typing import IO, Any
 from urllib.request import urlopen
 
 from smolrgpt_core.data.readers.config import DatasetConfig, import_package
-from smolrgpt_core.data.readers.iteration import Order, Part, SampleBlock, Subset
+from smolrgpt_core.data.readers.iteration import Order, ReaderPart, SampleBlock, Subset
 from smolrgpt_core.data.samples import DepthFile, ImageFile, Sample, merged, sample_of
 from smolrgpt_core.data.shards import SHARDS
 from smolrgpt_core.data.warehouse_format import CameraRecord, WarehouseRecord
@@ -61,7 +61,7 @@ class ShardDataset:
         self.shards = tuple(shards)
         self._grouped = grouped
 
-    def blocks(self, order: Order, part: Part) -> Sequence[Callable[[], SampleBlock]]:
+    def blocks(self, order: Order, part: ReaderPart) -> Sequence[Callable[[], SampleBlock]]:
         """The shards of one reader, shuffled.
 
         Raises:

@@ -3,10 +3,10 @@
 from transformers import AutoConfig, AutoModelForImageTextToText
 
 from smolrgpt_core.model.point_map.configuration import PointMapConfig
-from smolrgpt_core.model.point_map.families import FAMILIES, Family
+from smolrgpt_core.model.point_map.families import FAMILIES, VlmFamily
 from smolrgpt_core.model.point_map.modeling import PointMapForConditionalGeneration
 
-__all__ = ["FAMILIES", "Family", "PointMapConfig", "PointMapForConditionalGeneration"]
+__all__ = ["FAMILIES", "PointMapConfig", "PointMapForConditionalGeneration", "VlmFamily"]
 
 AutoConfig.register(PointMapConfig.model_type, PointMapConfig)
 AutoModelForImageTextToText.register(PointMapConfig, PointMapForConditionalGeneration)

@@ -19,7 +19,7 @@ Marks = Literal["answer", "image"]
 
 
 @dataclass(frozen=True)
-class Family:
+class VlmFamily:
     """One family of vision-language models.
 
     Attributes:
@@ -54,7 +54,7 @@ class Family:
     per_token: Mapping[str, Marks] = field(default_factory=dict)
 
 
-def family_of(config: PreTrainedConfig) -> Family:
+def family_of(config: PreTrainedConfig) -> VlmFamily:
     """The entry of a model.
 
     Raises:
@@ -95,7 +95,7 @@ def _windows(config: PreTrainedConfig, grids: torch.Tensor) -> torch.Tensor:
     return torch.cat(orders)
 
 
-_IDEFICS = Family(
+_IDEFICS = VlmFamily(
     projection="model.connector.modality_projection.proj",
     projector="model.connector",
     vision_encoder="model.vision_model",
@@ -106,7 +106,7 @@ _IDEFICS = Family(
     image_text="<fake_token_around_image><global-img>{tokens}<fake_token_around_image>",
     image_options={"do_image_splitting": False},
 )
-_QWEN2 = Family(
+_QWEN2 = VlmFamily(
     projection="model.visual.merger.mlp.0",
     projector="model.visual.merger",
     vision_encoder="model.visual",
@@ -117,8 +117,8 @@ _QWEN2 = Family(
     image_text="{tokens}",
     per_token={"mm_token_type_ids": "image"},
 )
-FAMILIES: dict[str, Family] = {
-    "paligemma": Family(
+FAMILIES: dict[str, VlmFamily] = {
+    "paligemma": VlmFamily(
         projection="model.multi_modal_projector.linear",
         projector="model.multi_modal_projector",
         vision_encoder="model.vision_tower",
@@ -133,7 +133,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "idefics3": _IDEFICS,
     "smolvlm": _IDEFICS,
-    "internvl": Family(
+    "internvl": VlmFamily(
         projection="model.multi_modal_projector.linear_1",
         projector="model.multi_modal_projector",
         vision_encoder="model.vision_tower",

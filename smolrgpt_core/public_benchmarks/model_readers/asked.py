@@ -39,7 +39,7 @@ class AnswerKind(str, Enum):
 
 
 @dataclass(frozen=True)
-class Asked:
+class AnswerSpec:
     """What a question asks for, without its truth.
 
     Attributes:
@@ -87,22 +87,22 @@ def region_text(number: str | int) -> str:
     return f"Region [{number}]"
 
 
-def _length(asked: Asked, answer: str) -> str:
+def _length(asked: AnswerSpec, answer: str) -> str:
     meters = length_by_rules(answer)
     return "" if meters is None else length_text(meters)
 
 
-def _hour(asked: Asked, answer: str) -> str:
+def _hour(asked: AnswerSpec, answer: str) -> str:
     hour = hour_by_rules(answer)
     return "" if hour is None else hour_text(hour)
 
 
-def _region(asked: Asked, answer: str) -> str:
+def _region(asked: AnswerSpec, answer: str) -> str:
     number = region_by_rules(answer)
     return region_text(number) if number and int(number) < len(asked.names) else ""
 
 
-def _side(asked: Asked, answer: str) -> str:
+def _side(asked: AnswerSpec, answer: str) -> str:
     try:
         return LEFT if read_answer(answer, Category.LEFT_RIGHT).side is Side.LEFT else RIGHT
     except SpatialError:
@@ -110,7 +110,7 @@ def _side(asked: Asked, answer: str) -> str:
         return ""
 
 
-def _count(asked: Asked, answer: str) -> str:
+def _count(asked: AnswerSpec, answer: str) -> str:
     try:
         return f"{read_answer(answer, Category.COUNT).value:.0f}"
     except SpatialError:
@@ -118,7 +118,7 @@ def _count(asked: Asked, answer: str) -> str:
         return ""
 
 
-_RULES: Mapping[AnswerKind, Callable[[Asked, str], str]] = {
+_RULES: Mapping[AnswerKind, Callable[[AnswerSpec, str], str]] = {
     AnswerKind.LENGTH: _length,
     AnswerKind.HOUR: _hour,
     AnswerKind.YES_NO: lambda asked, answer: leading_word(answer),
@@ -128,7 +128,7 @@ _RULES: Mapping[AnswerKind, Callable[[Asked, str], str]] = {
     AnswerKind.COUNT: _count,
 }
 
-_OPTIONS: Mapping[AnswerKind, Callable[[Asked], tuple[str, ...]]] = {
+_OPTIONS: Mapping[AnswerKind, Callable[[AnswerSpec], tuple[str, ...]]] = {
     AnswerKind.HOUR: lambda asked: tuple(map(hour_text, range(1, HOURS + 1))),
     AnswerKind.YES_NO: lambda asked: (YES, NO),
     AnswerKind.REGION: lambda asked: tuple(map(region_text, range(len(asked.names)))),

@@ -9,7 +9,7 @@ from smolrgpt_core.public_benchmarks.model_readers.asked import (
     LEFT,
     RIGHT,
     AnswerKind,
-    Asked,
+    AnswerSpec,
     hour_text,
     region_text,
 )
@@ -74,7 +74,7 @@ def the_length(quote: str) -> Length | None:
     return found[0] if len(found) == 1 else None
 
 
-def the_option(asked: Asked, quote: str) -> str:
+def the_option(asked: AnswerSpec, quote: str) -> str:
     """The only option in a quotation; empty if there are none or several."""
     found = _SHOWN[asked.kind](asked, quote)
     return found.pop() if len(found) == 1 else ""
@@ -84,16 +84,16 @@ def _plain(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def _yes_no(asked: Asked, quote: str) -> set[str]:
+def _yes_no(asked: AnswerSpec, quote: str) -> set[str]:
     words = set(re.findall(r"[a-z]+", quote.lower()))
     return {answer for answer, known in ((YES, _YES), (NO, _NO)) if words & known}
 
 
-def _hours(asked: Asked, quote: str) -> set[str]:
+def _hours(asked: AnswerSpec, quote: str) -> set[str]:
     return {hour_text(number) for number in numbers_in(quote) if float(number).is_integer()}
 
 
-def _regions(asked: Asked, quote: str) -> set[str]:
+def _regions(asked: AnswerSpec, quote: str) -> set[str]:
     numbers = re.findall(r"\[([0-9]+)\]|\bregion[ _#]*([0-9]+)", quote.lower())
     found = {region_text(int(first or second)) for first, second in numbers}
     if found or len(set(asked.names)) < len(asked.names):
@@ -101,7 +101,7 @@ def _regions(asked: Asked, quote: str) -> set[str]:
     return {region_text(place) for place, name in enumerate(asked.names) if _has(quote, name)}
 
 
-def _letters(asked: Asked, quote: str) -> set[str]:
+def _letters(asked: AnswerSpec, quote: str) -> set[str]:
     letters = set(_LETTER.findall(_ARTICLE.sub("", quote))) & set(asked.options)
     if letters:
         return letters
@@ -109,11 +109,11 @@ def _letters(asked: Asked, quote: str) -> set[str]:
     return {asked.options[place] for place in named}
 
 
-def _sides(asked: Asked, quote: str) -> set[str]:
+def _sides(asked: AnswerSpec, quote: str) -> set[str]:
     return {LEFT, RIGHT} & set(re.findall(r"[a-z]+", quote.lower().replace("hand", " hand")))
 
 
-def _counts(asked: Asked, quote: str) -> set[str]:
+def _counts(asked: AnswerSpec, quote: str) -> set[str]:
     found = {f"{number:.0f}" for number in numbers_in(quote) if float(number).is_integer()}
     return found or ({"0"} if {"none", "no"} & set(tokens_of(quote)) else set())
 
@@ -122,7 +122,7 @@ def _has(text: str, name: str) -> bool:
     return bool(name) and bool(re.search(rf"\b{re.escape(name.lower())}\b", text.lower()))
 
 
-_SHOWN: Mapping[AnswerKind, Callable[[Asked, str], set[str]]] = {
+_SHOWN: Mapping[AnswerKind, Callable[[AnswerSpec, str], set[str]]] = {
     AnswerKind.YES_NO: _yes_no,
     AnswerKind.HOUR: _hours,
     AnswerKind.REGION: _regions,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from smolrgpt_core.json_model import JsonModel
-from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, AnswerSpec
 from smolrgpt_core.public_benchmarks.quantity_readers import HOURS
 from smolrgpt_core.public_benchmarks.records import BenchmarkRecord
 
@@ -39,7 +39,7 @@ _AGREEMENT = (
 def judged(
     records: Iterable[BenchmarkRecord],
     answers: Mapping[str, str],
-    asked: Callable[[BenchmarkRecord], Asked | None],
+    asked: Callable[[BenchmarkRecord], AnswerSpec | None],
     judge: JsonModel,
     advance: Callable[[int, int], None],
 ) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def judged(
 
 
 def _reply(
-    record: BenchmarkRecord, answer: str, asked: Asked, judge: JsonModel
+    record: BenchmarkRecord, answer: str, asked: AnswerSpec, judge: JsonModel
 ) -> Mapping[str, Any] | None:
     instructions, fields = _INSTRUCTIONS.get(asked.kind, (_AGREEMENT, _MARK))
     text = f"Question: {record.question}\nTrue answer: {record.truth}\nResponse: {answer}"

@@ -15,7 +15,7 @@ from smolrgpt_core.answer.reading import METERS_PER_UNIT, SAME_DISTANCE
 from smolrgpt_core.json_model import JsonModel
 from smolrgpt_core.public_benchmarks.model_readers.asked import (
     AnswerKind,
-    Asked,
+    AnswerSpec,
     length_text,
 )
 from smolrgpt_core.public_benchmarks.model_readers.evidence import (
@@ -60,8 +60,8 @@ class LanguageModelReader:
 
     model: JsonModel
 
-    def read(self, asked: Asked, question: str, answer: str) -> str:
-        """The answer in the form of `Asked.by_rules`; empty when it stays unread.
+    def read(self, asked: AnswerSpec, question: str, answer: str) -> str:
+        """The answer in the form of `AnswerSpec.by_rules`; empty when it stays unread.
 
         Args:
             asked: what the question asks for.
@@ -74,7 +74,7 @@ class LanguageModelReader:
         reply = self.claimed(asked, question, answer)
         return "" if reply is None else accepted(asked, reply, answer)
 
-    def claimed(self, asked: Asked, question: str, answer: str) -> Mapping[str, Any] | None:
+    def claimed(self, asked: AnswerSpec, question: str, answer: str) -> Mapping[str, Any] | None:
         """What the model claims to have read, unchecked; None when it does not reply properly.
 
         Args:
@@ -93,7 +93,7 @@ class LanguageModelReader:
         return self.model.reply(instructions, f"Question: {question}\nAnswer: {answer}", schema)
 
 
-def accepted(asked: Asked, reply: Mapping[str, Any], answer: str) -> str:
+def accepted(asked: AnswerSpec, reply: Mapping[str, Any], answer: str) -> str:
     """The answer in a reply, if its quotation supports it; empty otherwise.
 
     Args:
@@ -113,7 +113,7 @@ def accepted(asked: Asked, reply: Mapping[str, Any], answer: str) -> str:
     return claimed if claimed in asked.options and the_option(asked, quote) == claimed else ""
 
 
-def believed(asked: Asked, reply: Mapping[str, Any]) -> str:
+def believed(asked: AnswerSpec, reply: Mapping[str, Any]) -> str:
     """The unchecked answer in a reply, as SmolRGPT's authors use it; empty for "unclear"."""
     if asked.kind is AnswerKind.LENGTH:
         meters = _claimed_meters(reply)
@@ -144,7 +144,7 @@ def _length_schema() -> dict[str, Any]:
     return _object_schema(fields)
 
 
-def _option_schema(asked: Asked) -> dict[str, Any]:
+def _option_schema(asked: AnswerSpec) -> dict[str, Any]:
     fields = {
         "quote": {"type": "string", "maxLength": 200},
         "answer": {"type": "string", "enum": [*asked.options, UNCLEAR]},
@@ -159,7 +159,7 @@ def _object_schema(fields: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _with_name(asked: Asked) -> Callable[[str], str]:
+def _with_name(asked: AnswerSpec) -> Callable[[str], str]:
     """An option with its name: "B (a green box)"."""
     if len(asked.names) != len(asked.options):
         return str

@@ -31,7 +31,7 @@ from smolrgpt_core.errors import bad_input
 from smolrgpt_core.files import read_json, write_file
 from smolrgpt_core.language import Category
 from smolrgpt_core.perception.loading import load_model
-from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, AnswerSpec
 from smolrgpt_core.public_benchmarks.model_readers.language_model import (
     LanguageModelReader,
     believed,
@@ -163,7 +163,7 @@ class ClassifiedReader:
         return cls(of_questions, of_answers, reader)
 
     def read(self, question: str, answer: str) -> str:
-        """The answer in the form of `Asked.by_rules`; empty when it stays unread.
+        """The answer in the form of `AnswerSpec.by_rules`; empty when it stays unread.
 
         Raises:
             SpatialError: as of `JsonModel.reply`.
@@ -173,7 +173,7 @@ class ClassifiedReader:
         category = self.questions.categories([question])[0]
         if category != self.answers.categories([answer])[0]:
             return ""
-        asked = Asked(KINDS[category], ("",) * question.count(REGION_MARK))
+        asked = AnswerSpec(KINDS[category], ("",) * question.count(REGION_MARK))
         reply = self.reader.claimed(asked, question, answer)
         return "" if reply is None else believed(asked, reply)
 

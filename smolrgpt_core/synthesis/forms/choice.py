@@ -32,11 +32,11 @@ from smolrgpt_core.synthesis.forms.draws import (
     without,
 )
 from smolrgpt_core.synthesis.forms.registry import form
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import MarginView
 
 
 @form
-def nearest(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def nearest(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Which of some objects is nearest to, second nearest to, or farthest from another one."""
     label = pick([*objects(view), "buffer"], rng)
     targets = several(view.whole(label), rng)
@@ -56,7 +56,7 @@ def nearest(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def nearest_to_camera(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def nearest_to_camera(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Which of some objects is nearest to or farthest from the camera."""
     targets = several(view.whole(pick(objects(view), rng)), rng)
     if not targets:
@@ -67,7 +67,7 @@ def nearest_to_camera(view: SceneView, rng: np.random.Generator) -> Draft | None
 
 
 @form
-def nearest_of_class(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def nearest_of_class(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Which of all pallets of the frame is nearest to something else."""
     anchor = some(view.whole("transporter", "shelf", "buffer"), 1, rng)
     targets = view.whole_class("pallet")
@@ -82,7 +82,7 @@ def nearest_of_class(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def nearest_empty(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def nearest_empty(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Which empty one of some transporters is nearest to something else."""
     transporters = several(view.whole("transporter"), rng)
     anchor = some(view.whole("pallet", "shelf", "buffer"), 1, rng)
@@ -100,7 +100,7 @@ def nearest_empty(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def outermost(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def outermost(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Which of some objects is leftmost, second from the right, ..."""
     label = pick(classes(view), rng)
     targets = several(view.seen(label), rng)
@@ -116,19 +116,19 @@ def outermost(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def which_inside(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def which_inside(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Which one of some objects stands in a buffer."""
     return _which_in_place(view, rng, negated=False)
 
 
 @form
-def which_outside(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def which_outside(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Which one of some objects does not stand in a buffer."""
     return _which_in_place(view, rng, negated=True)
 
 
 @form
-def which_holds(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def which_holds(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Which one of some buffers an object stands in."""
     places = several(view.seen("buffer"), rng)
     standing = view.seen(*objects(view))
@@ -144,7 +144,7 @@ def which_holds(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def pickup(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def pickup(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Which pallet is nearest to the only empty transporter of some."""
     transporters = several(view.whole("transporter"), rng)
     targets = several(view.whole("pallet"), rng)
@@ -183,7 +183,7 @@ def _by_distance(
     )
 
 
-def _which_in_place(view: SceneView, rng: np.random.Generator, negated: bool) -> Draft | None:
+def _which_in_place(view: MarginView, rng: np.random.Generator, negated: bool) -> Draft | None:
     place = some(view.seen("buffer"), 1, rng)
     if not place:
         return None

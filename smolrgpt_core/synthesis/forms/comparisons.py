@@ -24,7 +24,7 @@ from smolrgpt_core.synthesis.forms.draws import (
 )
 from smolrgpt_core.synthesis.forms.measurements import two_regions
 from smolrgpt_core.synthesis.forms.registry import form, named_form
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import MarginView
 
 SIZES: dict[str, tuple[Operator, str, str, str]] = {
     "tall": (attributes.Height, "more", "taller", "tallest"),
@@ -64,7 +64,7 @@ RELATION_WORDS = {
 }
 
 
-def _is_larger(size: str, view: SceneView, rng: np.random.Generator) -> Draft | None:
+def _is_larger(size: str, view: MarginView, rng: np.random.Generator) -> Draft | None:
     attribute, how, comparative, _ = SIZES[size]
 
     def compared(first: Program, second: Program) -> Program:
@@ -83,7 +83,7 @@ def _is_larger(size: str, view: SceneView, rng: np.random.Generator) -> Draft | 
     )
 
 
-def _largest(size: str, view: SceneView, rng: np.random.Generator) -> Draft | None:
+def _largest(size: str, view: MarginView, rng: np.random.Generator) -> Draft | None:
     attribute, how, _, superlative = SIZES[size]
     end = "most" if how == "more" else "least"
     return _superlative(
@@ -91,7 +91,7 @@ def _largest(size: str, view: SceneView, rng: np.random.Generator) -> Draft | No
     )
 
 
-def _endmost(place: str, view: SceneView, rng: np.random.Generator) -> Draft | None:
+def _endmost(place: str, view: MarginView, rng: np.random.Generator) -> Draft | None:
     attribute, end, superlative = PLACES[place]
     return _superlative(
         attribute(), end, superlative, view.whole(pick(solid(view), rng)), view, rng
@@ -103,7 +103,7 @@ def _superlative(
     end: str,
     superlative: str,
     ids: list[int],
-    view: SceneView,
+    view: MarginView,
     rng: np.random.Generator,
 ) -> Draft | None:
     targets = several(ids, rng)
@@ -116,7 +116,7 @@ def _superlative(
     )
 
 
-def _is_related(relation: str, view: SceneView, rng: np.random.Generator) -> Draft | None:
+def _is_related(relation: str, view: MarginView, rng: np.random.Generator) -> Draft | None:
     predicate = RELATIONS[relation]
     draft = _balanced(lambda first, second: questions.Whether(first, predicate(second)), view, rng)
     if draft is None:
@@ -125,7 +125,7 @@ def _is_related(relation: str, view: SceneView, rng: np.random.Generator) -> Dra
 
 
 def _balanced(
-    make: Callable[[Program, Program], Program], view: SceneView, rng: np.random.Generator
+    make: Callable[[Program, Program], Program], view: MarginView, rng: np.random.Generator
 ) -> Draft | None:
     """A yes or no question about two regions, turned round half of the time to be true."""
     wanted = bool(rng.integers(2))
@@ -157,7 +157,7 @@ for _relation in RELATIONS:
 
 
 @form
-def front_or_behind(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def front_or_behind(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Whether an object is in front of another one or behind it."""
     return two_regions(
         lambda first, second: questions.Side(first, second, "front_behind"), solid, view, rng
@@ -165,7 +165,7 @@ def front_or_behind(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def above_or_below(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def above_or_below(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Whether an object is above another one or below it, by centers."""
     return two_regions(
         lambda first, second: questions.Side(first, second, "above_below"), solid, view, rng
@@ -173,7 +173,7 @@ def above_or_below(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def is_nearer(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def is_nearer(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Whether one region is nearer to a third than another one."""
     ids = some(view.whole(*solid(view)), 3, rng)
     if not ids:
@@ -190,7 +190,7 @@ def is_nearer(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def ordered(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def ordered(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Some objects in order: from left to right, by distance, by height."""
     targets = some(view.whole(pick(objects(view), rng)), int(rng.integers(3, 5)), rng)
     if not targets:
@@ -212,7 +212,7 @@ _ORDERS = (
 
 
 @form
-def observer_side(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def observer_side(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """On which side something is for somebody who stands at one region and looks at another."""
     ids = some(view.whole(*solid(view)), 3, rng)
     if not ids:
@@ -226,7 +226,7 @@ def observer_side(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def count_related(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def count_related(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """How many of some objects stand in some relation to another region."""
     label = pick(objects(view), rng)
     targets = several(view.whole(label), rng)
@@ -241,7 +241,7 @@ def count_related(view: SceneView, rng: np.random.Generator) -> Draft | None:
     )
 
 
-def _related(anchor: int, view: SceneView, rng: np.random.Generator) -> tuple[Program, str]:
+def _related(anchor: int, view: MarginView, rng: np.random.Generator) -> tuple[Program, str]:
     """A relation to a region, and the words before its name."""
     relation = pick(["left", "right", "front", "behind", "within"], rng)
     if relation == "within":

@@ -12,14 +12,14 @@ from smolrgpt_core.language.wording import say
 from smolrgpt_core.synthesis.drafts import Draft
 from smolrgpt_core.synthesis.forms.draws import classes, pick, region, where
 from smolrgpt_core.synthesis.forms.registry import form
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import MarginView
 
 DEPTH = 3
 """Most selections within each other."""
 
 
 @form
-def composed(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def composed(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """A question of several steps, such as "how many pallets are in the buffer nearest to ..."."""
     drawn = Composer(view, rng).question(int(rng.integers(1, DEPTH + 1)))
     if drawn is None:
@@ -36,7 +36,7 @@ def composed(view: SceneView, rng: np.random.Generator) -> Draft | None:
 class Composer:
     """Draws expressions of each type about one frame."""
 
-    def __init__(self, view: SceneView, rng: np.random.Generator) -> None:
+    def __init__(self, view: MarginView, rng: np.random.Generator) -> None:
         self._view, self._rng = view, rng
         self._classes = [label for label in classes(view) if view.whole(label)]
         self._objects = [label for label in self._classes if label != "buffer"]

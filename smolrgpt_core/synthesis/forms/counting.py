@@ -28,26 +28,26 @@ from smolrgpt_core.synthesis.forms.draws import (
     within,
 )
 from smolrgpt_core.synthesis.forms.registry import form, guessable
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import MarginView
 
 _COUNT_WORDS = {number: word for word, number in NUMBER_WORDS.items()}
 
 
 @form
-def count_inside(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def count_inside(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """How many of some objects stand in a buffer."""
     return _count_listed(view, rng, negated=False)
 
 
 @form
-def count_outside(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def count_outside(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """How many of some objects do not stand in a buffer."""
     return _count_listed(view, rng, negated=True)
 
 
 @form
 @guessable
-def count_class_inside(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def count_class_inside(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """How many of all pallets of the frame stand in a buffer: mostly few of those listed."""
     targets = view.whole_class("pallet")
     place = some(view.seen("buffer"), 1, rng)
@@ -63,7 +63,7 @@ def count_class_inside(view: SceneView, rng: np.random.Generator) -> Draft | Non
 
 @form
 @guessable
-def count_visible(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def count_visible(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """How many objects of a class are seen: as many as are listed."""
     label = pick(classes(view), rng)
     targets = view.whole_class(label)
@@ -77,7 +77,7 @@ def count_visible(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def count_in_outermost(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def count_in_outermost(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """How many of some objects stand in the leftmost buffer, the rightmost but one, ..."""
     places = several(view.seen("buffer"), rng)
     if not places:
@@ -87,7 +87,7 @@ def count_in_outermost(view: SceneView, rng: np.random.Generator) -> Draft | Non
 
 
 @form
-def count_in_nearest(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def count_in_nearest(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """How many of some objects stand in the buffer that is nearest to a shelf."""
     places = several(view.whole("buffer"), rng)
     other = some(view.whole("shelf"), 1, rng)
@@ -97,7 +97,7 @@ def count_in_nearest(view: SceneView, rng: np.random.Generator) -> Draft | None:
     return _count_in_chosen(view, rng, places, zone, {}, {"other": named(*other)})
 
 
-def _count_listed(view: SceneView, rng: np.random.Generator, negated: bool) -> Draft | None:
+def _count_listed(view: MarginView, rng: np.random.Generator, negated: bool) -> Draft | None:
     place = some(view.seen("buffer"), 1, rng)
     targets = _mixture(view, place[0], rng) if place else ()
     if not targets:
@@ -117,7 +117,7 @@ def _count_listed(view: SceneView, rng: np.random.Generator, negated: bool) -> D
 
 
 def _count_in_chosen(
-    view: SceneView,
+    view: MarginView,
     rng: np.random.Generator,
     places: tuple[int, ...],
     zone: Program,
@@ -137,7 +137,7 @@ def _count_in_chosen(
     )
 
 
-def _mixture(view: SceneView, place: int, rng: np.random.Generator) -> tuple[int, ...]:
+def _mixture(view: MarginView, place: int, rng: np.random.Generator) -> tuple[int, ...]:
     """Pallets in and out of a buffer, so many that every answer from none to all is possible.
 
     The number of pallets is drawn first, then how many of them are inside: it is equally likely

@@ -27,13 +27,13 @@ from smolrgpt_core.synthesis.forms.draws import (
     without,
 )
 from smolrgpt_core.synthesis.forms.registry import form
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import MarginView
 
 _Ids = TypeVar("_Ids")
 
 
 @form
-def distance(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def distance(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Between two objects, or an object and a buffer."""
     pairs = view.cached("pairs of classes", lambda: _pairs(view))
     if not pairs:
@@ -49,7 +49,7 @@ def distance(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def distance_to_camera(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def distance_to_camera(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """From an object to the camera."""
     ids = view.whole(*objects(view))
     if not ids:
@@ -65,7 +65,7 @@ def distance_to_camera(view: SceneView, rng: np.random.Generator) -> Draft | Non
 
 
 @form
-def distance_of_outermost(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def distance_of_outermost(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """From the leftmost of some objects, the rightmost but one, ... to another one."""
     label = pick(objects(view), rng)
     targets = several(view.whole(label), rng)
@@ -83,7 +83,7 @@ def distance_of_outermost(view: SceneView, rng: np.random.Generator) -> Draft | 
 
 
 @form
-def distance_to_empty(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def distance_to_empty(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """From an object to the nearest or farthest empty one of some transporters."""
     transporters = several(view.whole("transporter"), rng)
     first = some(view.whole("pallet", "shelf"), 1, rng)
@@ -103,7 +103,7 @@ def distance_to_empty(view: SceneView, rng: np.random.Generator) -> Draft | None
     )  # fmt: skip
 
 
-def _pairs(view: SceneView) -> dict[tuple[str, ...], list[tuple[tuple[int, int], float]]]:
+def _pairs(view: MarginView) -> dict[tuple[str, ...], list[tuple[tuple[int, int], float]]]:
     """Pairs of regions with their distance, by their labels."""
     whole = view.whole(*classes(view))
     meters = {id: view.values(distance_to(id), whole) for id in whole}

@@ -12,7 +12,7 @@ from smolrgpt_core.language.operators import attributes, predicates, selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.object_classes import ZONE, known_class
 from smolrgpt_core.synthesis.drafts import Mention
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import MarginView
 
 OBJECTS = ("pallet", "transporter")
 """What stands on the floor of a warehouse, in a buffer or not."""
@@ -30,22 +30,22 @@ RANK_WORDS = {rank: word for word, rank in ORDINALS.items()}
 _T = TypeVar("_T")
 
 
-def objects(view: SceneView) -> tuple[str, ...]:
+def objects(view: MarginView) -> tuple[str, ...]:
     """Classes of objects on the floor: those of a warehouse, or the others in a frame."""
     return _in_frame(OBJECTS, view)
 
 
-def solid(view: SceneView) -> tuple[str, ...]:
+def solid(view: MarginView) -> tuple[str, ...]:
     """Classes with a height: those of a warehouse, or the others in a frame."""
     return _in_frame(SOLID, view)
 
 
-def classes(view: SceneView) -> tuple[str, ...]:
+def classes(view: MarginView) -> tuple[str, ...]:
     """Classes of all regions: those of a warehouse, or the others in a frame."""
     return _in_frame(CLASSES, view)
 
 
-def _in_frame(known: tuple[str, ...], view: SceneView) -> tuple[str, ...]:
+def _in_frame(known: tuple[str, ...], view: MarginView) -> tuple[str, ...]:
     """The known classes; of a frame with others, all that it shows: its labels are its own."""
     labels = {region.label for region in view.regions if region.label}
     others = tuple(sorted(labels - {*CLASSES}))
@@ -124,18 +124,18 @@ def within(id: int) -> Program:
     return predicates.In(region(id))
 
 
-def pallets_in_and_out(view: SceneView, place: int) -> tuple[list[int], list[int]]:
+def pallets_in_and_out(view: MarginView, place: int) -> tuple[list[int], list[int]]:
     """The visible pallets that clearly stand in a zone, and those that clearly do not."""
     return view.cached(("in", place), lambda: view.split(within(place), view.seen("pallet")))
 
 
-def empty_ones(ids: Sequence[int], view: SceneView) -> list[int]:
+def empty_ones(ids: Sequence[int], view: MarginView) -> list[int]:
     """The empty transporters."""
     return view.split(predicates.Empty(), ids)[0]
 
 
 def distractors(
-    view: SceneView, used: Sequence[int], rng: np.random.Generator
+    view: MarginView, used: Sequence[int], rng: np.random.Generator
 ) -> dict[str, Mention]:
     """Half of the time: a mention of regions of a class that the question does not use.
 

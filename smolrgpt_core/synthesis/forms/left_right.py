@@ -8,7 +8,7 @@ from smolrgpt_core.language.operators import predicates, questions
 from smolrgpt_core.synthesis.drafts import Draft
 from smolrgpt_core.synthesis.forms.draws import classes, named, pick, region
 from smolrgpt_core.synthesis.forms.registry import form
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import MarginView
 
 SIDES = {"left": predicates.LeftOf, "right": predicates.RightOf}
 
@@ -17,7 +17,7 @@ Pairs = dict[tuple[str, str], dict[str, list[tuple[int, int]]]]
 
 
 @form
-def left_or_right(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def left_or_right(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """On which side of another object an object is."""
     drawn = _pair(view, rng)
     if drawn is None:
@@ -32,7 +32,7 @@ def left_or_right(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def is_on_side(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def is_on_side(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Whether an object is on a given side of another one."""
     asked = pick(["left", "right"], rng)
     drawn = _pair(view, rng)
@@ -49,7 +49,7 @@ def is_on_side(view: SceneView, rng: np.random.Generator) -> Draft | None:
     )
 
 
-def _pair(view: SceneView, rng: np.random.Generator) -> tuple[int, int, str] | None:
+def _pair(view: MarginView, rng: np.random.Generator) -> tuple[int, int, str] | None:
     """Target, anchor and the side, which is drawn first."""
     both_sided = view.cached("sides of classes", lambda: _classes_with_both_sides(view))
     if not both_sided:
@@ -60,7 +60,7 @@ def _pair(view: SceneView, rng: np.random.Generator) -> tuple[int, int, str] | N
     return target, anchor, side
 
 
-def _classes_with_both_sides(view: SceneView) -> Pairs:
+def _classes_with_both_sides(view: MarginView) -> Pairs:
     """Clear pairs where both sides are possible.
 
     In a frame whose only shelf is far left, "is the shelf ..." would say the side.

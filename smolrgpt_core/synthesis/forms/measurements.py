@@ -20,12 +20,12 @@ from smolrgpt_core.synthesis.forms.draws import (
     some,
 )
 from smolrgpt_core.synthesis.forms.registry import form, named_form
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import MarginView
 
 MOST_PALLETS = 9
 """So many at most are asked for at once."""
 
-Classes = Callable[[SceneView], tuple[str, ...]]
+Classes = Callable[[MarginView], tuple[str, ...]]
 """The classes of a frame that a form asks about, such as `draws.solid`."""
 
 OF_ONE: dict[str, tuple[Operator, Classes]] = {
@@ -51,7 +51,7 @@ OF_TWO: dict[str, tuple[Operator, Classes]] = {
 
 
 def _of_one(
-    attribute: Operator, of: Classes, view: SceneView, rng: np.random.Generator
+    attribute: Operator, of: Classes, view: MarginView, rng: np.random.Generator
 ) -> Draft | None:
     ids = some(view.whole(pick(of(view), rng)), 1, rng)
     if not ids:
@@ -60,7 +60,7 @@ def _of_one(
 
 
 def _of_two(
-    attribute: Operator, of: Classes, view: SceneView, rng: np.random.Generator
+    attribute: Operator, of: Classes, view: MarginView, rng: np.random.Generator
 ) -> Draft | None:
     return two_regions(
         lambda first, second: questions.Measure(first, attribute(second)), of, view, rng
@@ -70,7 +70,7 @@ def _of_two(
 def two_regions(
     make: Callable[[Program, Program], Program],
     of: Classes,
-    view: SceneView,
+    view: MarginView,
     rng: np.random.Generator,
 ) -> Draft | None:
     """A question about two regions; None if the scene has fewer.
@@ -97,27 +97,27 @@ for _name, (_attribute, _of) in OF_TWO.items():
 
 
 @form
-def dimensions(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def dimensions(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Length, width and height of a region."""
     ids = some(view.whole(*solid(view)), 1, rng)
     return Draft(questions.Dimensions(region(ids[0])), {"first": named(*ids)}) if ids else None
 
 
 @form
-def position(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def position(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Where a region is."""
     ids = some(view.whole(*classes(view)), 1, rng)
     return Draft(questions.Position(region(ids[0])), {"first": named(*ids)}) if ids else None
 
 
 @form
-def direction(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def direction(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """In which direction a region is from another one."""
     return two_regions(questions.Direction, classes, view, rng)
 
 
 @form
-def clock_direction(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def clock_direction(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """At which hour of a clock a region is from another one, 12 being the viewing direction."""
     return two_regions(
         lambda first, second: questions.Measure(first, attributes.ClockHour(second)),
@@ -126,7 +126,7 @@ def clock_direction(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def bearing(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def bearing(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """By how many degrees a region is off the viewing direction."""
     ids = some(view.whole(*classes(view)), 1, rng)
     if not ids:
@@ -136,7 +136,7 @@ def bearing(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def difference_of_distances(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def difference_of_distances(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """How much farther one region is from a third than another one."""
     ids = some(view.whole(*solid(view)), 3, rng)
     if not ids:
@@ -155,7 +155,7 @@ def difference_of_distances(view: SceneView, rng: np.random.Generator) -> Draft 
 
 
 @form
-def fits_through(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def fits_through(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Whether something of a width fits between two objects."""
     ids = some(view.whole(*solid(view)), 2, rng)
     if not ids:
@@ -171,7 +171,7 @@ def fits_through(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def room_in_buffer(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def room_in_buffer(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Whether there is room for another pallet in a buffer."""
     ids = some(view.whole("buffer"), 1, rng)
     if not ids:
@@ -181,7 +181,7 @@ def room_in_buffer(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def room_for_several(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def room_for_several(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Whether there is room for two or more pallets in a buffer."""
     ids = some(view.whole("buffer"), 1, rng)
     if not ids:
@@ -194,7 +194,7 @@ def room_for_several(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def is_empty(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def is_empty(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Whether a buffer, a transporter or a pallet is empty; both answers equally often."""
     label = pick(["buffer", "transporter", "pallet"], rng)
     ids = view.whole(label)
@@ -207,14 +207,14 @@ def is_empty(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 
 @form
-def depth_at_pixel(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def depth_at_pixel(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """The depth at a pixel, and so the point behind it."""
     pixel = _pixel(view, rng)
     return Draft(questions.DepthAt(pixel), words={"pixel": f"({pixel[0]}, {pixel[1]})"})
 
 
 @form
-def nearer_pixel(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def nearer_pixel(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """Whether one pixel is nearer than another one; asked only where depths differ by 10 %."""
     pixels = [_pixel(view, rng), _pixel(view, rng)]
     depths = [view.truth(questions.DepthAt(pixel)) for pixel in pixels]
@@ -228,6 +228,6 @@ def nearer_pixel(view: SceneView, rng: np.random.Generator) -> Draft | None:
     )
 
 
-def _pixel(view: SceneView, rng: np.random.Generator) -> tuple[int, int]:
+def _pixel(view: MarginView, rng: np.random.Generator) -> tuple[int, int]:
     height, width = view.regions.image_size
     return int(rng.integers(width)), int(rng.integers(height))

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from smolrgpt_core.synthesis.drafts import Draft
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import MarginView
 
-MakeDraft = Callable[[SceneView, np.random.Generator], "Draft | None"]
+MakeDraft = Callable[[MarginView, np.random.Generator], "Draft | None"]
 
 FORMS: dict[str, MakeDraft] = {}
 """Every question form by name: makes a draft, or None where a frame does not offer one."""

@@ -8,7 +8,7 @@ import signal
 import psutil
 import pytest
 
-from smolrgpt_core.annotation.on_ray import IMAGES_AT_ONCE, OnRay
+from smolrgpt_core.annotation.on_ray import IMAGES_AT_ONCE, AnnotationOnRay
 from smolrgpt_core.annotation.run import AnnotationRun, in_this_process
 from smolrgpt_core.ray_workers import LOCAL
 
@@ -36,7 +36,7 @@ def test_workers_give_the_same_bytes_and_a_killed_one_costs_nothing(
     killed: list[int] = []
     with run.locked():
         assert len(run.missing()) > 3 * IMAGES_AT_ONCE
-        for _ in run.annotate(OnRay(LOCAL, 2)):
+        for _ in run.annotate(AnnotationOnRay(LOCAL, 2)):
             if not killed:
                 workers = [item for item in processes_of_ray() if "MapWorker" in item.cmdline()[0]]
                 killed = [workers[0].pid]

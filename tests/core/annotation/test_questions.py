@@ -19,7 +19,7 @@ from smolrgpt_core.language.operators import attributes, selections
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.scene import SceneCopies
 from smolrgpt_core.scene.true_scene import TrueScene
-from smolrgpt_core.synthesis import Style, generate_questions
+from smolrgpt_core.synthesis import RegionStyle, generate_questions
 
 FORMS = ("distance", "width", "left_or_right", "is_above", "count_related", "ordered", "nearest")
 
@@ -31,7 +31,7 @@ def made(true_scenes):
         (scene, AnnotatedQuestion.of("family", item))
         for seed, scene in enumerate(true_scenes)
         for item in generate_questions(
-            scene, np.random.default_rng(seed), style=Style.MASK, forms=FORMS, per_form=4
+            scene, np.random.default_rng(seed), style=RegionStyle.MASK, forms=FORMS, per_form=4
         )
     ]
 

@@ -25,13 +25,13 @@ from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.scene import SceneCopies
 from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.synthesis.margins import AmbiguityMargins
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import MarginView
 from smolrgpt_core.truth import SceneTruth
 
 CONVENTIONS = (WAREHOUSE, HISPATIAL)
 
 
-def view_of(*objects, size=(480, 640), kind=TrueScene) -> SceneView:
+def view_of(*objects, size=(480, 640), kind=TrueScene) -> MarginView:
     """A view of true objects, each with a region around its projected middle."""
     regions = []
     for item in objects:
@@ -40,10 +40,10 @@ def view_of(*objects, size=(480, 640), kind=TrueScene) -> SceneView:
         regions.append(Region.from_box(item.id, item.label, box))
     truth = SceneTruth(0, tuple(objects), np.array([0.0, -1.0, 0.0]), 1.5)
     scene = kind(truth, RegionSet(size, tuple(regions)))
-    return SceneView(scene, AmbiguityMargins(), np.random.default_rng(0))
+    return MarginView(scene, AmbiguityMargins(), np.random.default_rng(0))
 
 
-def texts(view: SceneView, kind: str) -> dict[int, str]:
+def texts(view: MarginView, kind: str) -> dict[int, str]:
     found = spatial_references(view, CONVENTIONS)
     return {id: item.text for id, items in found.items() for item in items if item.kind == kind}
 
@@ -53,7 +53,7 @@ def test_a_reference_selects_its_object_and_no_other(random_scene, seed):
     truth, regions = random_scene(seed)
     scene = TrueScene(truth, regions)
     copies = SceneCopies(scene, copies=1)
-    view = SceneView(scene, AmbiguityMargins(), np.random.default_rng(seed))
+    view = MarginView(scene, AmbiguityMargins(), np.random.default_rng(seed))
     for id, references in spatial_references(view, CONVENTIONS).items():
         for item in references:
             assert item.program is not None

@@ -19,8 +19,8 @@ import pytest
 from smolrgpt_core.data.readers import (
     DatasetConfig,
     Order,
-    Part,
     Position,
+    ReaderPart,
     SampleIterator,
     open_dataset,
 )
@@ -381,7 +381,7 @@ class TestShards:
         make_shards(warehouse, "train", 3)
         dataset = open_dataset(DatasetConfig("shards", warehouse))
         with pytest.raises(SpatialError, match="2 shards are too few for 3 readers"):
-            SampleIterator(dataset, part=Part(0, 3))
+            SampleIterator(dataset, part=ReaderPart(0, 3))
 
     def test_a_shard_that_is_cut_off_gives_what_it_has(self, warehouse: Path) -> None:
         first, *_ = make_shards(warehouse, "train", 3)
@@ -442,7 +442,7 @@ class TestOrder:
     @pytest.mark.parametrize(("processes", "workers"), [(1, 1), (2, 1), (3, 2)])
     def test_parts_cover_everything_once(self, dataset: Any, processes: int, workers: int) -> None:
         parts = [
-            Part(rank, processes).of_worker(worker, workers)
+            ReaderPart(rank, processes).of_worker(worker, workers)
             for rank in range(processes)
             for worker in range(workers)
         ]
@@ -486,4 +486,4 @@ class TestConfiguration:
     @pytest.mark.parametrize("part", [(-1, 2), (2, 2), (0, 0)])
     def test_parts_that_do_not_exist(self, part: tuple[int, int]) -> None:
         with pytest.raises(SpatialError, match="rank must be 0 to world_size - 1"):
-            Part(*part)
+            ReaderPart(*part)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from smolrgpt_core.kernels.masks import LabelImage
-from smolrgpt_core.kernels.refinement import RefinerLevel, RefinerWeights
+from smolrgpt_core.kernels.refinement import LevelWeights, RefinerWeights
 from smolrgpt_core.regions import Region, RegionSet, encode_rle
 
 
@@ -96,7 +96,7 @@ def make_refiner() -> Callable[..., RefinerWeights]:
         levels = []
         for number in range(3):
             norm = (draw(channels), draw(channels)) if number < 2 else ()
-            levels.append(RefinerLevel(draw(channels, channels, 2, 2), draw(channels), *norm))
+            levels.append(LevelWeights(draw(channels, channels, 2, 2), draw(channels), *norm))
         return RefinerWeights(tuple(levels))
 
     return make

@@ -10,7 +10,7 @@ from torch import nn
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.kernels.pooling import pool_masks
 from smolrgpt_core.kernels.refinement import (
-    RefinerLevel,
+    LevelWeights,
     RefinerWeights,
     plan_cells,
     refine,
@@ -62,7 +62,7 @@ def test_refined_grid_equals_the_modules(make_refiner, tokens) -> None:
 def test_the_order_of_the_weights_in_memory_does_not_matter(make_refiner, tokens) -> None:
     refiner = make_refiner(CHANNELS)
     levels = tuple(
-        RefinerLevel(
+        LevelWeights(
             level.weight.contiguous(memory_format=torch.channels_last),
             level.bias,
             level.norm_weight,
@@ -131,7 +131,7 @@ def test_gradients_reach_tokens_and_every_weight(make_refiner, refinement) -> No
 
     def pooled(tokens: torch.Tensor, *parameters: torch.Tensor) -> torch.Tensor:
         of_levels = [parameters[i : i + 4] for i in range(0, 12, 4)]
-        levels = [RefinerLevel(w, b, norm_w, norm_b) for w, b, norm_w, norm_b in of_levels]
+        levels = [LevelWeights(w, b, norm_w, norm_b) for w, b, norm_w, norm_b in of_levels]
         weights = RefinerWeights(tuple(levels))
         return refine_and_pool(weights, tokens, masks, refinement=refinement).features
 
@@ -213,10 +213,10 @@ def test_wrong_arguments(make_refiner, tokens) -> None:
 def test_refiner_weights_are_checked() -> None:
     weight = torch.zeros(3, 4, 2, 2)
     with pytest.raises(ValueError, match=r"must be \(C in, C out, 2, 2\), got \(3, 4, 3, 3\)"):
-        RefinerLevel(torch.zeros(3, 4, 3, 3))
+        LevelWeights(torch.zeros(3, 4, 3, 3))
     with pytest.raises(ValueError, match=r"norm_bias .* must be \(4,\), got \(3,\)"):
-        RefinerLevel(weight, None, torch.zeros(4), torch.zeros(3))
+        LevelWeights(weight, None, torch.zeros(4), torch.zeros(3))
     with pytest.raises(ValueError, match="gives 4 channels, the next expects 3"):
-        RefinerWeights((RefinerLevel(weight), RefinerLevel(weight)))
+        RefinerWeights((LevelWeights(weight), LevelWeights(weight)))
     with pytest.raises(ValueError, match="at least one level"):
         RefinerWeights(())

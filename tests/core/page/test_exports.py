@@ -20,13 +20,13 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import read_depth
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.page.bug_report import question_zip
-from smolrgpt_core.page.conversation import AnswerDesk, Conversation, Exchange
+from smolrgpt_core.page.conversation import AnswerDesk, Exchange, VisitorState
 from smolrgpt_core.page.corrections import Corrections, expected
 from smolrgpt_core.quality.check import check_dataset
 
 
 def asked(frame: RGBDFrame, text: str, region_ids: tuple[int, ...] = ()) -> Exchange:
-    conversation = Conversation(AnswerDesk(GeometricAnswerer()))
+    conversation = VisitorState(AnswerDesk(GeometricAnswerer()))
     return conversation.ask(frame, AskedQuestion(text, None, region_ids))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.errors import Status
-from smolrgpt_core.page.health import SILENT_S, HealthBoard, Level, Report
+from smolrgpt_core.page.health import SILENT_S, HealthBoard, Level, NodeReport
 from smolrgpt_core.page.latency import stage_times
 
 
@@ -22,13 +22,15 @@ class Clock:
         return self.now_s
 
 
-ACTIVE = Report("", Level.OK, "active", {"state": "active"})
+ACTIVE = NodeReport("", Level.OK, "active", {"state": "active"})
 
 
 def test_the_worst_part_is_the_state_of_a_node() -> None:
     board = HealthBoard(Clock())
-    silent = Report("depth", Level.ERROR, "nothing comes", {"topic": "/depth", "publishers": "0"})
-    board.put("/robot/query", [ACTIVE, Report("rgb", Level.OK, "ok", {}), silent])
+    silent = NodeReport(
+        "depth", Level.ERROR, "nothing comes", {"topic": "/depth", "publishers": "0"}
+    )
+    board.put("/robot/query", [ACTIVE, NodeReport("rgb", Level.OK, "ok", {}), silent])
     (health,) = board.nodes()
     assert (health.node, health.level) == ("/robot/query", Level.ERROR)
     assert health.summary == "active; look at depth"
@@ -51,36 +53,39 @@ def test_a_node_that_has_stopped_to_report_is_not_shown_as_it_was() -> None:
     ("report", "told"),
     [
         (
-            Report("rgb", Level.OK, "ok", {
+            NodeReport("rgb", Level.OK, "ok", {
                 "topic": "/rgb", "publishers": "1", "rate_hz": "29.9", "age_s": "0.034",
                 "received": "400", "lost": "3", "stamps_zero": "0",
             }),
             "/rgb, 29.9 messages a second, latest 0.03 s old, 3 lost",
         ),
         (
-            Report("depth", Level.ERROR, "start the camera", {
+            NodeReport("depth", Level.ERROR, "start the camera", {
                 "topic": "/depth", "publishers": "0", "received": "0", "lost": "0",
             }),
             "start the camera; /depth, 0 messages so far, nobody publishes",
         ),
         (
-            Report("answers", Level.OK, "ok", {
+            NodeReport("answers", Level.OK, "ok", {
                 "ok": "12", "bad_question": "2", "calls": "14", "questions_per_call": "1.00",
                 "latency_total_median_s": "0.0351", "latency_total_p99_s": "0.1200",
             }),
             "12 answered; refused: 2 bad question; half within 35 ms, 99 of 100 within 120 ms",
         ),
         (
-            Report("service", Level.OK, "ok", {
+            NodeReport("service", Level.OK, "ok", {
                 "answerer": "fused", "device": "cpu", "pending": "1", "max_pending": "20",
                 "memory_bytes": "104857600", "threads": "9",
             }),
             "fused, on cpu, 1 of at most 20 questions wait, 100 MiB of memory",
         ),
-        (Report("labels", Level.OK, "ok", {"label_map": "", "unknown": "crate"}), "unknown crate"),
+        (
+            NodeReport("labels", Level.OK, "ok", {"label_map": "", "unknown": "crate"}),
+            "unknown crate",
+        ),
     ],
 )  # fmt: skip
-def test_reports_in_words(report: Report, told: str) -> None:
+def test_reports_in_words(report: NodeReport, told: str) -> None:
     assert report.text == told
 
 

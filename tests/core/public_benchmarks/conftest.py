@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from smolrgpt_core.public_benchmarks.benchmark import Report, score
+from smolrgpt_core.public_benchmarks.benchmark import BenchmarkReport, score
 from smolrgpt_core.public_benchmarks.predictions import read_judgements, read_predictions
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "benchmarks"
 
-Scored = Callable[..., Report]
+Scored = Callable[..., BenchmarkReport]
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def scored() -> Scored:
         scorers: Sequence[str],
         answer_field: str = "",
         judgements: str = "",
-    ) -> Report:
+    ) -> BenchmarkReport:
         benchmark = BENCHMARKS[name]
         given = read_predictions(FOLDER / predictions, benchmark.question_id, answer_field)
         judged = read_judgements(FOLDER / judgements, benchmark.question_id) if judgements else None

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.public_benchmarks.model_loading import load_benchmark_model
-from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, AnswerSpec
 from smolrgpt_core.public_benchmarks.models import ModelOptions, most_likely
-from smolrgpt_core.public_benchmarks.questions import AnswerForm, question_of
+from smolrgpt_core.public_benchmarks.questions import AnswerMethod, question_of
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 
 FAMILIES = (
@@ -25,7 +25,7 @@ FAMILIES = (
 
 
 def options(**changes) -> ModelOptions:
-    return ModelOptions(device="cpu", answer_form=AnswerForm.LIKELIHOOD, **changes)
+    return ModelOptions(device="cpu", answer_form=AnswerMethod.LIKELIHOOD, **changes)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -61,7 +61,9 @@ class TwoForms:
 
 
 def test_the_forms_of_an_answer_add_up() -> None:
-    said = most_likely(TwoForms(), None, "Which?", Asked(AnswerKind.LETTER, ("a desk", "a lamp")))
+    said = most_likely(
+        TwoForms(), None, "Which?", AnswerSpec(AnswerKind.LETTER, ("a desk", "a lamp"))
+    )
     assert said.text == "A"
     assert said.confidence == pytest.approx(0.4 / 0.7)
 

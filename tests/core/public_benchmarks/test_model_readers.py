@@ -14,7 +14,7 @@ from smolrgpt_core.chat_server import ChatServer, ServerSettings
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.json_model import JsonModel
-from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, AnswerSpec
 from smolrgpt_core.public_benchmarks.model_readers.language_model import (
     LanguageModelReader,
     accepted,
@@ -23,10 +23,10 @@ from smolrgpt_core.public_benchmarks.numbers_in_words import lengths_in, numbers
 from smolrgpt_core.question_model import QuestionModel
 from smolrgpt_core.regions import Box, Region, RegionSet
 
-LENGTH, HOUR = Asked(AnswerKind.LENGTH), Asked(AnswerKind.HOUR)
-YES_NO, SIDE, COUNT = (Asked(AnswerKind[name]) for name in ("YES_NO", "SIDE", "COUNT"))
-REGION = Asked(AnswerKind.REGION, ("crate", "barrel"))
-LETTER = Asked(AnswerKind.LETTER, ("a crate", "a barrel"))
+LENGTH, HOUR = AnswerSpec(AnswerKind.LENGTH), AnswerSpec(AnswerKind.HOUR)
+YES_NO, SIDE, COUNT = (AnswerSpec(AnswerKind[name]) for name in ("YES_NO", "SIDE", "COUNT"))
+REGION = AnswerSpec(AnswerKind.REGION, ("crate", "barrel"))
+LETTER = AnswerSpec(AnswerKind.LETTER, ("a crate", "a barrel"))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from smolrgpt_core.chat_server import ChatServer, ServerSettings
-from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, AnswerSpec
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
@@ -23,7 +23,7 @@ WIDER, ROOM, THERE = (
     "Is there room for another box?",
     "Is there a box in the buffer?",
 )
-LETTERS = Asked(AnswerKind.LETTER, ("crate", "shelf", "bin", "door"))
+LETTERS = AnswerSpec(AnswerKind.LETTER, ("crate", "shelf", "bin", "door"))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def model_sentences() -> ModuleType:
     ],
 )
 def test_what_states_the_truth(model_sentences, kind, question, answer, text, holds) -> None:
-    asked = LETTERS if kind is AnswerKind.LETTER else Asked(kind)
+    asked = LETTERS if kind is AnswerKind.LETTER else AnswerSpec(kind)
     drawn = model_sentences.Drawn(asked, question, answer, answer.strip("()"), "in few words")
     assert model_sentences.says(drawn, text) is holds
 

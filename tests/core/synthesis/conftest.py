@@ -16,7 +16,7 @@ from smolrgpt_core.synthesis import (
     ALL_WAREHOUSE_FORMS,
     FORMS,
     QuestionWithTruth,
-    Style,
+    RegionStyle,
     generate_questions,
 )
 from smolrgpt_core.truth import SceneTruth
@@ -63,7 +63,7 @@ def made(random_scene, true_scene) -> Callable[..., list[Made]]:
 
     @cache
     def make(
-        style: Style, forms: tuple[str, ...], per_form: int = 1, scenes: int = SCENES
+        style: RegionStyle, forms: tuple[str, ...], per_form: int = 1, scenes: int = SCENES
     ) -> list[Made]:
         found = []
         for seed in range(scenes):
@@ -79,10 +79,10 @@ def made(random_scene, true_scene) -> Callable[..., list[Made]]:
 
 
 @pytest.fixture(scope="session")
-def of_every_form(made) -> Callable[[Style], list[Made]]:
+def of_every_form(made) -> Callable[[RegionStyle], list[Made]]:
     return lambda style: made(style, tuple(FORMS), 2)
 
 
 @pytest.fixture(scope="session")
-def of_the_warehouse(made) -> Callable[[Style], list[Made]]:
+def of_the_warehouse(made) -> Callable[[RegionStyle], list[Made]]:
     return lambda style: made(style, ALL_WAREHOUSE_FORMS, 3)

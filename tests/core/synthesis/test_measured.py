@@ -21,7 +21,7 @@ from smolrgpt_core.sim import (
 )
 from smolrgpt_core.synthesis import AmbiguityMargins, generate_questions
 from smolrgpt_core.synthesis.forms.draws import within
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import MarginView
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +35,9 @@ def seen() -> list[SimulatedFrame]:
     return frames
 
 
-def view_of(frame, margins: AmbiguityMargins = MEASURED_MARGINS) -> SceneView:
+def view_of(frame, margins: AmbiguityMargins = MEASURED_MARGINS) -> MarginView:
     scene = MeasuredScene(FrameGeometry(frame))
-    return SceneView(scene, margins, np.random.default_rng(0))
+    return MarginView(scene, margins, np.random.default_rng(0))
 
 
 def test_what_is_measured_is_true(seen):

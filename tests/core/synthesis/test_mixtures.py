@@ -15,7 +15,7 @@ from smolrgpt_core.synthesis import (
     FORMS,
     MIXTURES,
     Format,
-    Style,
+    RegionStyle,
     generate_mixture,
     generate_questions,
 )
@@ -24,7 +24,7 @@ from smolrgpt_core.synthesis.mixtures import Family
 from smolrgpt_core.synthesis.reasoning import steps_of
 
 
-@pytest.fixture(scope="module", params=Style)
+@pytest.fixture(scope="module", params=RegionStyle)
 def asked(request, true_scene):
     found = []
     for seed in range(8):
@@ -99,7 +99,7 @@ def test_what_is_held_out_is_asked_only_by_name(true_scene):
             item
             for seed in range(6)
             for item in generate_questions(
-                true_scene(seed), np.random.default_rng(seed), style=Style.PLAIN, forms=forms,
+                true_scene(seed), np.random.default_rng(seed), style=RegionStyle.PLAIN, forms=forms,
                 per_form=6, held_out=held_out,
             )
         ]  # fmt: skip
@@ -153,7 +153,7 @@ def test_formats_have_their_fractions_among_those_that_a_question_has(true_scene
         rng = np.random.default_rng(seed)
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(MIXTURES, "one", mixture)
-            items = generate_mixture(true_scene(seed), rng, "one", 80, style=Style.MASK)
+            items = generate_mixture(true_scene(seed), rng, "one", 80, style=RegionStyle.MASK)
         found.update(_format(item) for _, item in items)
     number = found.total()
     assert number > 200

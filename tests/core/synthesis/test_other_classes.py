@@ -15,7 +15,7 @@ from smolrgpt_core.synthesis import generate_mixture
 from smolrgpt_core.synthesis.forms import draws
 from smolrgpt_core.synthesis.generator import MisreadError
 from smolrgpt_core.synthesis.margins import AmbiguityMargins
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import MarginView
 
 OTHERS = {"pallet": "office chair", "transporter": "potted plant", "shelf": "tv", "buffer": "area"}
 
@@ -33,8 +33,8 @@ def renamed(random_scene, names: dict[str, str], seed: int = 1) -> TrueScene:
     return TrueScene(replace(truth, objects=objects), RegionSet(regions.image_size, labeled))
 
 
-def view_of(scene: TrueScene) -> SceneView:
-    return SceneView(scene, AmbiguityMargins(), np.random.default_rng(0))
+def view_of(scene: TrueScene) -> MarginView:
+    return MarginView(scene, AmbiguityMargins(), np.random.default_rng(0))
 
 
 def test_a_warehouse_is_asked_about_its_classes(random_scene):

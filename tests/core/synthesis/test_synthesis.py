@@ -27,17 +27,17 @@ from smolrgpt_core.synthesis import (
     FORMS,
     WAREHOUSE_FORMS,
     AmbiguityMargins,
-    Style,
+    RegionStyle,
     generate_questions,
 )
 from smolrgpt_core.synthesis import generator as generator_module
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import MarginView
 
 WIDTH = 640
 ONLY_PLAIN = {"count_visible", "count_class_inside"}
 
 
-@pytest.mark.parametrize("style", Style)
+@pytest.mark.parametrize("style", RegionStyle)
 def test_every_text_reads_back_to_its_program(style, of_every_form):
     forms: Counter[str] = Counter()
     for item in of_every_form(style):
@@ -45,16 +45,16 @@ def test_every_text_reads_back_to_its_program(style, of_every_form):
         read = read_question(asked.text, item.regions, asked.category, asked.region_ids)
         assert read == asked.question, asked.text
         forms[asked.form] += 1
-    left_out = ONLY_PLAIN if style is Style.MASK else set()
+    left_out = ONLY_PLAIN if style is RegionStyle.MASK else set()
     # Ten scenes of boxes offer no whole class of pallets, and few transporters.
     rare = {"nearest_of_class", "nearest_empty", "count_class_inside"}
     assert set(FORMS) - left_out - rare <= set(forms)
 
 
 def test_masked_texts_have_one_id_for_each_placeholder_and_plain_ones_none(of_every_form):
-    for item in of_every_form(Style.MASK):
+    for item in of_every_form(RegionStyle.MASK):
         assert item.question.text.count("<mask>") == len(item.question.region_ids)
-    assert all(not item.question.region_ids for item in of_every_form(Style.PLAIN))
+    assert all(not item.question.region_ids for item in of_every_form(RegionStyle.PLAIN))
 
 
 def test_a_wording_that_reads_as_something_else_is_refused(true_scene, monkeypatch):
@@ -66,12 +66,12 @@ def test_a_wording_that_reads_as_something_else_is_refused(true_scene, monkeypat
         generate_questions(true_scene(0), rng, forms=["width"], per_form=30)
 
 
-@pytest.mark.parametrize("style", Style)
+@pytest.mark.parametrize("style", RegionStyle)
 def test_freeform_answers_say_what_the_fields_say(style, of_the_warehouse):
     for item in of_the_warehouse(style):
         asked = item.question
         assert asked.category in CATEGORIES.values()
-        if style is Style.PLAIN:
+        if style is RegionStyle.PLAIN:
             continue
         parsed = read_answer(asked.freeform_answer, asked.category)
         normalized = asked.normalized_answer
@@ -86,7 +86,7 @@ def test_freeform_answers_say_what_the_fields_say(style, of_the_warehouse):
             assert normalized == asked.side.name.lower()
 
 
-@pytest.mark.parametrize("style", Style)
+@pytest.mark.parametrize("style", RegionStyle)
 def test_answers_are_true(style, of_every_form, brute_force):
     """Worked out anew from the truth, without the code that made the question."""
     tolerances = {"FreeArea": 0.15, "Clearance": 0.011}
@@ -110,7 +110,7 @@ def test_answers_are_true(style, of_every_form, brute_force):
 
 def test_room_for_a_pallet_is_true(made, brute_force):
     answers: Counter[bool] = Counter()
-    for item in made(Style.PLAIN, ("room_in_buffer",), 6):
+    for item in made(RegionStyle.PLAIN, ("room_in_buffer",), 6):
         plain = brute_force.BruteForce(item.truth, item.regions)
         zone = item.question.program.arguments[0].arguments[0]
         assert item.question.truth or not plain.fits(zone, 1.3, 0.9)
@@ -128,7 +128,7 @@ def test_margins_exclude_what_is_too_close(made, brute_force):
     """The limits of always: 10 % and 0.25 m, 2 % of the width, 0.25 m from an edge."""
     checked: Counter[str] = Counter()
     forms = (*WAREHOUSE_FORMS, "observer_side", "count_related", "composed")
-    for item in made(Style.MASK, forms, 6):
+    for item in made(RegionStyle.MASK, forms, 6):
         asked, truth = item.question, item.truth
         program = asked.program
         for id in asked.region_ids:
@@ -198,7 +198,7 @@ def test_simulated_frames_offer_most_forms():
     frame = simulated.frame
     true = TrueScene(simulated.truth, frame.regions, frame.intrinsics, frame.depth)
     forms = set()
-    for style in Style:
+    for style in RegionStyle:
         rng = np.random.default_rng(3)
         for asked in generate_questions(true, rng, style=style, forms=FORMS, per_form=3):
             read = read_question(asked.text, frame.regions, region_ids=asked.region_ids)
@@ -254,7 +254,7 @@ def test_a_side_is_not_clear_when_masks_and_centers_disagree(random_scene):
             item.id: replace(item, visible_fraction=1.0) for item in (*truth.objects, *objects)
         }
         scene = TrueScene(replace(truth, objects=tuple(known.values())), regions)
-        return SceneView(scene, AmbiguityMargins(), np.random.default_rng(0)).truth(asked)
+        return MarginView(scene, AmbiguityMargins(), np.random.default_rng(0)).truth(asked)
 
     assert answer(pair) == "left"
     assert answer(swapped) is None
@@ -270,7 +270,7 @@ def test_same_seed_same_questions_and_another_seed_others(true_scene):
 
 def test_left_and_right_are_balanced_and_yes_and_no_too(made):
     answers: Counter[str] = Counter()
-    for item in made(Style.MASK, ("is_on_side",), 30):
+    for item in made(RegionStyle.MASK, ("is_on_side",), 30):
         answers[item.question.freeform_answer.split(",")[0]] += 1
         answers[item.question.normalized_answer] += 1
     assert 0.4 < answers["Yes"] / (answers["Yes"] + answers["No"]) < 0.6
@@ -279,7 +279,7 @@ def test_left_and_right_are_balanced_and_yes_and_no_too(made):
 
 @pytest.mark.parametrize("form", ["is_empty", "is_tall", "is_front", "is_wide", "is_big"])
 def test_yes_and_no_are_about_equally_likely(form, made):
-    answers = Counter(item.question.truth for item in made(Style.PLAIN, (form,), 8))
+    answers = Counter(item.question.truth for item in made(RegionStyle.PLAIN, (form,), 8))
     assert answers.total() >= 30
     assert 0.25 < answers[True] / answers.total() < 0.75
 
@@ -313,7 +313,7 @@ def many(true_scene) -> list[Answered]:
     found = []
     for seed in range(160):
         scene, rng = true_scene(seed), np.random.default_rng(seed)
-        view = SceneView(scene, AmbiguityMargins(), rng)
+        view = MarginView(scene, AmbiguityMargins(), rng)
         for form in WAREHOUSE_FORMS:
             for _ in range(0 if form.startswith("distance") else 4):
                 draft = FORMS[form](view, rng)
@@ -321,7 +321,7 @@ def many(true_scene) -> list[Answered]:
                 if draft is not None and truth is not None:
                     ids = [id for item in draft.mentions.values() for id in item.ids]
                     labels = tuple(map(view.label, ids))
-                    program = draft.program_in(Style.MASK, scene.regions)
+                    program = draft.program_in(RegionStyle.MASK, scene.regions)
                     found.append(Answered(form, labels, program, truth))
     return found
 

@@ -7,11 +7,11 @@ import pytest
 
 from smolrgpt_core.language import read_question
 from smolrgpt_core.language.model_wording import with_placeholders
-from smolrgpt_core.synthesis import FORMS, AmbiguityMargins, Style
+from smolrgpt_core.synthesis import FORMS, AmbiguityMargins, RegionStyle
 from smolrgpt_core.synthesis.drafts import Draft, fits, write
 from smolrgpt_core.synthesis.forms import GUESSABLE
 from smolrgpt_core.synthesis.generator import is_held_out, shape
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import MarginView
 from smolrgpt_core.synthesis.wordings import WORDINGS, _read
 
 IN_FIXED_WORDS = {"composed"}
@@ -22,12 +22,12 @@ LEAST = AmbiguityMargins(
 
 
 @pytest.fixture(scope="module")
-def drafts(true_scene) -> dict[str, list[tuple[SceneView, Draft]]]:
+def drafts(true_scene) -> dict[str, list[tuple[MarginView, Draft]]]:
     """Some drafts of every form; whether they have a clear answer does not matter for words."""
-    found: dict[str, list[tuple[SceneView, Draft]]] = defaultdict(list)
+    found: dict[str, list[tuple[MarginView, Draft]]] = defaultdict(list)
     for seed in range(24):
         rng = np.random.default_rng(seed)
-        view = SceneView(true_scene(seed), LEAST, rng)
+        view = MarginView(true_scene(seed), LEAST, rng)
         for name, make in FORMS.items():
             for _ in range(3 if len(found[name]) < DRAFTS else 0):
                 draft = make(view, rng)
@@ -50,7 +50,7 @@ def test_every_wording_reads_back(name, drafts):
         for view, draft in fitting[:2]:
             written = write(draft, wording, view.regions, np.random.default_rng(0))
             for style, (text, ids) in written.items():
-                if style is Style.MASK and name in GUESSABLE:
+                if style is RegionStyle.MASK and name in GUESSABLE:
                     continue
                 read = read_question(text, view.regions, None, ids)
                 assert read.program == draft.program_in(style, view.regions), text

@@ -18,7 +18,7 @@ from smolrgpt_core.training.checkpoints import CheckpointStore
 from smolrgpt_core.training.loss_log import FILE as LOSSES
 from smolrgpt_core.training.region_segmenter import (
     RegionSegmenterConfig,
-    Run,
+    SegmenterRun,
     TrainingImages,
     changed,
     read_config,
@@ -83,7 +83,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path, data:
     whole, stopped = config(tmp_path / "whole", data), config(tmp_path / "stopped", data)
     train(whole)
     store = CheckpointStore(Path(stopped.output), 2)
-    run, images = Run(stopped, store), TrainingImages(stopped)
+    run, images = SegmenterRun(stopped, store), TrainingImages(stopped)
     for step in range(5):
         run.advance(images.batch(step))
     store.begin(6)  # as after a kill in the middle of writing

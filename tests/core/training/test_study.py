@@ -23,8 +23,8 @@ from smolrgpt_core.ray_workers import LOCAL
 from smolrgpt_core.settings_file import import_yaml
 from smolrgpt_core.study.config import StudyConfig, chosen, jobs_of, read_study
 from smolrgpt_core.study.jobs import Job
-from smolrgpt_core.study.on_ray import OnRay
-from smolrgpt_core.study.page import Part, write_page
+from smolrgpt_core.study.on_ray import JobsOnRay
+from smolrgpt_core.study.page import StudyPart, write_page
 from smolrgpt_core.study.plots import write_plots
 from smolrgpt_core.study.processes import LOG_FILE, InProcesses, Outcome, attempt
 from smolrgpt_core.study.table import Measured, as_csv, as_markdown, rows_of, shown
@@ -168,7 +168,7 @@ def test_ray_does_the_same(study_file):
     finished, job = done(chosen(read_study(study_file), ["images=4", "method=lora", "seed=1"]))
     (finished.folder / "evaluation-own.json").unlink()
     (job.folder / "trained.json").write_text(json.dumps({"settings": {}}))
-    outcomes = {item.name: problem for item, problem in OnRay(LOCAL, 1)([finished, job])}
+    outcomes = {item.name: problem for item, problem in JobsOnRay(LOCAL, 1)([finished, job])}
     assert outcomes[finished.name] == ""
     assert finished.missing() == []
     assert "other settings" in outcomes[job.name]
@@ -222,7 +222,7 @@ def test_the_page_says_which_part_was_done(study_file, tmp_path):
     page.parent.mkdir()
     page.write_text("# Studies\n\nWords.\n\n## Other\n\nkept\n")
     for _ in range(2):
-        write_page(page, Part(study_file, study, whole, ("seed=5",)), rows, ["a machine"])
+        write_page(page, StudyPart(study_file, study, whole, ("seed=5",)), rows, ["a machine"])
     text = page.read_text()
     assert text.startswith("# Studies\n\nWords.\n\n## Other\n\nkept\n\n## A study of two methods\n")
     assert text.count("## A study of two methods") == 1
