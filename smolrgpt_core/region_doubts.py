@@ -9,7 +9,7 @@ import numpy as np
 from smolrgpt_core.regions import Region, RegionSet
 
 SAME = 0.9
-"""Two regions are one object if they have at least this fraction of their pixels in common."""
+"""Two regions are one object if the intersection over union of their masks is at least this."""
 
 LOW_SCORE = 0.25
 """Detectors leave out what has less, unless they are set otherwise."""
@@ -58,20 +58,5 @@ def _doubled(regions: Sequence[Region]) -> list[tuple[Region, Region]]:
         reach = (1 - SAME) * np.array([region.box.width, region.box.height] * 2)
         near = np.all(np.abs(bounds[place + 1 :] - bounds[place]) <= reach, axis=1)
         others = [regions[place + 1 + index] for index in np.flatnonzero(near).tolist()]
-        pairs += [(region, other) for other in others if _common(region, other) >= SAME]
+        pairs += [(region, other) for other in others if region.iou(other) >= SAME]
     return pairs
-
-
-def _common(first: Region, second: Region) -> float:
-    """The pixels that two regions have in common, as a fraction of those that any of them has."""
-    a, b = first.box, second.box
-    x, y = max(a.x, b.x), max(a.y, b.y)
-    right, bottom = min(a.x + a.width, b.x + b.width), min(a.y + a.height, b.y + b.height)
-    masks = [
-        region.mask[
-            y - region.box.y : bottom - region.box.y, x - region.box.x : right - region.box.x
-        ]
-        for region in (first, second)
-    ]
-    common = int(np.count_nonzero(masks[0] & masks[1]))
-    return common / (first.area + second.area - common)

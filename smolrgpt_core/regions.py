@@ -152,6 +152,22 @@ class Region:
         is_word = any(character.isalpha() for character in self.label)
         return f"{self.label if is_word else 'region'} {self.id}"
 
+    def iou(self, other: Region) -> float:
+        """Intersection over union of the masks of two regions of an image, 0 to 1."""
+        a, b = self.box, other.box
+        x, y = max(a.x, b.x), max(a.y, b.y)
+        right, bottom = min(a.x + a.width, b.x + b.width), min(a.y + a.height, b.y + b.height)
+        if right <= x or bottom <= y:
+            return 0.0
+        first, second = (
+            region.mask[
+                y - region.box.y : bottom - region.box.y, x - region.box.x : right - region.box.x
+            ]
+            for region in (self, other)
+        )
+        common = int(np.count_nonzero(first & second))
+        return common / (self.area + other.area - common)
+
     @classmethod
     def from_bitmap(cls, id: int, label: str, bitmap: NDArray, score: float = 1.0) -> Region:
         """From a full-size mask.

@@ -10,10 +10,8 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from smolrgpt_core.errors import bad_input
-from smolrgpt_core.regions import Box, Region, RegionSet
+from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.truth import ObjectTruth, SceneTruth
 
 MIN_IOU = 0.5
@@ -56,30 +54,13 @@ def match_regions(true: RegionSet, found: RegionSet) -> tuple[RegionMatch, ...]:
         RegionMatch(item.id, region.id, iou)
         for item in true
         for region in found.with_label(item.label)
-        if (iou := mask_iou(item, region)) >= MIN_IOU
+        if (iou := item.iou(region)) >= MIN_IOU
     ]
     matches: list[RegionMatch] = []
     for pair in sorted(pairs, key=lambda pair: -pair.iou):
         if all(pair.true_id != m.true_id and pair.found_id != m.found_id for m in matches):
             matches.append(pair)
     return tuple(matches)
-
-
-def mask_iou(one: Region, other: Region) -> float:
-    """Intersection over union of two masks, 0 to 1."""
-    a, b = one.box, other.box
-    first = np.maximum([a.x, a.y], [b.x, b.y])
-    end = np.minimum([a.x + a.width, a.y + a.height], [b.x + b.width, b.y + b.height])
-    if (end <= first).any():
-        return 0.0
-    shared = one.mask[_within(first, end, a)] & other.mask[_within(first, end, b)]
-    common = int(np.count_nonzero(shared))
-    return common / (one.area + other.area - common)
-
-
-def _within(first: np.ndarray, end: np.ndarray, box: Box) -> tuple[slice, slice]:
-    (left, top), (right, bottom) = first - (box.x, box.y), end - (box.x, box.y)
-    return slice(top, bottom), slice(left, right)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,8 +21,7 @@ from rosbags.typesys import (
 from rosbags.typesys.store import Typestore
 
 from smolrgpt_core.errors import SpatialError, Status, bad_input
-from smolrgpt_core.messages.definitions import own_definitions
-from smolrgpt_core.messages.detector_definitions import DETECTOR_DEFINITIONS
+from smolrgpt_core.messages.definitions import DETECTOR_DEFINITIONS, own_definitions
 from smolrgpt_core.messages.types import Message
 
 BAG_VERSION: Literal[9] = 9

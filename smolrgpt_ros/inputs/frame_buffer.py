@@ -15,8 +15,7 @@ from enum import Enum
 from typing import Any
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.messages.input_stamps import StampCounts
-from smolrgpt_core.messages.stamp_order import CLOCK_TOLERANCE_NS
+from smolrgpt_core.messages.input_stamps import CLOCK_TOLERANCE_NS, StampCounts
 from smolrgpt_core.messages.stamps import INPUTS, SYNCHRONIZED
 from smolrgpt_core.messages.synchronizer import Moment, NoMomentError, Synchronizer
 

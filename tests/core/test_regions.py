@@ -270,3 +270,13 @@ def test_regions_that_overlap_a_box_share_pixels_with_it() -> None:
         expected = [region.id for region in regions if pixels[region.box.slices].any()]
         assert [region.id for region in regions.overlapping(box)] == expected
     assert RegionSet(SIZE).overlapping(Box(0, 0, 5, 5)) == []
+
+
+def test_intersection_over_union_of_two_regions():
+    """Of two squares of 4 x 4 pixels that overlap in 2 x 2."""
+    first = Region.from_box(1, "pallet", Box(3, 5, 4, 4))
+    second = Region.from_box(2, "pallet", Box(5, 7, 4, 4))
+    apart = Region.from_box(3, "pallet", Box(7, 5, 4, 4))
+    assert first.iou(second) == second.iou(first) == 4 / 28
+    assert first.iou(first) == 1.0
+    assert first.iou(apart) == 0.0

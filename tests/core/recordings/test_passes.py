@@ -17,7 +17,7 @@ from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import Status
-from smolrgpt_core.messages.stamp_order import StampOrder, Succession
+from smolrgpt_core.messages.input_stamps import StampOrder, Succession
 from smolrgpt_core.recordings.bag_reader import RecordedMessage
 from smolrgpt_core.recordings.dataset import convert_recording
 from smolrgpt_core.recordings.options import RecordingOptions, ReplayOptions
