@@ -4,7 +4,7 @@ from smolrgpt_core.geometry.back_projection import back_project, pixel_rays, pro
 from smolrgpt_core.geometry.box_fitting import BoxFitConfig, OrientedBox, fit_box
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry, GeometryConfig, Located
-from smolrgpt_core.geometry.ground_plane import GroundPlane, GroundPlaneConfig, find_ground_plane
+from smolrgpt_core.geometry.ground_plane import GroundPlane, find_ground_plane
 from smolrgpt_core.geometry.rigid_transform import RigidTransform
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import Surface, SurfaceConfig, measure_surface
@@ -17,7 +17,6 @@ __all__ = [
     "FrameGeometry",
     "GeometryConfig",
     "GroundPlane",
-    "GroundPlaneConfig",
     "Located",
     "OrientedBox",
     "RigidTransform",

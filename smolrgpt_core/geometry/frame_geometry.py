@@ -25,8 +25,9 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.box_fitting import BoxFitConfig, BoxFitter, MeasuredSize, OrientedBox
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.ground_plane import (
+    MAX_TILT_DEG,
+    MOUNTING_HEIGHT_STD_M,
     GroundPlane,
-    GroundPlaneConfig,
     find_floor,
     find_ground_plane,
 )
@@ -142,7 +143,6 @@ class GeometryConfig:
     """How a frame is measured.
 
     Attributes:
-        ground_plane: search for the floor.
         pixels: what of a mask shows the object.
         surface: choice of points under a mask.
         box: fit of objects.
@@ -150,7 +150,6 @@ class GeometryConfig:
         size_priors: standard sizes by class of object.
     """
 
-    ground_plane: GroundPlaneConfig = field(default_factory=GroundPlaneConfig)
     pixels: ObjectPixelConfig = field(default_factory=ObjectPixelConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
     box: BoxFitConfig = field(default_factory=BoxFitConfig)
@@ -238,7 +237,7 @@ class FrameGeometry:
         """The floor; None where the frame shows too little of it and does not say where it is."""
         with self._lock:
             if not self._plane_searched:
-                self._plane = find_floor(self.frame, self._config.ground_plane)
+                self._plane = find_floor(self.frame)
                 self._plane_searched = True
             return self._plane
 
@@ -409,11 +408,11 @@ class FrameGeometry:
         if self.plane is not None and self.plane.share > 0:
             return "" if height is None else self._height_doubt(self.plane, height)
         free = replace(self.frame, up=None, camera_height=None)
-        seen = find_ground_plane(free, self._config.ground_plane)
+        seen = find_ground_plane(free)
         if seen is None:
             return ""
         apart = np.degrees(np.arccos(np.clip(up @ seen.up, -1, 1))) if up is not None else 0.0
-        if apart > self._config.ground_plane.max_tilt_deg:
+        if apart > MAX_TILT_DEG:
             return (
                 f"the floor that depth shows is {apart:.0f} degrees off what tf or the IMU says is "
                 "up; check how the camera is mounted"
@@ -427,7 +426,7 @@ class FrameGeometry:
 
         A unit of depth or a focal length that is off by 10 % moves it by as much.
         """
-        std = np.hypot(self._config.ground_plane.mounting_height_std_m, floor.height_std)
+        std = np.hypot(MOUNTING_HEIGHT_STD_M, floor.height_std)
         off = abs(floor.camera_height - height)
         if off < max(MAX_SCALE_ERROR * height, HEIGHT_STDS * std):
             return ""

@@ -11,7 +11,6 @@ from smolrgpt_core.geometry import (
     FloorRectangle,
     FrameGeometry,
     GroundPlane,
-    GroundPlaneConfig,
     OrientedBox,
     SizePrior,
     SurfaceConfig,
@@ -702,8 +701,6 @@ def test_a_zone_above_the_horizon_is_refused(ray_caster):
 @pytest.mark.parametrize(
     ("make", "field"),
     [
-        (lambda: GroundPlaneConfig(zone_weight=1.0), "zone_weight"),
-        (lambda: GroundPlaneConfig(min_share=2.0), "min_share"),
         (lambda: SurfaceConfig(edge_px=-1), "edge_px"),
         (lambda: SurfaceConfig(min_points=0), "min_points"),
         (lambda: BoxFitConfig(max_points=1), "max_points"),
