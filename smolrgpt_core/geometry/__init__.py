@@ -7,7 +7,7 @@ from smolrgpt_core.geometry.frame_geometry import FrameGeometry, GeometryConfig,
 from smolrgpt_core.geometry.ground_plane import GroundPlane, find_ground_plane
 from smolrgpt_core.geometry.rigid_transform import RigidTransform
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
-from smolrgpt_core.geometry.surface import Surface, SurfaceConfig, measure_surface
+from smolrgpt_core.geometry.surface import Surface, measure_surface
 from smolrgpt_core.geometry.zones import ZoneFitConfig, fit_zone, free_floor
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "RigidTransform",
     "SizePrior",
     "Surface",
-    "SurfaceConfig",
     "ZoneFitConfig",
     "back_project",
     "find_ground_plane",

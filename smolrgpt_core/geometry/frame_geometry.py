@@ -69,7 +69,7 @@ from smolrgpt_core.geometry.object_pixels import (
 )
 from smolrgpt_core.geometry.order_statistics import fraction_of, median, quantile, quantiles
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
-from smolrgpt_core.geometry.surface import Edge, Surface, SurfaceConfig, measure_surface
+from smolrgpt_core.geometry.surface import Edge, Surface, measure_surface
 from smolrgpt_core.geometry.visible_surface import VisibleExtent, visible_extent
 from smolrgpt_core.geometry.zones import ZoneFitConfig, fit_zone, free_floor
 from smolrgpt_core.object_classes import CARGO, known_class
@@ -144,14 +144,12 @@ class GeometryConfig:
 
     Attributes:
         pixels: what of a mask shows the object.
-        surface: choice of points under a mask.
         box: fit of objects.
         zone: fit of painted zones.
         size_priors: standard sizes by class of object.
     """
 
     pixels: ObjectPixelConfig = field(default_factory=ObjectPixelConfig)
-    surface: SurfaceConfig = field(default_factory=SurfaceConfig)
     box: BoxFitConfig = field(default_factory=BoxFitConfig)
     zone: ZoneFitConfig = field(default_factory=ZoneFitConfig)
     size_priors: Mapping[str, SizePrior] = field(default_factory=lambda: dict(SIZE_PRIORS))
@@ -378,7 +376,7 @@ class FrameGeometry:
             return kept
         noise = self.plane.noise if self.plane else 0.0
         pixels = self._find_pixels(region)
-        surface = measure_surface(self.frame, region, self._config.surface, noise, pixels)
+        surface = measure_surface(self.frame, region, noise, pixels)
         seen = _Seen(pixels, surface)
         if is_sized:  # looked at twice: for its place, and for the doubt about sizes
             self._seen[region.id] = seen

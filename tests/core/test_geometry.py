@@ -13,7 +13,6 @@ from smolrgpt_core.geometry import (
     GroundPlane,
     OrientedBox,
     SizePrior,
-    SurfaceConfig,
     ZoneFitConfig,
     back_project,
     find_ground_plane,
@@ -28,6 +27,7 @@ from smolrgpt_core.geometry.box_fitting import BoxFitter, _complete
 from smolrgpt_core.geometry.box_sides import Sides
 from smolrgpt_core.geometry.floor_rectangle import turn
 from smolrgpt_core.geometry.masks import STEPS, border_pixels
+from smolrgpt_core.geometry.surface import EDGE_PX
 from smolrgpt_core.regions import Region, RegionSet
 
 EUR, INDUSTRIAL = (1.2, 0.8), (1.2, 1.0)
@@ -351,7 +351,7 @@ def test_noise_does_not_make_things_lower(ray_caster, block, stereo_noise, forwa
         box = box_of(stereo_noise(frame, std_per_m=0.003, seed=seed), 1)
         errors.append(box.top - 1.0)
         stds.append(box.top_std)
-    edge_m = SurfaceConfig().edge_px * forward / frame.intrinsics.fy
+    edge_m = EDGE_PX * forward / frame.intrinsics.fy
     assert abs(np.mean(errors)) < max(edge_m, 0.02), "the edge of a mask is left out"
     assert np.sqrt(np.mean(np.square(errors))) < 1.5 * np.mean(stds)
 
@@ -701,8 +701,6 @@ def test_a_zone_above_the_horizon_is_refused(ray_caster):
 @pytest.mark.parametrize(
     ("make", "field"),
     [
-        (lambda: SurfaceConfig(edge_px=-1), "edge_px"),
-        (lambda: SurfaceConfig(min_points=0), "min_points"),
         (lambda: BoxFitConfig(max_points=1), "max_points"),
         (lambda: ZoneFitConfig(step_m=0), "step_m"),
         (lambda: SizePrior(((1.2, 0.0),), 0.1, True), "footprints"),
