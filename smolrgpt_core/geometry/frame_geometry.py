@@ -61,7 +61,6 @@ from smolrgpt_core.geometry.loads import (
 from smolrgpt_core.geometry.masks import with_border_moved
 from smolrgpt_core.geometry.object_classes import is_cargo, is_carrier, is_zone
 from smolrgpt_core.geometry.object_pixels import (
-    ObjectPixelConfig,
     ObjectPixels,
     find_object_pixels,
     floor_pixels,
@@ -143,13 +142,11 @@ class GeometryConfig:
     """How a frame is measured.
 
     Attributes:
-        pixels: what of a mask shows the object.
         box: fit of objects.
         zone: fit of painted zones.
         size_priors: standard sizes by class of object.
     """
 
-    pixels: ObjectPixelConfig = field(default_factory=ObjectPixelConfig)
     box: BoxFitConfig = field(default_factory=BoxFitConfig)
     zone: ZoneFitConfig = field(default_factory=ZoneFitConfig)
     size_priors: Mapping[str, SizePrior] = field(default_factory=lambda: dict(SIZE_PRIORS))
@@ -320,7 +317,7 @@ class FrameGeometry:
         if plane is not None and is_zone(region):
             return self._locate_zone(region, plane)
         located = self._measure(region)
-        if is_zone(region) or is_box(region, self._config.pixels.min_box_px):
+        if is_zone(region) or is_box(region):
             return located
         border_px = self.mask_doubt.border_px
         return self._with_unsure_border(located, region, border_px) if border_px else located
@@ -385,16 +382,14 @@ class FrameGeometry:
     def _find_pixels(self, region: Region) -> ObjectPixels:
         """The pixels of a region that show its object."""
         return find_object_pixels(
-            self.frame, region, self.plane, self._in_floor, self._object_mask(), self._config.pixels
+            self.frame, region, self.plane, self._in_floor, self._object_mask()
         )
 
     @cached_property
     def _sized_pallets(self) -> list[Region]:
         """The pallets whose sizes tell whether those of the frame are standard, largest first."""
         pallets = [
-            region
-            for region in self.frame.regions
-            if is_cargo(region) and not is_box(region, self._config.pixels.min_box_px)
+            region for region in self.frame.regions if is_cargo(region) and not is_box(region)
         ]
         return sorted(pallets, key=lambda region: -region.area)[:SIZED_PALLETS]
 
@@ -475,7 +470,7 @@ class FrameGeometry:
             self.frame, region, plane, self._free_floor(plane), self._config.zone,
             self.mask_doubt.off_px,
         )  # fmt: skip
-        from_box = is_box(region, self._config.pixels.min_box_px)
+        from_box = is_box(region)
         if from_box:  # its true sides may lie anywhere in it
             doubt = ZONE_BOX_DOUBT * float(zone.footprint.size.max())
             zone = replace(zone, side_std=zone.side_std + doubt, choices=None)
@@ -485,7 +480,7 @@ class FrameGeometry:
     @cached_property
     def _in_floor(self) -> NDArray[np.bool_]:
         """Pixels (H, W) of readings that lie in the floor."""
-        return floor_pixels(self.frame, self.plane, self._config.pixels)
+        return floor_pixels(self.frame, self.plane)
 
     def _object_mask(self) -> NDArray[np.bool_]:
         """Pixels (H, W) of all regions that are not painted on the floor."""
