@@ -8,7 +8,7 @@ from smolrgpt_core.geometry.ground_plane import GroundPlane, find_ground_plane
 from smolrgpt_core.geometry.rigid_transform import RigidTransform
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import Surface, measure_surface
-from smolrgpt_core.geometry.zones import ZoneFitConfig, fit_zone, free_floor
+from smolrgpt_core.geometry.zones import fit_zone, free_floor
 
 __all__ = [
     "SIZE_PRIORS",
@@ -22,7 +22,6 @@ __all__ = [
     "RigidTransform",
     "SizePrior",
     "Surface",
-    "ZoneFitConfig",
     "back_project",
     "find_ground_plane",
     "fit_box",

@@ -70,7 +70,7 @@ from smolrgpt_core.geometry.order_statistics import fraction_of, median, quantil
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import Edge, Surface, measure_surface
 from smolrgpt_core.geometry.visible_surface import VisibleExtent, visible_extent
-from smolrgpt_core.geometry.zones import ZoneFitConfig, fit_zone, free_floor
+from smolrgpt_core.geometry.zones import fit_zone, free_floor
 from smolrgpt_core.object_classes import CARGO, known_class
 from smolrgpt_core.regions import Region
 
@@ -143,12 +143,10 @@ class GeometryConfig:
 
     Attributes:
         box: fit of objects.
-        zone: fit of painted zones.
         size_priors: standard sizes by class of object.
     """
 
     box: BoxFitConfig = field(default_factory=BoxFitConfig)
-    zone: ZoneFitConfig = field(default_factory=ZoneFitConfig)
     size_priors: Mapping[str, SizePrior] = field(default_factory=lambda: dict(SIZE_PRIORS))
 
 
@@ -466,10 +464,7 @@ class FrameGeometry:
             return None
 
     def _locate_zone(self, region: Region, plane: GroundPlane) -> Located:
-        zone = fit_zone(
-            self.frame, region, plane, self._free_floor(plane), self._config.zone,
-            self.mask_doubt.off_px,
-        )  # fmt: skip
+        zone = fit_zone(self.frame, region, plane, self._free_floor(plane), self.mask_doubt.off_px)
         from_box = is_box(region)
         if from_box:  # its true sides may lie anywhere in it
             doubt = ZONE_BOX_DOUBT * float(zone.footprint.size.max())

@@ -13,7 +13,6 @@ from smolrgpt_core.geometry import (
     GroundPlane,
     OrientedBox,
     SizePrior,
-    ZoneFitConfig,
     back_project,
     find_ground_plane,
     fit_box,
@@ -702,7 +701,6 @@ def test_a_zone_above_the_horizon_is_refused(ray_caster):
     ("make", "field"),
     [
         (lambda: BoxFitConfig(max_points=1), "max_points"),
-        (lambda: ZoneFitConfig(step_m=0), "step_m"),
         (lambda: SizePrior(((1.2, 0.0),), 0.1, True), "footprints"),
         (lambda: SizePrior(((1.2, 0.8),), 0.0, True), "tolerance"),
     ],
