@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.box_sides import OUTWARD, SideConfig, Sides, doubt_sides, find_sides
+from smolrgpt_core.geometry.box_sides import OUTWARD, Sides, doubt_sides, find_sides
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, best_yaw
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.near_corner import (
@@ -138,7 +138,6 @@ class BoxFitConfig:
     """How boxes are fitted.
 
     Attributes:
-        sides: how sides are found.
         max_points: number of surface points, and of outline points, that take part.
         much_noise_m: standard deviation of a reading from which the yaw is taken from all
             readings together instead of from the sides of the visible points.
@@ -154,7 +153,6 @@ class BoxFitConfig:
         ValueError: when a value is outside its range, naming the field.
     """
 
-    sides: SideConfig = field(default_factory=SideConfig)
     max_points: int = 300
     much_noise_m: float = 0.08
     side_cap_m: float = 0.1
@@ -220,7 +218,7 @@ class BoxFitter:
         if cargo is not None:
             sides = sides.reaching_under(cargo, view.yaw)
         if prior is not None and _is_doubtful(sides, corner.top, prior, self._config):
-            sides = doubt_sides(sides, view, self.plane, self._frame, self._config.sides)
+            sides = doubt_sides(sides, view, self.plane, self._frame)
             sides = _through_openings(sides, corner, prior, self._config)
         return _box(view, yaw_std, corner, top_std, sides, prior, self._config)
 
@@ -287,7 +285,7 @@ class _SeenBox:
             corner, top_std = self._corner, self.top_std
             if by_deck:
                 corner, top_std = corner.with_deck(view, top_std)
-            sides = find_sides(view, corner, self._plane, self._frame, self._config.sides)
+            sides = find_sides(view, corner, self._plane, self._frame)
             self._ended[by_deck] = corner, top_std, sides
         return self._ended[by_deck]
 
