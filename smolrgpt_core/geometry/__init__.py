@@ -1,7 +1,7 @@
 """Metric geometry of one RGB-D frame: points, the floor, boxes of objects, painted zones."""
 
 from smolrgpt_core.geometry.back_projection import back_project, pixel_rays, project
-from smolrgpt_core.geometry.box_fitting import BoxFitConfig, OrientedBox, fit_box
+from smolrgpt_core.geometry.box_fitting import OrientedBox, fit_box
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry, GeometryConfig, Located
 from smolrgpt_core.geometry.ground_plane import GroundPlane, find_ground_plane
@@ -12,7 +12,6 @@ from smolrgpt_core.geometry.zones import fit_zone, free_floor
 
 __all__ = [
     "SIZE_PRIORS",
-    "BoxFitConfig",
     "FloorRectangle",
     "FrameGeometry",
     "GeometryConfig",

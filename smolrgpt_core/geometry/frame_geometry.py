@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.box_fitting import BoxFitConfig, BoxFitter, MeasuredSize, OrientedBox
+from smolrgpt_core.geometry.box_fitting import BOX_POINTS, BoxFitter, MeasuredSize, OrientedBox
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.ground_plane import (
     MAX_TILT_DEG,
@@ -142,11 +142,9 @@ class GeometryConfig:
     """How a frame is measured.
 
     Attributes:
-        box: fit of objects.
         size_priors: standard sizes by class of object.
     """
 
-    box: BoxFitConfig = field(default_factory=BoxFitConfig)
     size_priors: Mapping[str, SizePrior] = field(default_factory=lambda: dict(SIZE_PRIORS))
 
 
@@ -197,10 +195,10 @@ class _Seen:
         self.pixels, self.surface = pixels, surface
         self._fitter: BoxFitter | None = None
 
-    def fitter(self, plane: GroundPlane, frame: RGBDFrame, config: BoxFitConfig) -> BoxFitter:
+    def fitter(self, plane: GroundPlane, frame: RGBDFrame) -> BoxFitter:
         """Fits boxes that stand on a plane; the same as long as the plane is."""
         if self._fitter is None or self._fitter.plane is not plane:
-            self._fitter = BoxFitter(self.surface, plane, frame, config)
+            self._fitter = BoxFitter(self.surface, plane, frame)
         return self._fitter
 
 
@@ -452,7 +450,7 @@ class FrameGeometry:
         seen = self._seen_if_measured(region)
         if seen is None or seen.surface.sparse or seen.surface.outline.cut_share > MAX_CUT:
             return None
-        return seen.fitter(self.plane, self.frame, self._config.box).measure_size()
+        return seen.fitter(self.plane, self.frame).measure_size()
 
     def _seen_if_measured(self, region: Region) -> _Seen | None:
         """What is seen of a region; None where depth tells nothing of it."""
@@ -498,7 +496,7 @@ class FrameGeometry:
             return _as_seen(visible_extent(surface, prior=prior), None, (SURFACE_ONLY, NO_FLOOR))
         if surface.sparse and prior is None:
             return self._as_seen(surface, plane, prior)
-        fitter = seen.fitter(plane, self.frame, self._config.box)
+        fitter = seen.fitter(plane, self.frame)
         box = fitter.fit(prior)
         load = self._find_load(region, fitter, box, prior) if is_carrier(region) else NO_LOAD
         if load.is_under_cargo:
@@ -533,7 +531,7 @@ class FrameGeometry:
         view. Where only up is known, the object's lowest point is taken for its level.
         """
         plane, up = self.plane, self.frame.up
-        points = surface.some_points(self._config.box.max_points)
+        points = surface.some_points(BOX_POINTS)
         if plane is None:
             if up is None:
                 return None

@@ -7,7 +7,6 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry import (
     SIZE_PRIORS,
-    BoxFitConfig,
     FloorRectangle,
     FrameGeometry,
     GroundPlane,
@@ -700,7 +699,6 @@ def test_a_zone_above_the_horizon_is_refused(ray_caster):
 @pytest.mark.parametrize(
     ("make", "field"),
     [
-        (lambda: BoxFitConfig(max_points=1), "max_points"),
         (lambda: SizePrior(((1.2, 0.0),), 0.1, True), "footprints"),
         (lambda: SizePrior(((1.2, 0.8),), 0.0, True), "tolerance"),
     ],
@@ -716,10 +714,10 @@ def test_a_transporter_that_is_seen_in_part_may_be_long_along_either_side():
     std = np.array([[0.07, 0.09], [0.08, 0.21]])
     sides = Sides(bounds, std, np.ones((2, 2), dtype=bool), np.zeros((2, 2)), bottom=0.0)
     prior = SIZE_PRIORS["transporter"]
-    size_std = _complete(sides, 0.36, prior, BoxFitConfig()).std
+    size_std = _complete(sides, 0.36, prior).std
     assert (size_std > prior.tolerance).all()
     # What is seen well is not doubted for that.
     whole = replace(sides, bounds=np.array([[1.0, 2.35], [6.9, 7.8]]), std=np.full((2, 2), 0.02))
-    done = _complete(whole, 0.36, prior, BoxFitConfig())
+    done = _complete(whole, 0.36, prior)
     assert done.size == pytest.approx([1.35, 0.9], abs=0.01)
     assert (done.std < 0.05).all()
