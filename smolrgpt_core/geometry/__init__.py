@@ -3,7 +3,7 @@
 from smolrgpt_core.geometry.back_projection import back_project, pixel_rays, project
 from smolrgpt_core.geometry.box_fitting import OrientedBox, fit_box
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
-from smolrgpt_core.geometry.frame_geometry import FrameGeometry, GeometryConfig, Located
+from smolrgpt_core.geometry.frame_geometry import FrameGeometry, Located
 from smolrgpt_core.geometry.ground_plane import GroundPlane, find_ground_plane
 from smolrgpt_core.geometry.rigid_transform import RigidTransform
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
@@ -14,7 +14,6 @@ __all__ = [
     "SIZE_PRIORS",
     "FloorRectangle",
     "FrameGeometry",
-    "GeometryConfig",
     "GroundPlane",
     "Located",
     "OrientedBox",

@@ -137,17 +137,6 @@ MOUNTED_FLOOR = "no floor seen: it is where the mounting of the camera says"
 FLAT = "as flat as the floor; is its label right, and its mask in place?"
 
 
-@dataclass(frozen=True)
-class GeometryConfig:
-    """How a frame is measured.
-
-    Attributes:
-        size_priors: standard sizes by class of object.
-    """
-
-    size_priors: Mapping[str, SizePrior] = field(default_factory=lambda: dict(SIZE_PRIORS))
-
-
 @dataclass(frozen=True, eq=False)
 class Located:
     """Where one region is.
@@ -207,12 +196,14 @@ class FrameGeometry:
 
     Args:
         frame: with its regions.
-        config: how to measure.
+        size_priors: standard sizes by class of object.
     """
 
-    def __init__(self, frame: RGBDFrame, config: GeometryConfig | None = None) -> None:
+    def __init__(
+        self, frame: RGBDFrame, size_priors: Mapping[str, SizePrior] = SIZE_PRIORS
+    ) -> None:
         self.frame = frame
-        self._config = config or GeometryConfig()
+        self._size_priors = size_priors
         self._lock = RLock()
         self._located: dict[int, Located] = {}
         self._seen: dict[int, _Seen] = {}
@@ -434,7 +425,7 @@ class FrameGeometry:
                 yield min(1.0, across / box.width, down / box.height)
 
     def _scale_doubt(self) -> str:
-        prior = self._config.size_priors.get(CARGO)
+        prior = self._size_priors.get(CARGO)
         if prior is None:
             return ""
         found = () if self.plane is None else map(self._unbiased_size, self._sized_pallets)
@@ -491,7 +482,7 @@ class FrameGeometry:
 
     def _locate_object(self, region: Region, seen: _Seen, plane: GroundPlane | None) -> Located:
         surface = seen.surface
-        prior = self._config.size_priors.get(known_class(region.label))
+        prior = self._size_priors.get(known_class(region.label))
         if plane is None:
             return _as_seen(visible_extent(surface, prior=prior), None, (SURFACE_ONLY, NO_FLOOR))
         if surface.sparse and prior is None:

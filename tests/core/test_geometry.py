@@ -703,7 +703,7 @@ def test_a_zone_above_the_horizon_is_refused(ray_caster):
         (lambda: SizePrior(((1.2, 0.8),), 0.0, True), "tolerance"),
     ],
 )
-def test_configurations_name_the_wrong_field(make, field):
+def test_size_priors_name_the_wrong_field(make, field):
     with pytest.raises(ValueError, match=field):
         make()
 
