@@ -25,7 +25,6 @@ from smolrgpt_core.geometry.near_corner import (
     find_top,
     likeliest_yaw,
     raised_by_outline,
-    yaw_spread,
 )
 from smolrgpt_core.geometry.size_priors import DECK_M, SizePrior
 from smolrgpt_core.geometry.surface import Surface
@@ -378,8 +377,8 @@ def _along_sides(view: TurnedView, top: float) -> tuple[TurnedView, float]:
     Also the standard deviation of the yaw, radians.
     """
     if view.depth_std > MUCH_NOISE_M:
-        view = view.turned(likeliest_yaw(view, top))
-        return view, yaw_spread(view, top)
+        yaw, yaw_std = likeliest_yaw(view, top)
+        return view.turned(yaw), yaw_std
     level = view.points[:, :2]
     weights = 1 / (view.noise * view.depth**2 + 0.02)
     yaw = best_yaw(level, weights, level, SIDE_CAP_M + 2 * view.depth_std)
