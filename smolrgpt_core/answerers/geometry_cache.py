@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from threading import Lock, RLock
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.frame_geometry import FrameGeometry, GeometryConfig
+from smolrgpt_core.geometry.frame_geometry import FrameGeometry
+from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import valid_depth_share
 from smolrgpt_core.scene.copies import SceneCopies
 from smolrgpt_core.scene.measured_scene import MeasuredScene
@@ -44,12 +45,14 @@ class GeometryCache:
     """The geometry of the latest frames; thread-safe. Frames are compared by identity.
 
     Args:
-        config: how frames are measured.
+        size_priors: standard sizes by class of object.
         size: number of frames that are cached; the oldest is dropped first.
     """
 
-    def __init__(self, config: GeometryConfig | None = None, size: int = CACHE_SIZE) -> None:
-        self._config = config or GeometryConfig()
+    def __init__(
+        self, size_priors: Mapping[str, SizePrior] = SIZE_PRIORS, size: int = CACHE_SIZE
+    ) -> None:
+        self._size_priors = size_priors
         self._frames: deque[MeasuredFrame] = deque(maxlen=size)
         self._lock = Lock()
 
@@ -68,7 +71,7 @@ class GeometryCache:
             return cached
 
     def _measure(self, frame: RGBDFrame) -> FrameGeometry:
-        return FrameGeometry(frame, self._config)
+        return FrameGeometry(frame, self._size_priors)
 
 
 def region_places(

@@ -35,7 +35,8 @@ INDEPENDENT_READINGS, ALIKE_PX = 16, 25
 neighbors of a stereo camera err alike."""
 
 YAW_READINGS, YAW_STEP_DEG = 40, 1.5
-"""As many readings of an object as tell independently how it is turned; the steps of the search."""
+"""As many readings of an object as tell independently how it is turned; the steps of the search:
+noise that needs it leaves the yaw unsure by more than that."""
 
 ABOVE_TOP = 0.02
 """Share of an object's readings that may lie above its top."""
@@ -379,33 +380,33 @@ def _roughness(scatter: float, noise: float, independent: float) -> tuple[float,
     return math.sqrt(square), math.hypot(off, ROUGH_SHARE * math.sqrt(square))
 
 
-def likeliest_yaw(view: TurnedView, top: float, step_deg: float = 3.0) -> float:
-    """Yaw in [0, pi/2) of the corner that explains the readings best.
+def likeliest_yaw(view: TurnedView, top: float) -> tuple[float, float]:
+    """Yaw in [0, pi/2) of the corner that explains the readings best, and its standard deviation.
 
-    Uses every reading, so it stands much noise; objects that are not boxes mislead it.
+    Uses every reading, so it stands much noise; objects that are not boxes mislead it. The standard
+    deviation, radians, is that of all yaws by how well they explain the readings; at most that of
+    one that is not known.
 
     Args:
         view: with yaw 0.
         top: height of the object, metres.
-        step_deg: of the first search.
     """
-    yaws = np.arange(0, 90, step_deg)
-    best = yaws[np.argmin(_misfits(view, top, np.deg2rad(yaws)))]
-    for fine_deg in (step_deg / 3, step_deg / 10):
-        yaws = best + fine_deg * np.arange(-3, 4)
-        best = yaws[np.argmin(_misfits(view, top, np.deg2rad(yaws)))]
-    return float(np.deg2rad(best % 90))
+    yaws = np.arange(0.0, 90.0, YAW_STEP_DEG)
+    misfits = _misfits(view, top, np.deg2rad(yaws))
+    lowest = int(np.argmin(misfits))
+    best = yaws[lowest] + YAW_STEP_DEG * _vertex(*np.roll(misfits, 1 - lowest)[:3])
+    apart = np.deg2rad((yaws - best + 45) % 90 - 45)
+    weights = np.exp(-YAW_READINGS / 2 * (misfits - misfits[lowest]))
+    return float(np.deg2rad(best % 90)), float(np.sqrt(weights @ apart**2 / weights.sum()))
 
 
-def yaw_spread(view: TurnedView, top: float) -> float:
-    """Standard deviation of the yaw by which a view is turned, radians.
+def _vertex(before: float, lowest: float, after: float) -> float:
+    """Where a parabola through three values is lowest, in steps from the middle one, -0.5 to 0.5.
 
-    Of all yaws by how well they explain the readings; at most that of one that is not known.
+    The middle one is not above the others.
     """
-    apart = np.deg2rad(np.arange(-45.0, 45.0, YAW_STEP_DEG))
-    misfits = _misfits(view, top, apart)
-    weights = np.exp(-YAW_READINGS / 2 * (misfits - misfits.min()))
-    return float(np.sqrt(weights @ apart**2 / weights.sum()))
+    bend = before - 2 * lowest + after
+    return (before - after) / (2 * bend) if bend > 0 else 0.0
 
 
 def _misfits(

@@ -7,15 +7,11 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry import (
     SIZE_PRIORS,
-    BoxFitConfig,
     FloorRectangle,
     FrameGeometry,
     GroundPlane,
-    GroundPlaneConfig,
     OrientedBox,
     SizePrior,
-    SurfaceConfig,
-    ZoneFitConfig,
     back_project,
     find_ground_plane,
     fit_box,
@@ -29,6 +25,7 @@ from smolrgpt_core.geometry.box_fitting import BoxFitter, _complete
 from smolrgpt_core.geometry.box_sides import Sides
 from smolrgpt_core.geometry.floor_rectangle import turn
 from smolrgpt_core.geometry.masks import STEPS, border_pixels
+from smolrgpt_core.geometry.surface import EDGE_PX
 from smolrgpt_core.regions import Region, RegionSet
 
 EUR, INDUSTRIAL = (1.2, 0.8), (1.2, 1.0)
@@ -352,7 +349,7 @@ def test_noise_does_not_make_things_lower(ray_caster, block, stereo_noise, forwa
         box = box_of(stereo_noise(frame, std_per_m=0.003, seed=seed), 1)
         errors.append(box.top - 1.0)
         stds.append(box.top_std)
-    edge_m = SurfaceConfig().edge_px * forward / frame.intrinsics.fy
+    edge_m = EDGE_PX * forward / frame.intrinsics.fy
     assert abs(np.mean(errors)) < max(edge_m, 0.02), "the edge of a mask is left out"
     assert np.sqrt(np.mean(np.square(errors))) < 1.5 * np.mean(stds)
 
@@ -702,17 +699,11 @@ def test_a_zone_above_the_horizon_is_refused(ray_caster):
 @pytest.mark.parametrize(
     ("make", "field"),
     [
-        (lambda: GroundPlaneConfig(zone_weight=1.0), "zone_weight"),
-        (lambda: GroundPlaneConfig(min_share=2.0), "min_share"),
-        (lambda: SurfaceConfig(edge_px=-1), "edge_px"),
-        (lambda: SurfaceConfig(min_points=0), "min_points"),
-        (lambda: BoxFitConfig(max_points=1), "max_points"),
-        (lambda: ZoneFitConfig(step_m=0), "step_m"),
         (lambda: SizePrior(((1.2, 0.0),), 0.1, True), "footprints"),
         (lambda: SizePrior(((1.2, 0.8),), 0.0, True), "tolerance"),
     ],
 )
-def test_configurations_name_the_wrong_field(make, field):
+def test_size_priors_name_the_wrong_field(make, field):
     with pytest.raises(ValueError, match=field):
         make()
 
@@ -723,10 +714,10 @@ def test_a_transporter_that_is_seen_in_part_may_be_long_along_either_side():
     std = np.array([[0.07, 0.09], [0.08, 0.21]])
     sides = Sides(bounds, std, np.ones((2, 2), dtype=bool), np.zeros((2, 2)), bottom=0.0)
     prior = SIZE_PRIORS["transporter"]
-    size_std = _complete(sides, 0.36, prior, BoxFitConfig()).std
+    size_std = _complete(sides, 0.36, prior).std
     assert (size_std > prior.tolerance).all()
     # What is seen well is not doubted for that.
     whole = replace(sides, bounds=np.array([[1.0, 2.35], [6.9, 7.8]]), std=np.full((2, 2), 0.02))
-    done = _complete(whole, 0.36, prior, BoxFitConfig())
+    done = _complete(whole, 0.36, prior)
     assert done.size == pytest.approx([1.35, 0.9], abs=0.01)
     assert (done.std < 0.05).all()
