@@ -25,19 +25,21 @@ class MeasuredFrame:
 
     Args:
         geometry: of the frame.
+        looks: whether the scene has colors, from the color image.
 
     Attributes:
         lock: to be held while `copies` are used, which measure what they are asked for.
     """
 
-    def __init__(self, geometry: FrameGeometry) -> None:
+    def __init__(self, geometry: FrameGeometry, looks: bool) -> None:
         self.geometry = geometry
+        self._looks = looks
         self.lock = RLock()
 
     @cached_property
     def copies(self) -> SceneCopies:
         """What questions are evaluated on."""
-        return SceneCopies(MeasuredScene(self.geometry))
+        return SceneCopies(MeasuredScene(self.geometry, self._looks))
 
 
 class GeometryCache:
@@ -46,10 +48,14 @@ class GeometryCache:
     Args:
         config: how frames are measured.
         size: number of frames that are cached; the oldest is dropped first.
+        looks: whether scenes have colors, from the color images.
     """
 
-    def __init__(self, config: GeometryConfig | None = None, size: int = CACHE_SIZE) -> None:
+    def __init__(
+        self, config: GeometryConfig | None = None, size: int = CACHE_SIZE, looks: bool = False
+    ) -> None:
         self._config = config or GeometryConfig()
+        self._looks = looks
         self._frames: deque[MeasuredFrame] = deque(maxlen=size)
         self._lock = Lock()
 
@@ -63,7 +69,7 @@ class GeometryCache:
             for cached in self._frames:
                 if cached.geometry.frame is frame:
                     return cached
-            cached = MeasuredFrame(self._measure(frame))
+            cached = MeasuredFrame(self._measure(frame), self._looks)
             self._frames.append(cached)
             return cached
 

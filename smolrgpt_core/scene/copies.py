@@ -20,7 +20,14 @@ from smolrgpt_core.object_classes import (
     known_class,
     named_labels,
 )
-from smolrgpt_core.scene.spatial_scene import Placed, SpatialScene, cannot_tell, mask_column
+from smolrgpt_core.scene.spatial_scene import (
+    COLORS,
+    Placed,
+    SeenColors,
+    SpatialScene,
+    cannot_tell,
+    mask_column,
+)
 
 Mask = NDArray[np.bool_]
 Values = NDArray[np.float64]
@@ -39,6 +46,9 @@ CHOICE_STREAM = 4
 
 LOAD_STREAM = 5
 """The same of what carriers carry."""
+
+COLOR_STREAM = 6
+"""The same of the colors that regions have."""
 
 BOX_COLUMN_STD = 0.1
 """Standard deviation of the middle of a mask from that of its box, relative to the width of the
@@ -67,6 +77,7 @@ class SceneCopies:
         yaw: (N,) radians.
         cargo: (K, N) index of what a transporter carries, or `NOTHING`, or `UNSEEN`.
         column: (K, N) middle of the masks in the image, pixels.
+        color: (K, N) place of the color in `COLORS`; -1 until `look`.
     """
 
     def __init__(
@@ -95,6 +106,8 @@ class SceneCopies:
         self._needed = np.zeros(self.number, dtype=bool)
         self._pixel_needed = False
         self._seen = np.zeros(self.number, dtype=bool)
+        self.color = np.full(shape, -1)
+        self._looked_at: dict[int, SeenColors] = {}
         self.factors = np.ones(shape)
         for index in range(self.number if ratio_std else 0):
             self.factors[:, index] += ratio_std * self._draws(index, stream=2, width=1)[:, 0]
@@ -189,6 +202,31 @@ class SceneCopies:
             column = self._nominal_column(int(index))
             self.column[:, index] = column + self._column_std(int(index)) * noise
             self._seen[index] = True
+
+    def look(self, which: Mask) -> None:
+        """Make `color` valid for regions (N,) or (K, N).
+
+        Raises:
+            SpatialError: BAD_QUESTION for a zone; why the color of one of them is unknown.
+        """
+        needed = which if which.ndim == 1 else which.any(axis=0)
+        if (needed & self.zones).any():
+            raise bad_question(
+                f"{self.names(needed & self.zones)} is part of the floor; ask for the color of an "
+                "object"
+            )
+        for index in map(int, np.flatnonzero(needed)):
+            if index not in self._looked_at:
+                self._looked_at[index] = self.scene.colors(self.ids[index])
+                self.color[:, index] = self._colors(index)
+
+    def _colors(self, index: int) -> NDArray[np.intp]:
+        """(K,) places in `COLORS` of what color a region has; the likeliest in the first copy."""
+        weights = self._looked_at[index].weights
+        generator = np.random.default_rng((self._seed, self.ids[index], COLOR_STREAM))
+        drawn = generator.choice(len(COLORS), self.count, p=weights)
+        drawn[0] = np.argmax(weights)
+        return drawn
 
     def name(self, index: int) -> str:
         """Such as "pallet 3"."""

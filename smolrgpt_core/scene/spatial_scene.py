@@ -19,6 +19,36 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.regions import Region, RegionSet
 
 
+COLORS = (
+    "black", "white", "gray", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown",
+)  # fmt: skip
+"""The names of colors: the basic color terms of English."""
+
+
+@dataclass(frozen=True, eq=False)
+class SeenColors:
+    """The colors of one region.
+
+    Attributes:
+        shares: (11,) of what is seen of it, by the place of the name in `COLORS`; the sum is 1.
+        weights: (11,) how likely each name is the one for the region; the sum is 1.
+    """
+
+    shares: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+    @classmethod
+    def only(cls, name: str) -> SeenColors:
+        """Those of what has a single color.
+
+        Raises:
+            ValueError: there is no such name.
+        """
+        weights = np.zeros(len(COLORS))
+        weights[COLORS.index(name)] = 1.0
+        return cls(weights, weights)
+
+
 @dataclass(frozen=True, eq=False)
 class Choices:
     """The sizes that a region may have, where it has one of several.
@@ -120,6 +150,14 @@ class SpatialScene(Protocol):
 
     def depth_std(self, column: int, row: int) -> float:
         """Standard deviation of the depth at a pixel with a reading, meters."""
+
+    def colors(self, id: int) -> SeenColors:
+        """What colors a region has.
+
+        Raises:
+            SpatialError: UNKNOWN_REGION; CANNOT_TELL, with the reason; BAD_QUESTION for a scene of
+                which no colors are known.
+        """
 
 
 def mask_column(region: Region) -> float:
