@@ -25,7 +25,7 @@ EDGE_PX = 2
 MIN_PIXELS = 40
 """A color is named by at least so many pixels."""
 
-MOST_PIXELS = 2000
+MOST_PIXELS = 800
 """Of a larger region, pixels at equal steps."""
 
 BLUR_PX = 0.8

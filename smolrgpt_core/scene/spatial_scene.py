@@ -25,6 +25,13 @@ COLORS = (
 """The names of colors: the basic color terms of English."""
 
 
+MOST_NAMED = 3
+"""So many colors of a region are named at most."""
+
+MIN_NAMED = 0.1
+"""Colors with smaller shares are not named."""
+
+
 @dataclass(frozen=True, eq=False)
 class SeenColors:
     """The colors of one region.
@@ -36,6 +43,13 @@ class SeenColors:
 
     shares: NDArray[np.float64]
     weights: NDArray[np.float64]
+
+    def in_words(self) -> str:
+        """The shares that matter, such as "55 % black and 30 % yellow"."""
+        order = np.argsort(-self.shares)[:MOST_NAMED]
+        named = [f"{self.shares[i]:.0%} {COLORS[i]}" for i in order if self.shares[i] >= MIN_NAMED]
+        *head, last = named or ["of many colors"]
+        return f"{', '.join(head)} and {last}" if head else last
 
     @classmethod
     def only(cls, name: str) -> SeenColors:
