@@ -9,6 +9,7 @@ twentieth of the image as nearly white.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -85,11 +86,19 @@ LIGHTNESS_WEIGHT = 0.5
 NAME_STD = 5.0
 """Distance in CIELAB at which two names are not much different in how well they fit a pixel."""
 
-EVIDENCE = {"black": 0.1, "gray": 0.2, "brown": 0.4}
-"""What a pixel of a name counts, of 1: shadow, rubber, steel and wood are part of things that
+LITTLE = {"black": 0.05, "gray": 0.2}
+"""What black and gray pixels count, of 1, if they are shadow, rubber and steel: parts of things that
 people call by another color."""
 
-SHARPNESS = 3.0
+MORE = {"black": 0.4, "gray": 0.5}
+"""What they count if they are not. Nobody knows which, so a name is sure only if it is the same in
+both cases."""
+
+VIVID_CHROMA = 45.0
+"""In the first case a pixel counts in full for red, yellow, ... with this chroma in CIELAB or more,
+with half of it half: a gray car that mirrors the sky is not blue."""
+
+SHARPNESS = 4.0
 """How fast a name becomes likely with its share: by this power of it."""
 
 LAPSE = 0.01
@@ -127,8 +136,13 @@ class ColorImage:
                 f"{region.name} is too bright for its color: {np.mean(burnt):.0%} of its pixels "
                 "are overexposed; expose the image less"
             )
-        fits = _fits(self._lit(region)[~burnt])
-        return SeenColors(fits.mean(axis=0), _likely(fits.mean(axis=0)))
+        lab = _lab(self._lit(region)[~burnt])
+        fits = _fits(lab)
+        vividness = np.clip(np.hypot(lab[:, 1], lab[:, 2]) / VIVID_CHROMA, 0.0, 1.0)
+        vivid = np.where(_IS_NEUTRAL, fits, fits * vividness[:, None]).mean(axis=0)
+        shares = fits.mean(axis=0)
+        likely = (_likely(vivid, LITTLE) + _likely(shares, MORE)) / 2
+        return SeenColors(shares, (1 - LAPSE) * likely + LAPSE / len(COLORS))
 
     def _lit(self, region: Region) -> NDArray[np.float32]:
         """(P, 3) linear light of the pixels of a region, as if the scene had white light."""
@@ -195,10 +209,10 @@ def _inside(region: Region) -> NDArray[np.bool_]:
     return inside
 
 
-def _fits(linear: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(P, 11) how well each name fits pixels (P, 3) of linear light; the sum of each is 1."""
+def _fits(lab: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(P, 11) how well each name fits pixels (P, 3) in CIELAB; the sum of each is 1."""
     scale = np.array([LIGHTNESS_WEIGHT, 1.0, 1.0])
-    points, examples = _lab(linear) * scale, _EXAMPLES_LAB * scale
+    points, examples = lab * scale, _EXAMPLES_LAB * scale
     squares = ((points[:, None] - examples) ** 2).sum(axis=2)
     nearest = np.stack(
         [squares[:, _EXAMPLE_NAMES == place].min(axis=1) for place in range(len(COLORS))], axis=1
@@ -207,11 +221,16 @@ def _fits(linear: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(fits / fits.sum(axis=1, keepdims=True))
 
 
-def _likely(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(11,) how likely each name is the one for a region, by the shares of its pixels (11,)."""
-    evidence = shares * [EVIDENCE.get(name, 1.0) for name in COLORS]
-    likely = (evidence / evidence.max()) ** SHARPNESS
-    return np.asarray((1 - LAPSE) * likely / likely.sum() + LAPSE / len(COLORS))
+def _likely(shares: NDArray[np.float64], counts: Mapping[str, float]) -> NDArray[np.float64]:
+    """(11,) how likely each name is the one for a region.
+
+    Args:
+        shares: (11,) of its pixels.
+        counts: what pixels of a name count, where that is not 1.
+    """
+    evidence = shares * [counts.get(name, 1.0) for name in COLORS]
+    powers = (evidence / evidence.max()) ** SHARPNESS
+    return np.asarray(powers / powers.sum())
 
 
 def _lab(linear: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -247,3 +266,5 @@ def _examples() -> tuple[NDArray[np.float32], NDArray[np.intp]]:
 
 
 _EXAMPLES_LAB, _EXAMPLE_NAMES = _examples()
+
+_IS_NEUTRAL = np.isin(COLORS, ("black", "white", "gray"))

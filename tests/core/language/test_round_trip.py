@@ -297,6 +297,10 @@ def _normal(part: Program) -> Program:
         return join(*part.arguments)
     if part.operator is predicates.Not:
         return negated(part.arguments[0])
+    if part == predicates.Measures(
+        attributes.Capacity(), "at_least", questions.Amount(1.0, "objects")
+    ):
+        return predicates.HasRoom()
     if part.operator is selections.Either:
         first, second = part.arguments
         if first.operator is second.operator is selections.Listed:
