@@ -86,17 +86,14 @@ LIGHTNESS_WEIGHT = 0.5
 NAME_STD = 5.0
 """Distance in CIELAB at which two names are not much different in how well they fit a pixel."""
 
-LITTLE = {"black": 0.05, "gray": 0.2}
-"""What black and gray pixels count, of 1, if they are shadow, rubber and steel: parts of things that
-people call by another color."""
-
-MORE = {"black": 0.4, "gray": 0.5}
-"""What they count if they are not. Nobody knows which, so a name is sure only if it is the same in
-both cases."""
+INCIDENTAL = ({"black": 0.05, "gray": 0.2}, {"black": 0.5, "gray": 0.4})
+"""What black and gray pixels count, of 1: little if they are shadow, rubber and steel, which are
+parts of things that people call by another color, else more."""
 
 VIVID_CHROMA = 45.0
-"""In the first case a pixel counts in full for red, yellow, ... with this chroma in CIELAB or more,
-with half of it half: a gray car that mirrors the sky is not blue."""
+"""Pixels of red, yellow, ... count in full with this chroma in CIELAB or more, with half of it half:
+a gray car that mirrors the sky is not blue. Or all count alike: cardboard is brown. Nobody knows
+which of both and of `INCIDENTAL` is so, so a name is sure only if it is the same in all cases."""
 
 SHARPNESS = 4.0
 """How fast a name becomes likely with its share: by this power of it."""
@@ -141,7 +138,8 @@ class ColorImage:
         vividness = np.clip(np.hypot(lab[:, 1], lab[:, 2]) / VIVID_CHROMA, 0.0, 1.0)
         vivid = np.where(_IS_NEUTRAL, fits, fits * vividness[:, None]).mean(axis=0)
         shares = fits.mean(axis=0)
-        likely = (_likely(vivid, LITTLE) + _likely(shares, MORE)) / 2
+        cases = [_likely(item, counts) for item in (vivid, shares) for counts in INCIDENTAL]
+        likely = np.mean(cases, axis=0)
         return SeenColors(shares, (1 - LAPSE) * likely + LAPSE / len(COLORS))
 
     def _lit(self, region: Region) -> NDArray[np.float32]:
