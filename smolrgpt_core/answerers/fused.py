@@ -29,6 +29,7 @@ from smolrgpt_core.answerers.likeness import UNLIKE_CONFIDENCE, LikenessTest, at
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import CATEGORIES, Category, SpatialQuestion
+from smolrgpt_core.language.model_wording import asks_for_color
 
 GEOMETRY_STAGE = "geometry"
 """Latency stage beside those of the model."""
@@ -119,20 +120,22 @@ class FusedAnswerer:
         latency_s = {GEOMETRY_STAGE: time.perf_counter() - start}
         for place, geometry in zip(waiting, measured, strict=True):
             doubt = partial(self._likeness.doubt, frame, questions[place])
-            outcomes[place] = self._fuse(outcomes[place], geometry, doubt, latency_s)
+            fused = fuse(outcomes[place], geometry, self._settings, doubt, self._calibration)
+            if isinstance(fused, FusedAnswer):
+                confidence = self._confidence(fused, questions[place])
+                fused = self._decided(fused, confidence, outcomes[place], geometry, latency_s)
+            outcomes[place] = fused
         return outcomes
 
-    def _fuse(
+    def _decided(
         self,
+        fused: FusedAnswer,
+        confidence: float,
         model: Outcome,
         geometry: Outcome,
-        doubt: Callable[[], str],
         latency_s: Mapping[str, float],
     ) -> SpatialAnswer | SpatialError:
-        fused = fuse(model, geometry, self._settings, doubt, self._calibration)
-        if isinstance(fused, SpatialError):
-            return fused
-        confidence = at_most(fused.answer.confidence_limit, self._confidence(fused))
+        confidence = at_most(fused.answer.confidence_limit, confidence)
         if fused.doubt:
             confidence = at_most(UNLIKE_CONFIDENCE, confidence)
         if fused.evidence is Evidence.CONFIRMED_GEOMETRY and not confidence >= CERTAINTY:
@@ -142,7 +145,10 @@ class FusedAnswerer:
         latency_s = {**fused.answer.latency_s, **latency_s}
         return replace(fused.answer, confidence=confidence, latency_s=latency_s)
 
-    def _confidence(self, fused: FusedAnswer) -> float:
+    def _confidence(self, fused: FusedAnswer, question: SpatialQuestion) -> float:
+        if question.program is not None and asks_for_color(question.program):
+            # No model was trained on colors, and no calibration measured on them.
+            return fused.answer.confidence
         if self._calibration is None or fused.answer.category is None:
             return math.nan
         confidence = self._calibration.confidence(

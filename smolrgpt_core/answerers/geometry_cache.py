@@ -26,19 +26,21 @@ class MeasuredFrame:
 
     Args:
         geometry: of the frame.
+        looks: whether the scene has colors, from the color image.
 
     Attributes:
         lock: to be held while `copies` are used, which measure what they are asked for.
     """
 
-    def __init__(self, geometry: FrameGeometry) -> None:
+    def __init__(self, geometry: FrameGeometry, looks: bool) -> None:
         self.geometry = geometry
+        self._looks = looks
         self.lock = RLock()
 
     @cached_property
     def copies(self) -> SceneCopies:
         """What questions are evaluated on."""
-        return SceneCopies(MeasuredScene(self.geometry))
+        return SceneCopies(MeasuredScene(self.geometry, self._looks))
 
 
 class GeometryCache:
@@ -47,12 +49,17 @@ class GeometryCache:
     Args:
         size_priors: standard sizes by class of object.
         size: number of frames that are cached; the oldest is dropped first.
+        looks: whether scenes have colors, from the color images.
     """
 
     def __init__(
-        self, size_priors: Mapping[str, SizePrior] = SIZE_PRIORS, size: int = CACHE_SIZE
+        self,
+        size_priors: Mapping[str, SizePrior] = SIZE_PRIORS,
+        size: int = CACHE_SIZE,
+        looks: bool = False,
     ) -> None:
         self._size_priors = size_priors
+        self._looks = looks
         self._frames: deque[MeasuredFrame] = deque(maxlen=size)
         self._lock = Lock()
 
@@ -66,7 +73,7 @@ class GeometryCache:
             for cached in self._frames:
                 if cached.geometry.frame is frame:
                     return cached
-            cached = MeasuredFrame(self._measure(frame))
+            cached = MeasuredFrame(self._measure(frame), self._looks)
             self._frames.append(cached)
             return cached
 

@@ -56,6 +56,9 @@ WITH_CHECKPOINT = frozenset({"model", "fused"})
 """Those that are built from a checkpoint, `ModelSettings` and `FusionSettings`, too; the others
 from the geometry of frames alone."""
 
+LOOKING = frozenset({"fused"})
+"""Those that answer questions about colors, from the color image."""
+
 DEFAULT_ANSWERER = "fused"
 
 
@@ -86,7 +89,7 @@ def make_answerer(
     name = name or ("model" if checkpoint or settings.adapter else DEFAULT_ANSWERER)
     if name not in ANSWERERS:
         raise ValueError(f"answerer must be one of {sorted(ANSWERERS)}, got {name!r}")
-    cache = GeometryCache(size_priors(object_sizes))
+    cache = GeometryCache(size_priors(object_sizes), looks=name in LOOKING)
     if name in WITH_CHECKPOINT:
         # From a parameter file or a launch argument no shell has expanded a path.
         settings = replace(settings, adapter=os.path.expanduser(settings.adapter))

@@ -83,6 +83,7 @@ class _Answer:
             Type.QUANTITY: self._quantity,
             Type.TRUTH: self._truth,
             Type.RELATION: self._relation,
+            Type.COLOR: self._color,
             Type.POINT: self._point,
             Type.VECTOR: self._vector,
             Type.SIZE: self._size,
@@ -179,6 +180,9 @@ class _Answer:
         region, place, _ = program.arguments
         words = self._writer.phrase(place, last=True)
         return f"{self._writer.phrase(region)} is {RELATIONS[value]} {words}."
+
+    def _color(self, program: Program, value: str) -> str:
+        return f"{self._writer.phrase(program.parts[0], last=True)} is {value}."
 
     def _point(self, program: Program, value: Any) -> str:
         numbers = ", ".join(f"{number:.2f}" for number in value)

@@ -56,7 +56,7 @@ class Finding:
 
     Attributes:
         program: what was asked.
-        value: float for a quantity, bool for a truth, str for a relation, a region id, a tuple of
+        value: float for a quantity, bool for a truth, str for a relation or color, a region id, a tuple of
             ids for a set, float64 (3,) for point, vector and size (point and vector in the optical
             frame).
         confidence: share of the disturbed copies that have the same answer, of those in which
@@ -273,7 +273,7 @@ def _same(program: Program, values: Any, answers: list[Any], slack: float) -> An
 
 
 def _is_discrete(program: Program) -> bool:
-    discrete = (Type.REGION, Type.REGIONS, Type.TRUTH, Type.RELATION)
+    discrete = (Type.REGION, Type.REGIONS, Type.TRUTH, Type.RELATION, Type.COLOR)
     return program.type in discrete or program.unit == "objects"
 
 

@@ -42,7 +42,7 @@ class Category(IntEnum):
     QUANTITY = 7
     """A quantity with a unit that is no distance and no count: a size, an area, a bearing."""
     RELATION = 8
-    """In front or behind, above or below, inside or outside."""
+    """One of a few words: in front or behind, above or below, inside or outside; or a color."""
     POSITION = 9
     """Where something is: meters in the optical frame or the target frame."""
     DIRECTION = 10
@@ -199,6 +199,7 @@ def category_of(program: Program) -> Category:
         Type.REGION: Category.MCQ,
         Type.REGIONS: Category.LIST,
         Type.TRUTH: Category.TRUTH,
+        Type.COLOR: Category.RELATION,
         Type.POINT: Category.POSITION,
         Type.VECTOR: Category.DIRECTION,
         Type.SIZE: Category.SIZE,

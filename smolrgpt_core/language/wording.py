@@ -102,6 +102,7 @@ class Writer:
             Type.QUANTITY: self._how_much,
             Type.TRUTH: self._whether,
             Type.RELATION: self._which_side,
+            Type.COLOR: lambda p: f"what color is {self.phrase(p.parts[0], last=True)}?",
             Type.POINT: lambda p: f"where is {self.phrase(p.parts[0], last=True)}?",
             Type.VECTOR: self._direction,
             Type.SIZE: lambda p: (
@@ -183,8 +184,8 @@ class Writer:
             region, predicate = program.arguments
             if predicate.operator is predicates.HasRoom:
                 return f"is there {self._room_in(region)}?"
-            if _is_in_one_of(predicate):
-                # "Is it in buffer 1 or in buffer 2?" may ask in which.
+            if _is_one_of_several(predicate):
+                # "Is it in buffer 1 or in buffer 2?" may ask in which, "red or blue?" does.
                 return f"is it true that {self.statement(program)}?"
             same = self._is_the_chosen(predicate)
             return f"is {self.phrase(region)} {same or self.predicate(predicate, last=True)}?"
@@ -408,6 +409,8 @@ class Writer:
         if operator is predicates.Nearness:
             first, how, second = arguments
             return NEARNESS[how].format(self.phrase(first), self.phrase(second, last))
+        if operator is predicates.Colored:
+            return str(arguments[0])
         if operator is predicates.OfClass:
             return f"a {arguments[0] or 'object'}"
         if operator is predicates.Holds and arguments[0].operator is selections.Listed:
@@ -545,10 +548,11 @@ def _counts_room(attribute: Program, how: str, limit: Program) -> bool:
     return capacity and limit.operator is questions.Amount and how in ("at_least", "more")
 
 
-def _is_in_one_of(predicate: Program) -> bool:
-    held = (predicates.In, predicates.OnTopOf)
+def _is_one_of_several(predicate: Program) -> bool:
+    """Whether it is in one of several places, or of one of several colors."""
+    kinds = (predicates.In, predicates.OnTopOf, predicates.Colored)
     return predicate.operator is predicates.Or and all(
-        part.operator in held or _is_in_one_of(part) for part in predicate.parts
+        part.operator in kinds or _is_one_of_several(part) for part in predicate.parts
     )
 
 
@@ -645,6 +649,8 @@ def _adjective(predicate: Program) -> str:
     """What stands before a noun for a predicate; "" where nothing does."""
     if predicate.operator is predicates.Empty:
         return "empty"
+    if predicate.operator is predicates.Colored:
+        return str(predicate.arguments[0])
     is_not = predicate.operator is predicates.Not
     return "loaded" if is_not and predicate.arguments[0].operator is predicates.Empty else ""
 

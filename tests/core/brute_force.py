@@ -50,6 +50,11 @@ class BruteForce:
     def zone(self, id):
         return self.label(id) == "buffer"
 
+    def color(self, id):
+        if self.zone(id):
+            raise NoAnswerError
+        return self.items[id].color
+
     def at(self, id: int) -> tuple[float, float, float]:
         x, y, z = self.items[id].center
         return float(x), float(z), float(self.camera_height - y)
@@ -621,6 +626,9 @@ class BruteForce:
     def do_IsAmong(self, chosen):
         return lambda id: id in self.some(chosen)
 
+    def do_Colored(self, color):
+        return lambda id: self.color(id) == color
+
     def do_OfClass(self, name):
         return lambda id: id in self.do_All(name)
 
@@ -676,6 +684,9 @@ class BruteForce:
         if value == 0:
             raise NoAnswerError
         return lower if value < 0 else upper
+
+    def do_Color(self, region):
+        return self.color(self(region))
 
     def do_Position(self, region):
         return tuple(map(float, self.items[self(region)].center))

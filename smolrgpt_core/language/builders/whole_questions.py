@@ -110,6 +110,20 @@ def whether(region: Program, verb: Any) -> Any:
 
 
 @builder
+def whether_or_color(region: Program, verb: Any) -> Any:
+    """As `whether`; "is it red or blue?" asks for the color."""
+    return questions.Color(region) if _offers_colors(verb) else whether(region, verb)
+
+
+def _offers_colors(verb: Any) -> bool:
+    if not isinstance(verb, Program):
+        return False
+    if verb.operator is predicates.Or:
+        return all(part.operator is predicates.Colored or _offers_colors(part) for part in verb.parts)
+    return False
+
+
+@builder
 def every(chosen: Program, verb: Any) -> Program:
     """Whether something is true of all of a set."""
     if type(chosen) is Alternatives:

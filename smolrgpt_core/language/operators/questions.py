@@ -25,7 +25,7 @@ from smolrgpt_core.language.operators.registry import (
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.scene.copies import SceneCopies, Values
-from smolrgpt_core.scene.spatial_scene import cannot_tell
+from smolrgpt_core.scene.spatial_scene import COLORS, cannot_tell
 
 AXES = ("left_right", "front_behind", "above_below", "inside_outside")
 
@@ -151,6 +151,18 @@ def _inside_or_outside(copies: SceneCopies, region: Indices, place: Standpoint) 
         raise bad_question("only a zone has an inside")
     held = held_by(copies, int(place.region[0]), as_mask(copies, region))
     return np.where(held.any(axis=1), "inside", "outside")
+
+
+@operator(
+    "Color", [a(Type.REGION)], Type.COLOR,
+    "The name of the color that most of what is seen of an object has; black and gray count less, as "
+    "shadow, rubber and steel are part of much.",
+)  # fmt: skip
+def Color(copies: SceneCopies, region: Indices) -> NDArray[np.str_]:
+    copies.look(as_mask(copies, region[:1]))
+    copies.look(as_mask(copies, region))
+    places = gather(copies.color, region, missing=-1)
+    return np.array([COLORS[place] if place >= 0 else "" for place in places.astype(int)])
 
 
 @operator("Position", [a(Type.REGION)], Type.POINT, "Where the center of a region is.")

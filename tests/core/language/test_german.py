@@ -308,7 +308,6 @@ def test_masks_are_regions() -> None:
         # Who carries whom cannot be told from the words.
         "Welche Paletten tragen die Transporter 60 und 61?",
         # Not to be answered from a picture.
-        "Welche Farbe hat Palette 10?",
         "Wie viele Paletten kann Transporter 60 tragen?",
         "Wie viele Paletten waren gestern in Puffer 1?",
         "Soll ich Palette 10 nehmen?",
