@@ -1,4 +1,4 @@
-"""Geometry's uncertain answers, beside somebody who gives the likeliest one whatever it is."""
+"""Geometry beside others that measure as it does, and differ by one or are never uncertain."""
 
 import pickle
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from smolrgpt_core.answer import Agreement
-from smolrgpt_core.answerer_settings import AgreementTolerances
+from smolrgpt_core.answerer_settings import CONFIDENT, AgreementTolerances, FusionSettings
 from smolrgpt_core.answerers.base import UncertainAnswerError
 from smolrgpt_core.answerers.calibration import Calibration, ConfidenceCurve, Evidence
 from smolrgpt_core.answerers.fused import FusedAnswerer
@@ -101,6 +101,32 @@ def test_it_stays_too_close_to_call_otherwise(
     with pytest.raises(SpatialError, match=r"^too close to call") as caught:
         fused(anything, model, right, **ranges).answer(frame, doubtful)
     assert caught.value.status is Status.CANNOT_TELL
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("How tall is pallet 10?", Other()),
+        ("How wide is pallet 10?", GeometricAnswerer()),
+    ],
+)
+def test_who_counts_depends_on_what_is_measured(frame, anything, text, source) -> None:
+    often, seldom = ConfidenceCurve(0.0, 2.0, 100, 88), ConfidenceCurve(0.0, -2.0, 100, 12)
+    curves = {
+        Evidence.MODEL_AGAINST_GEOMETRY.value: {"quantity": seldom, "quantity of Height": often},
+        Evidence.GEOMETRY_AGAINST_MODEL.value: {"quantity": often, "quantity of Height": seldom},
+    }
+    calibration = Calibration("short", curves, AgreementTolerances(), weights_sha256="0" * 64)
+    cache = GeometryCache()
+    settings = FusionSettings(prefer=CONFIDENT)
+    both = FusedAnswerer(
+        Other(), GeometricAnswerer(cache), LikenessTest(anything(), cache), settings, calibration
+    )
+    question = read_question(text, frame.regions)
+    answer = both.answer(frame, question)
+    assert answer.value == source.answer(frame, question).value
+    assert answer.agreement is Agreement.DISAGREE
+    assert answer.confidence == pytest.approx(often(0.5))
 
 
 def test_nobody_decides_between_equals(frame, anything) -> None:
