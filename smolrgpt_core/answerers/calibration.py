@@ -78,8 +78,17 @@ class ConfidenceCurve:
 
     def __call__(self, confidence: float) -> float:
         """The calibrated confidence; NaN of NaN."""
-        # The logistic function, in a form that does not overflow.
-        return 0.5 * (1 + math.tanh((self.slope * log_odds(confidence) + self.intercept) / 2))
+        return _logistic(self.slope * log_odds(confidence) + self.intercept)
+
+
+def raised(confidence: float, log_odds_added: float) -> float:
+    """A confidence with so much more log-odds."""
+    return _logistic(log_odds(confidence) + log_odds_added)
+
+
+def _logistic(value: float) -> float:
+    # In a form that does not overflow.
+    return 0.5 * (1 + math.tanh(value / 2))
 
 
 def log_odds(confidence: float) -> float:

@@ -129,6 +129,35 @@ def test_who_counts_depends_on_what_is_measured(frame, anything, text, source) -
     assert answer.confidence == pytest.approx(often(0.5))
 
 
+@pytest.mark.parametrize("model", [GeometricAnswerer(certainty=0.0), Other()])
+def test_a_close_call_is_not_as_sure_as_the_clear_ones_of_a_calibration(
+    frame, anything, model
+) -> None:
+    """Its questions have a margin, so all that both say is correct there."""
+    away = GeometricAnswerer().answer(frame, read_question("How far is pallet 10?", frame.regions))
+    assert away.value is not None
+    always = {"count": ConfidenceCurve(0.0, 6.0, 400, 400)}
+    curves = {item.value: always for item in Evidence}
+    calibration = Calibration("short", curves, AgreementTolerances(), weights_sha256="0" * 64)
+    cache = GeometryCache()
+    geometry = GeometricAnswerer(cache)
+    both = FusedAnswerer(model, geometry, LikenessTest(anything(), cache), calibration=calibration)
+    confidences = []
+    for margin in (0.04, 0.5):
+        text = f"How many of pallets 10 and 12 are closer than {away.value + margin:.3f} m?"
+        question = read_question(text, frame.regions)
+        measured = geometry.answer(frame, question).confidence
+        confidences.append((measured, both.answer(frame, question).confidence))
+    (close, fused_close), (clear, fused_clear) = confidences
+    assert 0.8 <= close < 0.95
+    assert clear > 0.99
+    assert fused_clear == pytest.approx(always["count"](0.5), abs=0.002)
+    if isinstance(model, Other):
+        assert fused_close == close
+    else:
+        assert close < fused_close < 0.98
+
+
 def test_nobody_decides_between_equals(frame, anything) -> None:
     tie = read_question("Which of pallets 10 and 11 is nearest to the camera?", frame.regions)
     with pytest.raises(SpatialError, match=r"^too close to call"):
