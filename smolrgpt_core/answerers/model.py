@@ -33,7 +33,7 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference import Engine, EngineAnswer, EngineConfig, load_engine
 from smolrgpt_core.inference.onnx_folder import is_exported, read_manifest
-from smolrgpt_core.language import SpatialQuestion
+from smolrgpt_core.language import SpatialQuestion, measure_of
 from smolrgpt_core.language.model_wording import masked_question
 from smolrgpt_core.regions import RegionSet
 
@@ -277,7 +277,7 @@ class ModelAnswerer:
         if self._calibration is None:
             return math.nan, ""
         calibrated = self._calibration.confidence(
-            Evidence.MODEL, question.category, output.confidence
+            Evidence.MODEL, question.category, output.confidence, measure_of(question.program)
         )
         doubt = self._likeness.doubt(frame, question)
         return (at_most(UNLIKE_CONFIDENCE, calibrated) if doubt else calibrated), doubt

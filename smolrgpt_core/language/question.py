@@ -206,6 +206,18 @@ def category_of(program: Program) -> Category:
     }[program.type]
 
 
+def measures_of(program: Program) -> set[str]:
+    """The names of the attributes and predicates in a program: what it measures, whatever of."""
+    measures = (Type.ATTRIBUTE, Type.PREDICATE)
+    return {part.operator.name for part in program.walk() if part.type in measures}
+
+
+def measure_of(program: Program | None) -> str:
+    """The one attribute or predicate that a program measures; "" for none or several."""
+    measures = set() if program is None else measures_of(program)
+    return measures.pop() if len(measures) == 1 else ""
+
+
 def asked_side(program: Program) -> str:
     """The side, "left" or "right", on which a question asks whether a region is; else empty."""
     if program.operator is not questions.Whether:
