@@ -7,7 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from smolrgpt_core.language.builders.choices import extreme
-from smolrgpt_core.language.builders.conditions import count_number, in_another, one_or_which
+from smolrgpt_core.language.builders.conditions import (
+    count_number,
+    in_another,
+    negated,
+    one_or_which,
+)
 from smolrgpt_core.language.builders.parts import (
     INSIDE,
     MENTIONED,
@@ -328,6 +333,15 @@ def located(place: Program, asked: Any) -> Any:
     """For "In buffer 2, which pallet is ...": what is asked for is in it."""
     given = ask(asked)
     return replace(given, program=_restricted(given.program, place))
+
+
+@builder
+def without_ones(condition: Program, asked: Any) -> Any:
+    """For "Which pallet is the tallest, excluding the loaded ones?"."""
+    parts = ask(asked).program.walk()
+    if any(part.operator is attributes.Holding for part in parts):
+        raise NoReadingError("which ones are left out, those that hold or those that are held?")
+    return located(negated(condition), asked)
 
 
 def _restricted(program: Program, place: Program) -> Program:
