@@ -206,8 +206,10 @@ def _more_fit(number: int, zone: str) -> str:
 
 
 def _opposite(program: Program) -> tuple[Program, bool]:
-    """What is true where a statement is false: right for left; else that it is not so."""
+    """What is true where a statement is false: right for left, "in" for "not in"; else not so."""
     region, predicate = program.arguments
+    if predicate.operator is predicates.Not:
+        return questions.Whether(region, predicate.parts[0]), True
     sides = {predicates.LeftOf: predicates.RightOf, predicates.RightOf: predicates.LeftOf}
     if predicate.operator in sides:
         return questions.Whether(region, sides[predicate.operator](*predicate.arguments)), True

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from smolrgpt_core.language.builders import RELATIONS_TO_ONE
+from smolrgpt_core.language.meant import classes_of
 from smolrgpt_core.language.operators import (
     attributes,
     predicates,
@@ -35,7 +36,7 @@ from smolrgpt_core.language.terms import (
 )
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.words import plural_of
-from smolrgpt_core.object_classes import ZONE, known_class, label_noun
+from smolrgpt_core.object_classes import ZONE, is_known, known_class, label_noun
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import in_words
 
@@ -93,6 +94,12 @@ class Writer:
         return any(self.is_zone(part) for part in program.parts[:1]) or (
             program.operator is selections.All and known_class(program.arguments[0]) == ZONE
         )
+
+    def _stands_on(self, holder: Program) -> bool:
+        """Whether things are on a place, not in it: on pallets, transporters and shelves."""
+        classes = classes_of(holder, self._regions)
+        known = {known_class(label) for label in classes}
+        return bool(known) and all(map(is_known, known)) and ZONE not in known
 
     def question(self, program: Program) -> str:
         """The whole sentence."""
@@ -415,6 +422,8 @@ class Writer:
         *others, final = [self.phrase(part) for part in program.parts] or [""]
         if program.parts:
             final = self.phrase(program.parts[-1], last)
+        if operator is predicates.In and self._stands_on(arguments[0]):
+            return f"on {final}"
         return PREDICATES[operator].format(*others, final)
 
     def _range(self, program: Program, last: bool) -> str:
