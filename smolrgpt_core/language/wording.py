@@ -176,6 +176,12 @@ class Writer:
                 return (
                     f"what is the {noun} of {self.phrase(region)} from {self.phrase(place, True)}?"
                 )
+        if zone := taken_zone(program):
+            how = "what share" if program.unit == "share" else "how much"
+            return f"{how} of {self.phrase(zone)} is occupied?"
+        if program.operator is questions.Share:
+            chosen, predicate = program.arguments
+            return f"what share of {self.phrase(chosen)} {self.clause(predicate, 'is')}?"
         return f"what is {self.phrase(program, last=True)}?"
 
     def _how_many(self, chosen: Program) -> str:
@@ -401,8 +407,8 @@ class Writer:
             if _counts_room(attribute, how, limit):
                 return f"with {_room_for_several(how, limit)}"
             is_amount = limit.operator is questions.Amount
-            if attribute.operator is attributes.Distance and is_amount and how in REACHES:
-                place = self.phrase(attribute.parts[0], last)
+            if attribute.operator in REACHING and is_amount and how in REACHES:
+                (place,) = self._places(attribute, last)
                 return REACHES[how].format(self.phrase(limit), place)
             if comparative := self._comparative(program, last):
                 return comparative
@@ -433,8 +439,9 @@ class Writer:
         low, high = program.parts
         attribute = low.arguments[0]
         limits = " and ".join(self.phrase(part.arguments[2]) for part in (low, high))
-        if attribute.operator is attributes.Distance:
-            return f"between {limits} from {self.phrase(attribute.parts[0], last)}"
+        if attribute.operator in REACHING:
+            (place,) = self._places(attribute, last)
+            return f"between {limits} from {place}"
         if attribute.operator in SIZE_ADJECTIVES:
             return f"between {limits} {SIZE_ADJECTIVES[attribute.operator]}"
         return f"with a {self.attribute(attribute)} between {limits}"
@@ -500,8 +507,20 @@ class Writer:
 
     def attribute(self, program: Program, last: bool = False) -> str:
         """As a noun: "distance to pallet 3"."""
-        words = [self.phrase(part, last) for part in program.parts]
-        return ATTRIBUTES[program.operator].format(*words)
+        return ATTRIBUTES[program.operator].format(*self._places(program, last))
+
+    def _places(self, attribute: Program, last: bool) -> list[str]:
+        """What an attribute is measured from, or what it counts."""
+        if attribute.operator is attributes.DistanceToAny:
+            return [f"any {self._any_of(attribute.parts[0], last)}"]
+        return [self.phrase(part, last) for part in attribute.parts]
+
+    def _any_of(self, chosen: Program, last: bool) -> str:
+        """After "any": "empty pallet", "(pallet that is in buffer 2)", "of pallets 3 and 4"."""
+        if is_list(chosen) or chosen.type is Type.REGION:
+            return f"of {self.phrase(chosen, last)}"
+        closed = _is_bare(chosen) or (last and not _is_long(chosen))
+        return self.singular(chosen) if closed else f"({self.singular(chosen)})"
 
     def _quantity(self, program: Program, last: bool) -> str:
         operator, arguments = program.operator, program.arguments
@@ -513,6 +532,10 @@ class Writer:
         if operator is questions.Measure:
             region, attribute = arguments
             return f"the {self._measured(region, attribute, last)}"
+        if operator is questions.Share:
+            chosen, predicate = arguments
+            words = f"share of {self.phrase(chosen)} that is {self._operand(predicate, last)}"
+            return f"the {words}" if last else f"(the {words})"
         if operator is questions.DepthAt:
             column, row = arguments[0]
             return f"the depth at pixel {column}, {row}"
@@ -526,6 +549,21 @@ class Writer:
             ends = self.phrase(region), self.phrase(attribute.parts[0], last)
             return BETWEEN_TWO[attribute.operator].format(*ends)
         return f"{self.attribute(attribute)} of {self.phrase(region, last)}"
+
+
+def taken_zone(program: Program) -> Program | None:
+    """The zone of which it is asked how much is occupied; None for any other question."""
+    if program.operator is not questions.Difference:
+        return None
+    whole, free = program.parts
+    if free.operator is not questions.Measure:
+        return None
+    zone, attribute = free.parts
+    wholes = {
+        attributes.FreeShare: questions.Amount(1.0, "share"),
+        attributes.FreeArea: questions.Measure(zone, attributes.FootprintArea()),
+    }
+    return zone if wholes.get(attribute.operator) == whole else None
 
 
 def _room_for_several(how: str, amount: Program) -> str:
@@ -601,6 +639,9 @@ def _is_long(program: Program) -> bool:
         or any(part.operator in joined for part in program.walk())
     )
 
+
+REACHING = (attributes.Distance, attributes.DistanceToAny)
+"""Attributes of which is said how far something is from there: "within 2 m of"."""
 
 LISTING = (selections.Middle, selections.Member)
 """Operators that are written "... one of pallets that are ..."."""

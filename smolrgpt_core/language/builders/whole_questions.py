@@ -124,6 +124,26 @@ def every(chosen: Program, verb: Any) -> Program:
 
 
 @builder
+def share(chosen: Program, verb: Any) -> Program:
+    """For "What share of the pallets is empty?"."""
+    if chosen.type is Type.REGION or type(chosen) is Alternatives:
+        raise NoReadingError
+    return questions.Share(chosen, predicate(for_number(verb, plural=True)))
+
+
+@builder
+def share_of_part(part: Nominal, whole: Any) -> Program:
+    """For "The percentage of empty pallets", "... of empty pallets among all pallets"."""
+    chosen = several(part)
+    if chosen.operator is not selections.Where:
+        raise NoReadingError
+    base, condition = chosen.parts
+    if whole is not None and several(whole) != base:
+        raise NoReadingError("a share is of a whole, such as all pallets, that the part is of")
+    return questions.Share(base, condition)
+
+
+@builder
 def exists(given: Any, verb: Any = None) -> Program:
     """Whether there is any of a set of which something is true."""
     chosen = given.chosen if isinstance(given, Nominal) else given
