@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.language.operators import OPERATORS
-from smolrgpt_core.language.operators.registry import Chosen, as_mask
-from smolrgpt_core.language.operators.selections import The, standpoint_of
+from smolrgpt_core.language.operators.registry import Chosen, as_mask, standpoint_of
+from smolrgpt_core.language.operators.selections import The
 from smolrgpt_core.language.program import Parameter, Program, program_from_json
 from smolrgpt_core.language.types import LITERALS, Type
 from smolrgpt_core.scene.copies import SceneCopies

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from smolrgpt_core.language.builders import RELATIONS_TO_ONE
+from smolrgpt_core.language.meant import classes_of
 from smolrgpt_core.language.operators import (
     attributes,
     predicates,
@@ -35,7 +36,7 @@ from smolrgpt_core.language.terms import (
 )
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.words import plural_of
-from smolrgpt_core.object_classes import ZONE, known_class, label_noun
+from smolrgpt_core.object_classes import ZONE, is_known, known_class, label_noun
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import in_words
 
@@ -93,6 +94,12 @@ class Writer:
         return any(self.is_zone(part) for part in program.parts[:1]) or (
             program.operator is selections.All and known_class(program.arguments[0]) == ZONE
         )
+
+    def _stands_on(self, holder: Program) -> bool:
+        """Whether things are on a place, not in it: on pallets, transporters and shelves."""
+        classes = classes_of(holder, self._regions)
+        known = {known_class(label) for label in classes}
+        return bool(known) and all(map(is_known, known)) and ZONE not in known
 
     def question(self, program: Program) -> str:
         """The whole sentence."""
@@ -170,6 +177,12 @@ class Writer:
                 return (
                     f"what is the {noun} of {self.phrase(region)} from {self.phrase(place, True)}?"
                 )
+        if zone := taken_zone(program):
+            how = "what share" if program.unit == "share" else "how much"
+            return f"{how} of {self.phrase(zone)} is occupied?"
+        if program.operator is questions.Share:
+            chosen, predicate = program.arguments
+            return f"what share of {self.phrase(chosen)} {self.clause(predicate, 'is')}?"
         return f"what is {self.phrase(program, last=True)}?"
 
     def _how_many(self, chosen: Program) -> str:
@@ -395,8 +408,8 @@ class Writer:
             if _counts_room(attribute, how, limit):
                 return f"with {_room_for_several(how, limit)}"
             is_amount = limit.operator is questions.Amount
-            if attribute.operator is attributes.Distance and is_amount and how in REACHES:
-                place = self.phrase(attribute.parts[0], last)
+            if attribute.operator in REACHING and is_amount and how in REACHES:
+                (place,) = self._places(attribute, last)
                 return REACHES[how].format(self.phrase(limit), place)
             if comparative := self._comparative(program, last):
                 return comparative
@@ -418,6 +431,8 @@ class Writer:
         *others, final = [self.phrase(part) for part in program.parts] or [""]
         if program.parts:
             final = self.phrase(program.parts[-1], last)
+        if operator is predicates.In and self._stands_on(arguments[0]):
+            return f"on {final}"
         return PREDICATES[operator].format(*others, final)
 
     def _range(self, program: Program, last: bool) -> str:
@@ -427,8 +442,9 @@ class Writer:
         low, high = program.parts
         attribute = low.arguments[0]
         limits = " and ".join(self.phrase(part.arguments[2]) for part in (low, high))
-        if attribute.operator is attributes.Distance:
-            return f"between {limits} from {self.phrase(attribute.parts[0], last)}"
+        if attribute.operator in REACHING:
+            (place,) = self._places(attribute, last)
+            return f"between {limits} from {place}"
         if attribute.operator in SIZE_ADJECTIVES:
             return f"between {limits} {SIZE_ADJECTIVES[attribute.operator]}"
         return f"with a {self.attribute(attribute)} between {limits}"
@@ -494,8 +510,20 @@ class Writer:
 
     def attribute(self, program: Program, last: bool = False) -> str:
         """As a noun: "distance to pallet 3"."""
-        words = [self.phrase(part, last) for part in program.parts]
-        return ATTRIBUTES[program.operator].format(*words)
+        return ATTRIBUTES[program.operator].format(*self._places(program, last))
+
+    def _places(self, attribute: Program, last: bool) -> list[str]:
+        """What an attribute is measured from, or what it counts."""
+        if attribute.operator is attributes.DistanceToAny:
+            return [f"any {self._any_of(attribute.parts[0], last)}"]
+        return [self.phrase(part, last) for part in attribute.parts]
+
+    def _any_of(self, chosen: Program, last: bool) -> str:
+        """After "any": "empty pallet", "(pallet that is in buffer 2)", "of pallets 3 and 4"."""
+        if is_list(chosen) or chosen.type is Type.REGION:
+            return f"of {self.phrase(chosen, last)}"
+        closed = _is_bare(chosen) or (last and not _is_long(chosen))
+        return self.singular(chosen) if closed else f"({self.singular(chosen)})"
 
     def _quantity(self, program: Program, last: bool) -> str:
         operator, arguments = program.operator, program.arguments
@@ -507,6 +535,10 @@ class Writer:
         if operator is questions.Measure:
             region, attribute = arguments
             return f"the {self._measured(region, attribute, last)}"
+        if operator is questions.Share:
+            chosen, predicate = arguments
+            words = f"share of {self.phrase(chosen)} that is {self._operand(predicate, last)}"
+            return f"the {words}" if last else f"(the {words})"
         if operator is questions.DepthAt:
             column, row = arguments[0]
             return f"the depth at pixel {column}, {row}"
@@ -520,6 +552,21 @@ class Writer:
             ends = self.phrase(region), self.phrase(attribute.parts[0], last)
             return BETWEEN_TWO[attribute.operator].format(*ends)
         return f"{self.attribute(attribute)} of {self.phrase(region, last)}"
+
+
+def taken_zone(program: Program) -> Program | None:
+    """The zone of which it is asked how much is occupied; None for any other question."""
+    if program.operator is not questions.Difference:
+        return None
+    whole, free = program.parts
+    if free.operator is not questions.Measure:
+        return None
+    zone, attribute = free.parts
+    wholes = {
+        attributes.FreeShare: questions.Amount(1.0, "share"),
+        attributes.FreeArea: questions.Measure(zone, attributes.FootprintArea()),
+    }
+    return zone if wholes.get(attribute.operator) == whole else None
 
 
 def _room_for_several(how: str, amount: Program) -> str:
@@ -596,6 +643,9 @@ def _is_long(program: Program) -> bool:
         or any(part.operator in joined for part in program.walk())
     )
 
+
+REACHING = (attributes.Distance, attributes.DistanceToAny)
+"""Attributes of which is said how far something is from there: "within 2 m of"."""
 
 LISTING = (selections.Middle, selections.Member)
 """Operators that are written "... one of pallets that are ..."."""

@@ -257,6 +257,12 @@ class BruteForce:
     def do_Distance(self, place):
         return self.from_other(place, self.meters)
 
+    def do_DistanceToAny(self, chosen):
+        members = self.some(chosen)
+        return lambda id: min(
+            (self.meters(id, Place(*self.at(other), id=other)) for other in members if other != id), default=None
+        )
+
     def do_HorizontalDistance(self, place):
         return self.from_other(
             place, lambda id, p: math.hypot(self.at(id)[0] - p.x, self.at(id)[1] - p.y)
@@ -666,6 +672,12 @@ class BruteForce:
         if not found:
             raise NoAnswerError
         return all(self(predicate)(id) for id in found)
+
+    def do_Share(self, chosen, predicate):
+        found = self.some(chosen)
+        if not found:
+            raise NoAnswerError
+        return sum(bool(self(predicate)(id)) for id in found) / len(found)
 
     def do_Negation(self, truth):
         return not self(truth)

@@ -119,6 +119,19 @@ def Every(copies: SceneCopies, chosen: Chosen, predicate: Predicate) -> Values:
     return _truth(~failing, ~chosen.mask.any(axis=1))
 
 
+@operator(
+    "Share", [a(Type.REGIONS), a(Type.PREDICATE)], Type.QUANTITY,
+    "Of how many of a set, which has at least one, something is true, as a share of all of them.",
+    unit="share",
+)  # fmt: skip
+def Share(copies: SceneCopies, chosen: Chosen, predicate: Predicate) -> Values:
+    total = chosen.mask.sum(axis=1)
+    if not total[0]:
+        raise cannot_tell("there is none of which it could be true")
+    fitting = (chosen.mask & predicate(chosen.mask)).sum(axis=1)
+    return np.where(total > 0, fitting / np.maximum(total, 1), np.nan)
+
+
 @operator("Negation", [a(Type.TRUTH)], Type.TRUTH, "Whether it is not so.")
 def Negation(copies: SceneCopies, truth: Values) -> Values:
     return 1.0 - truth

@@ -116,6 +116,7 @@ class Draw:
         region = self.one("buffer") if zones else self.thing() if solid else self.one()
         taken = {
             "Clearance": self.thing, "SurfaceDistance": self.thing, "Holding": self.some,
+            "DistanceToAny": self.some,
         }.get(name, self.place)  # fmt: skip
         return questions.Measure(region, operator(*(taken() for _ in operator.parameters)))
 
@@ -166,6 +167,7 @@ class Draw:
     use_Exists = lambda self, op: op(s.Where(self.some(), self.predicate()))
     use_Whether = lambda self, op: op(self.thing(), self.predicate())
     use_Every = lambda self, op: op(self.some("shelf", "transporter"), self.predicate())
+    use_Share = lambda self, op: op(self.some("shelf", "transporter"), self.predicate())
     use_Negation = lambda self, op: op(questions.Whether(self.thing(), self.predicate()))
     use_Color = lambda self, op: op(self.one())
     use_Position = lambda self, op: op(self.one())

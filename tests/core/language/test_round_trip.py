@@ -199,6 +199,8 @@ class Programs:
         if kind == 3:
             gap = self._choose([attributes.Clearance, benchmarks.SurfaceDistance])
             return gap(self.region(depth))
+        if kind == 4 and self._random.random() < 0.3:
+            return attributes.DistanceToAny(self._several(depth))
         if kind == 4:
             return attributes.Holding(self._several(depth))
         if kind == 5:
@@ -215,6 +217,8 @@ class Programs:
 
     def quantity(self, depth: int) -> Program:
         kind = self._random.randrange(8)
+        if kind == 7 and self._random.random() < 0.4:
+            return questions.Share(self._several(depth - 1), self._predicate(depth - 1))
         if kind == 0:
             return questions.DepthAt((self._random.randint(0, 99), self._random.randint(0, 99)))
         if kind < 3:
