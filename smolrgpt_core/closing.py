@@ -1,4 +1,4 @@
-"""What is closed at the end of a `with` block."""
+"""What is closed at the end of a `with` block, and the end of whoever waits for it then."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+class ClosedError(Exception):
+    """What a call waited for was closed meanwhile, as when a node is deactivated."""
 
 
 class Closing(ABC):

@@ -36,7 +36,7 @@ def start_ray(address: str, workers: int, need: str) -> ModuleType:
     if address != LOCAL:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         return ray
-    # Nothing is told to anybody outside; the user's own setting goes before this one.
+    # Nothing is reported to anybody outside; the user's own setting goes before this one.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray.init(
         num_cpus=workers,

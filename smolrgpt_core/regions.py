@@ -321,7 +321,7 @@ class RegionSet:
 
     @property
     def is_in_fractions(self) -> bool:
-        """Whether all regions are in the corner of the image that fractions of it end in."""
+        """Whether all regions lie in the first pixels, as fractions of the image read as pixels."""
         if not self.regions or min(self.image_size) < LEAST_SIZE_PX:
             return False
         return bool(self._bounds[2:].max() <= FRACTIONS_PX)

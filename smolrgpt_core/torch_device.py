@@ -33,6 +33,6 @@ def computes_bfloat16(device: torch.device) -> bool:
 
 
 def finish(device: torch.device) -> None:
-    """Wait until a device has done what it was told."""
+    """Wait until a device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -68,7 +68,7 @@ class UntrainedQuestionError(SpatialError):
 
 
 class UncertainAnswerError(SpatialError):
-    """An answer that is less certain than required, so that it is CANNOT_TELL by itself.
+    """An answer that is less certain than required, and alone would be CANNOT_TELL.
 
     Attributes:
         answer: the likeliest one.

@@ -108,7 +108,7 @@ class FusedAnswerer:
         return self._model.free_text
 
     def prepare(self, frame: RGBDFrame) -> None:
-        """Encode the frame, find its floor, and whether its inputs are doubted.
+        """Encode the frame, find its floor, and check whether its inputs are doubtful.
 
         Raises:
             SpatialError: as the model.

@@ -79,7 +79,7 @@ class GeometricAnswerer:
         return False
 
     def prepare(self, frame: RGBDFrame) -> None:
-        """Find the floor, on which all positions depend, and whether the inputs are doubted."""
+        """Find the floor, on which all positions depend, and check for doubtful inputs."""
         self._cache.get(frame).prepare()
 
     def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:

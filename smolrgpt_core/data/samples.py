@@ -205,7 +205,7 @@ def sample_of(
     depth: DepthFile | None = None,
     camera: CameraRecord | None = None,
 ) -> Sample:
-    """The sample of one record; a mask that several `<mask>` stand for is kept once.
+    """The sample of one record; a mask that several `<mask>` refer to is stored once.
 
     Args:
         record: texts and masks, as the reader of a layout finds them.
@@ -230,7 +230,7 @@ def sample_of(
 
 
 def merged(samples: Sequence[Sample]) -> Sample:
-    """One sample of several about the same image; a mask that several use is kept once."""
+    """One sample from several about the same image; a mask that several use is stored once."""
     first = samples[0]
     if len(samples) == 1:
         return first

@@ -14,7 +14,13 @@ from smolrgpt_core.frame import CameraIntrinsics
 def pixel_rays(
     rows: ArrayLike, columns: ArrayLike, intrinsics: CameraIntrinsics
 ) -> NDArray[np.float64]:
-    """Rays (..., 3) through pixels (...), scaled so that z is 1: a depth times a ray is a point."""
+    """Rays (..., 3) through pixels (...), scaled so that z is 1: a depth times a ray is a point.
+
+    Args:
+        rows: of the pixels, (...); fractions lie between two pixels.
+        columns: of the pixels, (...).
+        intrinsics: of the camera.
+    """
     x = (np.asarray(columns, dtype=np.float64) - intrinsics.cx) / intrinsics.fx
     y = (np.asarray(rows, dtype=np.float64) - intrinsics.cy) / intrinsics.fy
     rays = np.ones((*np.broadcast(x, y).shape, 3))

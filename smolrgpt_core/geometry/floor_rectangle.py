@@ -29,7 +29,13 @@ class FloorRectangle:
     def from_bounds(
         cls, yaw: float, low: NDArray[np.float64], high: NDArray[np.float64]
     ) -> FloorRectangle:
-        """From the bounds (2,) along the axes that `yaw` turns."""
+        """From its bounds along turned axes.
+
+        Args:
+            yaw: of the axes, radians.
+            low: (2,), smallest coordinates along the axes, meters.
+            high: (2,), largest coordinates along the axes, meters.
+        """
         return cls(turn((low + high) / 2, -yaw), yaw, np.asarray(high - low, dtype=np.float64))
 
     @property
@@ -98,7 +104,15 @@ def side_distances(
     yaws: NDArray[np.float64],
     cap_m: float,
 ) -> NDArray[np.float64]:
-    """Mean capped distance (K,) of points (N, 2) to the nearest side, for each yaw (K,)."""
+    """Mean capped distance (K,) of points to the nearest side of a rectangle around others.
+
+    Args:
+        points: (N, 2), meters.
+        weights: (N,), of the points.
+        bounding: (M, 2), the points that the rectangle bounds, meters.
+        yaws: (K,), of the rectangle, radians.
+        cap_m: larger distances count as this, meters.
+    """
     rotations = np.stack(
         [np.stack([np.cos(yaws), np.sin(yaws)], -1), np.stack([-np.sin(yaws), np.cos(yaws)], -1)],
         axis=1,

@@ -751,7 +751,13 @@ def _is_cut(surface: Surface) -> bool:
 
 
 def boxes_touch(region: Region, other: Region, margin_px: int = 10) -> bool:
-    """Whether the boxes of two regions overlap in the image, or almost."""
+    """Whether the boxes of two regions overlap in the image, or almost.
+
+    Args:
+        region: one of them.
+        other: the other.
+        margin_px: boxes less than this apart overlap almost, pixels.
+    """
     a, b = region.box, other.box
     return (
         max(a.x, b.x) < min(a.x + a.width, b.x + b.width) + margin_px

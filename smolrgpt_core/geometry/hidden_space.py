@@ -22,6 +22,11 @@ def is_seen_through(
     """Which points (..., 3) of the optical frame lie in front of what the camera measures there.
 
     Points outside the image, behind something, or where there is no reading may hide anything.
+
+    Args:
+        points: (..., 3), meters.
+        frame: what the camera measures.
+        tolerance_m: how far a point must lie in front of what is measured, meters.
     """
     camera, away = frame.intrinsics, points[..., 2]
     with np.errstate(divide="ignore", invalid="ignore"):

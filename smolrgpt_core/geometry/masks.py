@@ -19,7 +19,13 @@ CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
 def grown_window(box: Box, image_size: tuple[int, int], margin: int = 3) -> Box:
-    """The box with a margin, cut to the image of (height, width)."""
+    """The box with a margin, cut to the image.
+
+    Args:
+        box: of a region.
+        image_size: (height, width).
+        margin: pixels on each side.
+    """
     x, y = max(box.x - margin, 0), max(box.y - margin, 0)
     right = min(box.x + box.width + margin, image_size[1])
     bottom = min(box.y + box.height + margin, image_size[0])
@@ -41,9 +47,12 @@ def overlap(box: Box, other: Box) -> bool:
 
 
 def paint(image: NDArray[np.bool_], region: Region, window: Box) -> None:
-    """Set the region's pixels in the image (window.height, window.width) of a window, in place.
+    """Set the region's pixels in the image of a window, in place.
 
-    The region must overlap the window.
+    Args:
+        image: bool (window.height, window.width).
+        region: that overlaps the window.
+        window: place of the image in the frame.
     """
     box = region.box
     top, left = max(box.y, window.y), max(box.x, window.x)

@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 def rotation_matrix(x: float, y: float, z: float, w: float) -> NDArray[np.float64]:
     """Rotation matrix (3, 3) of a quaternion of any length but 0.
 
+    Args:
+        x: first component of the imaginary part.
+        y: second component.
+        z: third component.
+        w: real part.
+
     Raises:
         ValueError: for a quaternion that is 0 or not finite.
     """

@@ -54,7 +54,13 @@ class TurnedView:
 
     @classmethod
     def of(cls, surface: Surface, plane: GroundPlane, max_points: int) -> TurnedView:
-        """The view with yaw 0, with at most `max_points` points and as many of the outline."""
+        """The view with yaw 0.
+
+        Args:
+            surface: of the object.
+            plane: the floor.
+            max_points: that are taken of the surface, and of its outline, at most.
+        """
         step = len(surface.depth) // max_points + 1
         outline = surface.outline
         outline_step = len(outline.depth) // max_points + 1

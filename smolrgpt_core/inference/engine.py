@@ -209,7 +209,7 @@ class InferenceEngine:
         return self._ask(questions, style, clock, frame, all_or_nothing=False)
 
     def clear(self) -> None:
-        """Forget all frames, and give their memory back to the device."""
+        """Drop all cached frames, and release their memory to the device."""
         with self._lock:
             self._frame = None
             self._cache.clear()

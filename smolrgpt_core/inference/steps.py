@@ -70,7 +70,7 @@ class Steps(Protocol):
         ...
 
     def finish(self) -> None:
-        """Wait until the device has done what it was told."""
+        """Wait until the device has finished its work."""
         ...
 
     def release(self) -> None:

@@ -481,7 +481,16 @@ def _flat(items: Sequence[_Item]) -> list[_Item]:
 def compile_expression(
     expression: str, functions: Mapping[str, Callable[..., Any]], bound: set[str]
 ) -> Build:
-    """A function of the bindings from the right side of a rule."""
+    """A function of the bindings from the right side of a rule.
+
+    Args:
+        expression: as it stands in the lexicon.
+        functions: that it may call, by name.
+        bound: names that the left side binds.
+
+    Raises:
+        GrammarError: it is not an expression, or uses an unknown name.
+    """
     try:
         node = ast.parse(expression, mode="eval").body
     except SyntaxError as error:

@@ -64,10 +64,10 @@ def placed(program: Program, regions: RegionSet) -> Program:
                 "how near is meant? say, for example, within 2 m of it, or ask for the nearest"
             )
         if part.operator is INSIDE and CARGO in classes_of(part.parts[0], regions):
-            raise NoReadingError("what is inside a pallet cannot be told; ask what is on it")
+            raise NoReadingError("what is inside a pallet is not visible; ask what is on it")
         if part.operator is UNDER and not _may_be(CARGO, part.parts[0], regions):
             raise NoReadingError(
-                "what is right under this cannot be told; below it is what is lower"
+                "what lies directly under this is unknown; ask what is below it, which means lower"
             )
         if part.operator is questions.Measure and part.parts[1].operator is PASSING_WIDTH:
             _check_driving(part.parts[0], regions)
@@ -100,7 +100,7 @@ def placed(program: Program, regions: RegionSet) -> Program:
 def _check_driving(region: Program, regions: RegionSet) -> None:
     if CARRIER not in classes_of(region, regions):
         raise NoReadingError(
-            "whether this can stand between others is not told; ask how large the gap is, or "
+            "whether this fits between others is not computed; ask how large the gap is, or "
             "whether a transporter fits through it"
         )
 

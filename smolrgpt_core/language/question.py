@@ -1,4 +1,4 @@
-"""A question about the regions of one frame: what is asked, and how a model is asked it."""
+"""A question about the regions of one frame: what is asked, and the wording for a model."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ def _read_behind(
     if changed is None:
         return None
     raise bad_question(
-        "what is said before the question may change what it means; "
+        "the text before the question may change what it means; "
         f'ask "{say(changed.program, regions)}" alone, or say all of it in one question'
     )
 

@@ -61,7 +61,13 @@ def say_phrase(program: Program, regions: RegionSet) -> str:
 
 
 def quantity(value: float, unit: str, shown: Unit | None = None) -> str:
-    """A quantity in words, in the unit that was asked for."""
+    """A quantity in words.
+
+    Args:
+        value: in `unit`.
+        unit: of SI, or "share", "objects", "deg", "h".
+        shown: word and size in SI units of the unit that was asked for; None: `unit`.
+    """
     if shown is not None and unit != "share":
         word, size = shown
         return f"{value / size:.2f} {word}"
@@ -312,7 +318,14 @@ class Writer:
         return f"{self.singular(chosen, last=False)} {'' if near else 'that is '}{singled}"
 
     def superlative(self, attribute: Program, end: str, rank: float, last: bool) -> str:
-        """The most or least of an attribute: "the second nearest to buffer 2"."""
+        """The most or least of an attribute: "the second nearest to buffer 2".
+
+        Args:
+            attribute: what is compared.
+            end: "least" or "most".
+            rank: from that end, 1 for the first.
+            last: whether nothing follows in the sentence.
+        """
         word = SUPERLATIVES.get((attribute.operator, end))
         nth = _nth(rank)
         if word:

@@ -1,7 +1,7 @@
 """Decides which messages belong together if stamps go back.
 
 A recording has several passes if a simulation was restarted while recording, or if it contains two
-runs. A stamp then occurs in each of them. The passes are told apart by the times at which the
+runs. A stamp then occurs in each of them. The passes are distinguished by the times at which the
 recorder received the messages: those that belong together are received with about the same delay.
 If the delay does not decide it, nothing is combined: no frame is better than a mixed one.
 """

@@ -229,7 +229,7 @@ class SmolRGPTProcessor(ProcessorMixin):
     def prepare_masks(
         self, masks: Sequence[Any], image_sizes: Sequence[tuple[int, int]]
     ) -> list[torch.Tensor]:
-        """Masks laid onto the refined grid: float32 (M_i, G, G) for each image.
+        """Masks resized to the refined grid: float32 (M_i, G, G) for each image.
 
         Args:
             masks: for each image, in any form that `smolrgpt_core.kernels` takes, an instance
@@ -301,7 +301,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         return self._prompts.prompt(conversation, with_image, regions)
 
     def turn(self) -> tuple[str, str, str]:
-        """What stands before a user's only message, behind it, and opens the answer."""
+        """The texts before and after a user's only message, and the one that opens the answer."""
         tokenizer = _ChatTokenizer(self.tokenizer)
         message = [{"role": "user", "content": MASK}]
         turn, opened = (tokenizer.render(message, opens_answer=opens) for opens in (False, True))

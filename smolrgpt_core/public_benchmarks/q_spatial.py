@@ -79,7 +79,7 @@ def _official(answered: Answered) -> Outcome:
     notes = list(found.notes)
     unknown = sum(has_unknown_unit(answered.answers.get(r.id, "")) for r in answered.records)
     if unknown:
-        notes.append(f"answers with a unit that it does not know, taken for cm: {unknown}")
+        notes.append(f"answers with a unit that it does not know, read as cm: {unknown}")
     return Outcome(found.figures, found.verdicts, notes)
 
 

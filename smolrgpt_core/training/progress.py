@@ -42,12 +42,12 @@ class ProgressBar(TrainerCallback):
         self._task = self._progress.add_task("training", total=None, report="")
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **unused: Any) -> None:
-        """Start at the step from which the run resumes."""
+        """As `TrainerCallback`: start at the step from which the run resumes."""
         self._progress.update(self._task, total=state.max_steps, completed=state.global_step)
         self._progress.start()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **unused: Any) -> None:
-        """Advance by one step."""
+        """As `TrainerCallback`: advance by one step."""
         self._progress.update(self._task, completed=state.global_step)
 
     def on_log(
@@ -58,7 +58,7 @@ class ProgressBar(TrainerCallback):
         logs: Mapping[str, float] | None = None,
         **unused: Any,
     ) -> None:
-        """Show loss and speed, and write all values to the log."""
+        """As `TrainerCallback`: show loss and speed, and write all values to the log."""
         values = dict(logs or {})
         logger.info(
             "step %d: %s",

@@ -251,7 +251,7 @@ def _next_samples(reader: SampleIterator) -> tuple[bool, list[Sample]]:
         except StopIteration:
             return True, samples
         except SpatialError as error:
-            logger.warning("left out a broken sample: %s", error)
+            logger.warning("skipped a broken sample: %s", error)
     return False, samples
 
 
@@ -261,7 +261,7 @@ def _rows(samples: Sequence[Sample], cutter: RowCutter, kind: RowKind, inputs: s
         try:
             parts = kind.cut(cutter.variants(sample), inputs)
         except SpatialError as error:
-            logger.warning("left out a broken sample: %s", error)
+            logger.warning("skipped a broken sample: %s", error)
             continue
         rows += [Row(sample, tuple(part), inputs, (number,)) for number, part in enumerate(parts)]
     return rows

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from smolrgpt_core.closing import ClosedError
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.messages.input_stamps import CLOCK_TOLERANCE_NS, StampCounts
 from smolrgpt_core.messages.stamps import INPUTS, SYNCHRONIZED
@@ -48,10 +49,6 @@ class FrameUnavailableError(SpatialError):
         super().__init__(status, message)
         self.patience = patience
         self.silent = silent
-
-
-class BufferClosedError(Exception):
-    """The node was deactivated while a request waited."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +148,7 @@ class FrameBuffer:
 
         Raises:
             FrameUnavailableError: waiting longer makes no sense.
-            BufferClosedError: when the buffer was closed.
+            ClosedError: when the buffer was closed.
         """
         started = time.monotonic()
         deadline = (started if arrived_s is None else arrived_s) + request.timeout_s
@@ -165,7 +162,7 @@ class FrameBuffer:
                     if left <= 0:
                         raise
                 self._changed.wait(left)
-        raise BufferClosedError
+        raise ClosedError
 
     def select(self, request: FrameRequest, now_ns: int) -> Moment:
         """The requested frame, without waiting.

@@ -17,6 +17,7 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
 
+from smolrgpt_core.closing import ClosedError
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.geometry.rigid_transform import RigidTransform
 from smolrgpt_core.messages.stamps import time_to_ns
@@ -29,10 +30,6 @@ POLL_S = 0.02
 simulation is paused and cannot be interrupted."""
 
 REMEDY = "`ros2 run tf2_tools view_frames` shows all frames"
-
-
-class TransformsClosedError(Exception):
-    """The node was deactivated while waiting for a transform."""
 
 
 def load_tf2(needed_by: str) -> ModuleType:
@@ -139,7 +136,7 @@ class FrameTransforms:
 
         Raises:
             SpatialError: NO_TRANSFORM; there is no such transform.
-            TransformsClosedError: the listener was closed meanwhile.
+            ClosedError: the listener was closed meanwhile.
         """
         self.source_frame = source_frame
         deadline_s = time.monotonic() + timeout_s
@@ -156,7 +153,7 @@ class FrameTransforms:
                 self.failure = ""
                 return found
             if self._listener.closed.wait(POLL_S):
-                raise TransformsClosedError
+                raise ClosedError
 
     def newest_ns(self) -> int | None:
         """Stamp of the latest transform for the last image; None if there is none, 0 if it is

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from rclpy.node import Node
 
+from smolrgpt_core.closing import ClosedError
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_ros.inputs.frame_buffer import (
-    BufferClosedError,
     FrameBuffer,
     FrameRequest,
     FrameUnavailableError,
@@ -120,7 +120,7 @@ class LiveFrames:
             samples = reception.buffer.wait(request, self._now_ns)
         except FrameUnavailableError as error:
             raise reception.inputs.explain(error) from error
-        except BufferClosedError as error:
+        except ClosedError as error:
             raise NOT_ACTIVE from error
         with self._decoding:
             return reception.decoder.decode(samples)[0].frame

@@ -15,12 +15,12 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Imu
 
+from smolrgpt_core.closing import ClosedError
 from smolrgpt_core.errors import SpatialError, Status, bad_input
 from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_ros.inputs.frame_transforms import (
     FrameTransforms,
     TransformListener,
-    TransformsClosedError,
 )
 from smolrgpt_ros.inputs.gravity import Gravity
 from smolrgpt_ros.parameters.query import UP_AUTO, UP_BY_IMU, UP_BY_TF, QueryParameters
@@ -86,7 +86,7 @@ class MountingSource:
         try:
             found = self._find_up(frame_id, stamp_ns, wait_s)
             return self._with_height(found, frame_id, stamp_ns, wait_s) if self._floor else found
-        except TransformsClosedError as error:
+        except ClosedError as error:
             raise SpatialError(
                 Status.NOT_ACTIVE, "the node was deactivated while waiting for tf; ask again"
             ) from error

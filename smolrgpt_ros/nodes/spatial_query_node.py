@@ -22,6 +22,7 @@ from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import WITH_CHECKPOINT, make_answerer
 from smolrgpt_core.asking import AskedQuestion
+from smolrgpt_core.closing import ClosedError
 from smolrgpt_core.errors import SpatialError, Status, bad_question
 from smolrgpt_core.language import Category, load_languages
 from smolrgpt_core.messages.stamps import time_to_ns
@@ -51,7 +52,7 @@ from smolrgpt_ros.query.diagnostics import (
 )
 from smolrgpt_ros.query.report import ServiceReport, described_answerer
 from smolrgpt_ros.query.request_group import ConcurrencyLimit, RequestGroup
-from smolrgpt_ros.query.session import QuerySession, SessionClosedError
+from smolrgpt_ros.query.session import QuerySession
 from smolrgpt_ros.query.statistics import TOTAL, ServiceStatistics
 from smolrgpt_ros.query.visualization import AnswerVisuals
 from smolrgpt_ros.runtime.ending_signals import EndingSignals
@@ -263,7 +264,7 @@ class SpatialQueryNode(ManagedNode[QueryParameters]):
             try:
                 answer = session.answer(inquiry, frame_request)
                 located = session.in_target_frame(answer, inquiry, frame_request)
-            except SessionClosedError as error:
+            except ClosedError as error:
                 raise self._not_active() from error
         if inquiry.frame:
             # Images are annotated in the optical frame.

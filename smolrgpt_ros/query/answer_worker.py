@@ -20,6 +20,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer, answers_about
 from smolrgpt_core.asking import read_asked
+from smolrgpt_core.closing import ClosedError
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import Category, SpatialQuestion
@@ -30,10 +31,6 @@ from smolrgpt_ros.inputs.frame_decoder import DecodedFrame, FrameDecoder
 
 LOG_PERIOD_S = 10.0
 """Smallest interval of reports about frames that cannot be prepared."""
-
-
-class WorkerClosedError(Exception):
-    """The node was deactivated before the question was processed."""
 
 
 class AnswererFailedError(Exception):
@@ -184,13 +181,13 @@ class AnswerWorker:
         Raises:
             SpatialError: TIMEOUT, or whatever the decoder, the question or the answerer raise.
             AnswererFailedError: when the answerer raises anything else.
-            WorkerClosedError: when the worker is closed before the question has its turn, or given
+            ClosedError: when the worker is closed before the question has its turn, or given
                 up before it has its answer.
         """
         waiting = _Waiting(inquiry, request, samples)
         with self._changed:
             if self._closed:
-                raise WorkerClosedError
+                raise ClosedError
             self._waiting.append(waiting)
             self._changed.notify_all()
         futures.wait([waiting.outcome], max(waiting.left_s(), 0.0))
@@ -224,13 +221,13 @@ class AnswerWorker:
             dropped, self._waiting = self._waiting, []
             self._changed.notify_all()
         for waiting in dropped:
-            waiting.outcome.set_exception(WorkerClosedError())
+            waiting.outcome.set_exception(ClosedError())
 
     def give_up(self) -> None:
         """After `close`: also drop the questions being answered; the answerer keeps running."""
         for item in list(self._answered):
             with contextlib.suppress(futures.InvalidStateError):  # its answer has just come
-                item.outcome.set_exception(WorkerClosedError())
+                item.outcome.set_exception(ClosedError())
 
     def _withdraw(self, waiting: _Waiting) -> bool:
         """Remove a question from the queue; returns whether it was still waiting."""

@@ -17,7 +17,6 @@ from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.language.answer_wording import answer_sentence
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.inputs.frame_buffer import (
-    BufferClosedError,
     FrameBuffer,
     FrameRequest,
     FrameUnavailableError,
@@ -26,7 +25,6 @@ from smolrgpt_ros.inputs.frame_decoder import FrameDecoder
 from smolrgpt_ros.inputs.frame_transforms import (
     FrameTransforms,
     TransformListener,
-    TransformsClosedError,
 )
 from smolrgpt_ros.inputs.mounting import MountingSource
 from smolrgpt_ros.inputs.sensor_inputs import SensorInputs, input_topics, input_types
@@ -34,14 +32,9 @@ from smolrgpt_ros.parameters.query import EVERY_FRAME, QueryParameters
 from smolrgpt_ros.query.answer_worker import (
     AnswerWorker,
     Inquiry,
-    WorkerClosedError,
     WorkerSettings,
 )
 from smolrgpt_ros.query.statistics import ServiceStatistics
-
-
-class SessionClosedError(Exception):
-    """The node was deactivated before the question was processed."""
 
 
 class QuerySession:
@@ -107,7 +100,7 @@ class QuerySession:
 
         Raises:
             SpatialError: there is no answer; the message says why.
-            SessionClosedError: the session was closed before the question was processed.
+            ClosedError: the session was closed before the question was processed.
         """
         try:
             samples = self.buffer.wait(request, self.now_ns, inquiry.arrived_s)
@@ -115,8 +108,6 @@ class QuerySession:
             return self._worker.answer(inquiry, request, samples)
         except FrameUnavailableError as error:
             raise self.inputs.explain(error) from error
-        except (BufferClosedError, WorkerClosedError) as error:
-            raise SessionClosedError from error
 
     def in_target_frame(
         self, answer: SpatialAnswer, inquiry: Inquiry, request: FrameRequest
@@ -132,7 +123,7 @@ class QuerySession:
 
         Raises:
             SpatialError: NO_TRANSFORM.
-            SessionClosedError: the session was closed meanwhile.
+            ClosedError: the session was closed meanwhile.
         """
         transforms, frame = self.transforms, inquiry.frame
         if transforms is None or frame is None or frame.frame_id == transforms.target_frame:
@@ -145,8 +136,6 @@ class QuerySession:
             transform = transforms.wait(
                 frame.frame_id, frame.stamp_ns, min(request.input_wait_s, left_s)
             )
-        except TransformsClosedError as error:
-            raise SessionClosedError from error
         finally:
             inquiry.latency_s["transform"] = time.monotonic() - started
         located = replace(

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from smolrgpt_core.closing import ClosedError
 from smolrgpt_core.errors import Status
 from smolrgpt_ros.inputs.frame_buffer import (
     SYNCHRONIZED,
-    BufferClosedError,
     FrameBuffer,
     FrameRequest,
     FrameUnavailableError,
@@ -283,5 +283,5 @@ def test_timeout_counts_from_the_arrival_of_the_request() -> None:
 def test_close_wakes_who_waits() -> None:
     buffer = FrameBuffer(30, TOPICS)
     threading.Timer(0.05, buffer.close).start()
-    with pytest.raises(BufferClosedError):
+    with pytest.raises(ClosedError):
         buffer.wait(replace(NEWEST, input_wait_s=60.0, timeout_s=60.0), lambda: NOW)

@@ -472,14 +472,14 @@ def room_of_others(noun: Noun) -> Any:
 def pallet_alone(noun: Noun) -> None:
     """What room is looked for: for nothing but a pallet."""
     if known_class(noun.name) != CARGO:
-        raise NoReadingError("whether there is room can be told for a pallet of 1.2 x 0.8 m alone")
+        raise NoReadingError("room is computed for single pallets of 1.2 x 0.8 m only")
 
 
 @builder
 def standard_room(length: float, width: float) -> Program:
     """Room for a pallet of the size that is looked for."""
     if {round(length, 3), round(width, 3)} != {1.2, 0.8}:
-        raise NoReadingError("whether there is room can be told for a pallet of 1.2 x 0.8 m alone")
+        raise NoReadingError("room is computed for single pallets of 1.2 x 0.8 m only")
     return predicates.HasRoom()
 
 

@@ -417,7 +417,7 @@ def where_set(chosen: Program, verb: Any) -> Program:
 def all_listed(number: int, chosen: Program) -> Program:
     """For "The two pallets 3 and 4"."""
     if len(chosen.arguments[0]) != number:
-        raise NoReadingError(f"{number} are said to be meant, but {len(chosen.arguments[0])} named")
+        raise NoReadingError(f"the question says {number}, but names {len(chosen.arguments[0])}")
     return chosen
 
 

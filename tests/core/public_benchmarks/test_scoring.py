@@ -233,7 +233,7 @@ def test_the_command_prints_scorers_side_by_side(folder: Path, tmp_path: Path) -
     ]  # fmt: skip
     unread = next(line for line in lines if "unreadable or missing" in line)
     assert unread.split()[3:] == ["16.67", "(24)", "20.83", "(24)"]
-    assert "answers with a unit that it does not know, taken for cm: 2" in done.output
+    assert "answers with a unit that it does not know, read as cm: 2" in done.output
     written = json.loads(file.read_text())
     assert written["scorers"]["official"]["figures"]["overall"]["of"] == 24
     assert len(written["scorers"]["rules"]["verdicts"]) == 24
