@@ -26,7 +26,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.geometry.order_statistics import median, quantiles
-from smolrgpt_core.geometry.plane_error import fit_with_offset
+from smolrgpt_core.geometry.plane_error import fit_with_offset, least_squares
 from smolrgpt_core.regions import Region
 
 CLOSE, EXACT = 2.5, 1e-9
@@ -480,10 +480,8 @@ def _solved(
     chosen: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
     """The plane (3,) closest to the chosen ones of N readings, by weighted least squares."""
-    root = np.sqrt(weights[chosen])
-    return np.asarray(
-        np.linalg.lstsq(rays[chosen] * root[:, None], inverse_depth[chosen] * root, rcond=None)[0]
-    )
+    root = np.sqrt(weights) * chosen
+    return least_squares(rays.T * root, inverse_depth * root)
 
 
 def _solved_fast(

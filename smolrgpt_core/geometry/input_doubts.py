@@ -33,6 +33,9 @@ MIN_EDGE_FIT = 0.74
 MIN_EDGE_PX = 300
 """Edge pixels that are needed to tell."""
 
+MAX_EDGE_PX = 3000
+"""Of more edge pixels, every second one, every third, ... is looked at: neighbors tell the same."""
+
 EDGE_REACH_PX = 2
 """How far from the edge of a mask the jump may be."""
 
@@ -165,7 +168,7 @@ def mask_doubt(frame: RGBDFrame) -> MaskDoubt:
 
 def _off_px(edges: _Edges) -> float:
     offsets, outward = edges.steps
-    if len(offsets) < MIN_EDGE_PX:
+    if len(offsets) * edges.every < MIN_EDGE_PX:
         return 0.0
     off = float(np.linalg.norm(edge_shift(offsets, outward)))
     return math.hypot(off, USUAL_OFF_PX) if off > USUAL_OFF_PX else 0.0
@@ -185,7 +188,7 @@ def _mask_doubt(edges: _Edges) -> MaskDoubt:
             "moment?"
         )
     offsets, _ = edges.steps
-    enough = len(offsets) >= MIN_EDGE_PX
+    enough = len(offsets) * edges.every >= MIN_EDGE_PX
     if enough and np.mean(np.abs(offsets) <= OFF_EDGE_PX) < MIN_AT_EDGE:
         return MaskDoubt(_off_edge(float(np.median(offsets))))
     if fit >= MIN_EDGE_FIT:
@@ -218,6 +221,7 @@ class _Edges:
     Attributes:
         depth: of the frame.
         numbers: int32 (H, W), which object is seen, from 1; 0 for none.
+        every: one of so many edge pixels is among them.
         pixels: int (N,) each, rows and columns of the edge pixels that should be at a jump.
         profiles: int (2 `PROFILE_PX` + 1, P), places in the flattened image across those edges that
             are not too near the border of the image, from inside outwards.
@@ -231,6 +235,8 @@ class _Edges:
         for number, region in enumerate(objects, 1):
             self.numbers[region.box.slices][region.mask] = number
         upper = [_upper_edge(region, frame.depth.shape) for region in objects]
+        self.every = sum(len(rows) for rows, _ in upper) // MAX_EDGE_PX + 1
+        upper = [(rows[:: self.every], columns[:: self.every]) for rows, columns in upper]
         nothing = np.zeros(0, dtype=np.intp)
         rows, columns = (np.concatenate([nothing, *(edge[i] for edge in upper)]) for i in (0, 1))
         self.pixels = (rows, columns)
@@ -309,7 +315,7 @@ def _unshifted(shares: NDArray[np.float64]) -> float:
 
 
 def edge_fit(edges: _Edges) -> tuple[float, int]:
-    """Share of the edges of the masks of objects at which depth jumps, and the edge pixels.
+    """Share of the edges of the masks of objects at which depth jumps, and their edge pixels.
 
     The foot of an object and what touches another mask or is near the border of the image do not
     count, nor do edges beside which little is known, as where a camera's range ends, and those
@@ -322,13 +328,13 @@ def edge_fit(edges: _Edges) -> tuple[float, int]:
         across |= jumps[places]
     counted = edges.judged.ravel()[edge] & across & ~_joined(edges.numbers, edge)
     count = int(np.count_nonzero(counted))
-    return int(np.count_nonzero(jumps[edge[counted]])) / max(count, 1), count
+    return int(np.count_nonzero(jumps[edge[counted]])) / max(count, 1), count * edges.every
 
 
 def edge_offsets(frame: RGBDFrame) -> NDArray[np.int_]:
     """How far outside of the masks' edges depth steps back, pixels; negative inside.
 
-    One (N,) for each edge pixel around which it does, and no other object is near.
+    One (N,) for each edge pixel that is looked at, around which it does and no other object is.
     """
     return _Edges(frame).steps[0]
 
