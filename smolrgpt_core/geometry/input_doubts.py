@@ -533,6 +533,18 @@ def extent_doubt(extents: Sequence[tuple[float, float]], prior: SizePrior) -> st
     )
 
 
+def are_standard(sizes: Sequence[MeasuredSize], prior: SizePrior) -> bool:
+    """Whether sizes are likelier standard than off by any factor that `scale_doubt` tells.
+
+    Then no more pallets need to be measured.
+    """
+    if len(sizes) < MIN_SIZED:
+        return False
+    likelihoods = _log_likelihoods(sizes, prior)
+    is_told = np.abs(SCALES - 1) >= MAX_SCALE_ERROR
+    return bool(likelihoods[len(SCALES) // 2] > likelihoods[is_told].max())
+
+
 def common_factor(sizes: Sequence[MeasuredSize], prior: SizePrior) -> tuple[float, float]:
     """The factor that turns standard sizes into the measured ones, and how much likelier it is.
 
@@ -541,6 +553,13 @@ def common_factor(sizes: Sequence[MeasuredSize], prior: SizePrior) -> tuple[floa
     """
     if len(sizes) < MIN_SIZED:
         return 1.0, 0.0
+    likelihoods = _log_likelihoods(sizes, prior)
+    best = int(np.argmax(likelihoods))
+    return float(SCALES[best]), float(likelihoods[best] - likelihoods[len(SCALES) // 2])
+
+
+def _log_likelihoods(sizes: Sequence[MeasuredSize], prior: SizePrior) -> NDArray[np.float64]:
+    """How likely (F,) sizes are standard ones times each of `SCALES`."""
     standard = np.array([pair for a, b in prior.footprints for pair in ((a, b), (b, a))]) - INSET_M
     # By pallet, standard size, side of the footprint, and factor; the standard deviations of all
     # standard sizes are the same.
@@ -549,6 +568,5 @@ def common_factor(sizes: Sequence[MeasuredSize], prior: SizePrior) -> tuple[floa
     off = np.square((measured - standard[..., None] * SCALES) / stds)
     nearest = off.sum(axis=2).min(axis=1)
     density = np.exp(-nearest / 2) / (2 * np.pi * stds[:, 0].prod(axis=1))
-    total = np.log((1 - ODD_SHARE) * density / len(standard) + ODD_SHARE / 9).sum(axis=0)
-    best = int(np.argmax(total))
-    return float(SCALES[best]), float(total[best] - total[len(SCALES) // 2])
+    likelihoods = np.log((1 - ODD_SHARE) * density / len(standard) + ODD_SHARE / 9).sum(axis=0)
+    return np.asarray(likelihoods)

@@ -42,9 +42,7 @@ def fit_with_offset(
     return fitted
 
 
-def least_squares(
-    columns: NDArray[np.float64], values: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def least_squares(columns: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The x (K,) for which x @ columns is closest to the values.
 
     As NumPy's, which takes three times as long to decompose all equations, but for the last digits.
