@@ -403,10 +403,10 @@ def _votes(
 ) -> NDArray[np.float32]:
     """Weight (K,) of the pixels (N,) in each plane (K, 3), less twice that of those beyond it."""
     tolerance = _tolerance(inverse_depth)
-    lowest, highest = inverse_depth - tolerance, inverse_depth + tolerance
-    across, total = np.ascontiguousarray(rays.T), np.empty(len(planes), dtype=np.float32)
-    # Weights are small: their sums are exact.
-    weights = weights.astype(np.float32)
+    lowest, highest = np.float32([inverse_depth - tolerance, inverse_depth + tolerance])
+    # In single precision, which is finer than the tolerance; sums of weights are exact in it.
+    across, planes = np.ascontiguousarray(rays.T, dtype=np.float32), planes.astype(np.float32)
+    total, weights = np.empty(len(planes), dtype=np.float32), weights.astype(np.float32)
     for first in range(0, len(planes), PLANES_AT_ONCE):
         some = slice(first, first + PLANES_AT_ONCE)
         expected = planes[some] @ across

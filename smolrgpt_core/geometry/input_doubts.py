@@ -33,8 +33,10 @@ MIN_EDGE_FIT = 0.74
 MIN_EDGE_PX = 300
 """Edge pixels that are needed to tell."""
 
-MAX_EDGE_PX = 3000
-"""Of more edge pixels, every second one, every third, ... is looked at: neighbors tell the same."""
+MAX_EDGE_PX = 2000
+"""Of more edge pixels, every second one, every third, ... is looked at: neighbors tell the same. In
+64 simulated frames, most of which have three times as many, the shares of edges that fit differ by
+0.01 from those of all pixels, and the shift of the masks by 0.1 pixels, root mean square."""
 
 EDGE_REACH_PX = 2
 """How far from the edge of a mask the jump may be."""
@@ -81,9 +83,6 @@ IN_PLACE, ELSEWHERE = 1.1, 1.05
 """By how many times more edges depth must jump at masks where they are than at shifted ones to say
 that they are in place, and at shifted ones to say that they are not. In simulation the former has
 1.11 and more, and depth that is 8 to 32 pixels beside color has 1.09 and more of the latter."""
-
-SHIFTED_EDGES = 2000
-"""Edge pixels that take part in the search for a shift."""
 
 FOOT_SHARE = 0.4
 """Lower part of a region, where it joins the floor without a jump."""
@@ -288,18 +287,16 @@ def shifted_edge_fits(edges: _Edges) -> NDArray[np.float64]:
     By `SHIFT_ROWS_PX`, then `SHIFT_PX`; 0 where too few of them can be judged.
     """
     rows, columns = edges.pixels
-    every = len(rows) // SHIFTED_EDGES + 1
-    rows, columns = rows[::every], columns[::every]
     # 1 where depth does not jump, and so much more where it does that one sum counts both; 0 where
     # nothing is known and outside of the image.
     down, right = int(np.max(np.abs(SHIFT_ROWS_PX))), int(np.max(np.abs(SHIFT_PX)))
-    found = edges.judged + np.float32(2 * SHIFTED_EDGES) * edges.jumps
+    found = edges.judged + np.float32(2 * MAX_EDGE_PX) * edges.jumps
     found = cv2.copyMakeBorder(found, down, down, right, right, cv2.BORDER_CONSTANT)
     width = found.shape[1]
     places = (rows + down) * width + columns + right
     shifts = SHIFT_ROWS_PX[:, None] * width + SHIFT_PX
     total = [found.ravel()[row[:, None] + places].sum(axis=-1) for row in shifts]
-    hits, counted = np.divmod(np.array(total, dtype=np.int64), 2 * SHIFTED_EDGES)
+    hits, counted = np.divmod(np.array(total, dtype=np.int64), 2 * MAX_EDGE_PX)
     enough = counted >= max(len(rows) / 4, 1)
     return np.asarray(np.where(enough, hits / np.maximum(counted, 1), 0.0))
 
