@@ -34,9 +34,9 @@ INDEPENDENT_READINGS, ALIKE_PX = 16, 25
 """As many readings of a face as err independently at most, and of a deck one in so many pixels:
 neighbors of a stereo camera err alike."""
 
-YAW_READINGS, YAW_STEP_DEG = 40, 1.5
+YAW_READINGS, YAW_STEP_DEG = 40, 2.25
 """As many readings of an object as tell independently how it is turned; the steps of the search:
-noise that needs it leaves the yaw unsure by more than that."""
+noise that needs it leaves the yaw unsure by about as much, or more."""
 
 ABOVE_TOP = 0.02
 """Share of an object's readings that may lie above its top."""
