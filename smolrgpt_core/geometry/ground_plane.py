@@ -180,10 +180,11 @@ def find_ground_plane(frame: RGBDFrame) -> GroundPlane | None:
         if _is_plausible(plane, inliers, share, fills_zones, frame):
             length = float(np.linalg.norm(plane))
             found = GroundPlane(-plane / length, 1 / length, share, noise)
-            scatter = _scatter(plane, rays[inliers], inverse_depth[inliers])
+            own = rays[inliers], inverse_depth[inliers]
+            scatter = _scatter(plane, *own)
             as_said = frame.camera_height is not None and scatter < FLAT_SCATTER
             if as_said or _carries(found, objects, scatter, fills_zones):
-                return _with_doubts(found, plane, rays[inliers], inverse_depth[inliers])
+                return _with_doubts(found, plane, *own, scatter)
         rays, inverse_depth, weights = rays[~inliers], inverse_depth[~inliers], weights[~inliers]
     return None
 
@@ -193,6 +194,7 @@ def _with_doubts(
     plane: NDArray[np.float64],
     rays: NDArray[np.float64],
     inverse_depth: NDArray[np.float64],
+    scatter: float,
 ) -> GroundPlane:
     """A floor with how far it may be off by noise beyond the tolerance, and by an offset of depth.
 
@@ -201,8 +203,9 @@ def _with_doubts(
         plane: the same, (3,), with plane . point = 1.
         rays: (N, 3), of its pixels.
         inverse_depth: (N,), of the same, 1/m.
+        scatter: of the same, see `_scatter`.
     """
-    if _scatter(plane, rays, inverse_depth) >= NOISY_SCATTER:
+    if scatter >= NOISY_SCATTER:
         found = replace(
             found,
             height_std=NOISY_HEIGHT_STD * found.camera_height,
