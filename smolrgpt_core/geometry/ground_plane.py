@@ -357,7 +357,8 @@ def _candidates(
         weights[top : top + mask.shape[0], left : left + mask.shape[1]][mask] = value
     seen = np.isfinite(depth) & (weights > 0)
     rows, columns = np.nonzero(seen)
-    rays = pixel_rays(rows * step, columns * step, frame.intrinsics)
+    # By columns: all that is computed of readings runs along them.
+    rays = np.asfortranarray(pixel_rays(rows * step, columns * step, frame.intrinsics))
     return rays, 1.0 / depth[seen].astype(np.float64), weights[seen].astype(np.float64)
 
 
