@@ -11,6 +11,7 @@ Arrays (2, 2) are by axis, then low and high side.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -264,14 +265,15 @@ def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch) -> Sides:
     unseen_std = np.hypot(REACH_M, [median(view.std[:, axis]) for axis in (0, 1)])
     std = np.where(facing, np.hypot(ROUGH_M, corner.std)[:, None], unseen_std[:, None])
     sides = Sides(bounds, std, facing.copy(), np.zeros((2, 2)), *_bottom(touch))
-    side_of = None
+    open_sides, side_of = _which(~facing), None
+    reach = REACH_M + 2 * np.minimum(touch.std[:, :2].T, 1.0)
     for _ in range(3):
-        before, side_of = side_of, _assign(touch, bounds, facing)
+        before, side_of = side_of, _assign(touch, bounds, open_sides, reach)
         if before is not None and (side_of == before).all():
             break
-        for axis, end in _which(~facing):
-            at_side = side_of == 2 * axis + end
-            if before is None or (at_side != (before == 2 * axis + end)).any():
+        for number, (axis, end) in enumerate(open_sides):
+            at_side = side_of == number
+            if before is None or (at_side != (before == number)).any():
                 _end_at(sides, axis, end, at_side, touch)
     return sides
 
@@ -375,23 +377,29 @@ def _is_cut_below(cut: NDArray[np.bool_], step: NDArray[np.float64]) -> bool:
 
 
 def _assign(
-    touch: _Touch, bounds: NDArray[np.float64], facing: NDArray[np.bool_]
+    touch: _Touch,
+    bounds: NDArray[np.float64],
+    sides: Sequence[tuple[int, int]],
+    reach: NDArray[np.float64],
 ) -> NDArray[np.int_]:
-    """Which side (M,), 2 * axis + end, each ray of the outline is at; -1 for none.
+    """Which of some sides (M,) each ray of the outline is at; -1 for none.
 
     A ray that enters a face tells nothing about the side opposite of that face.
+
+    Args:
+        touch: of all rays.
+        bounds: (2, 2), of the object, metres.
+        sides: axis and end of each.
+        reach: (2, M), how far inside of a side of each axis a ray may be at it, metres.
     """
-    side_of = np.full(len(touch.face), -1)
-    # By how much of its reach a ray is beyond the side that it is at.
-    farthest = np.full(len(touch.face), -1.0)
-    for axis in (0, 1):
-        reach = REACH_M + 2 * np.minimum(touch.std[:, axis], 1.0)
-        is_other_face = touch.face != axis
-        for end in np.flatnonzero(~facing[axis]):
-            beyond = OUTWARD[end] * (touch.points[:, axis] - bounds[axis, end]) / reach
-            nearer = is_other_face & (beyond > farthest)
-            side_of[nearer] = 2 * axis + end
-            farthest = np.where(nearer, beyond, farthest)
+    # By how much of its reach a ray is beyond each side.
+    beyond = np.empty((len(sides) + 1, len(touch.face)))
+    beyond[-1] = -1.0
+    for row, (axis, end) in zip(beyond, sides, strict=False):
+        np.divide(OUTWARD[end] * (touch.points[:, axis] - bounds[axis, end]), reach[axis], out=row)
+        row[touch.face == axis] = -np.inf
+    side_of = np.argmax(beyond, axis=0)
+    side_of[side_of == len(sides)] = -1
     return side_of
 
 

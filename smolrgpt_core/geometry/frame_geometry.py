@@ -38,6 +38,7 @@ from smolrgpt_core.geometry.input_doubts import (
     MIN_SIZED,
     REACHED,
     MaskDoubt,
+    are_standard,
     box_doubt,
     calibration_doubt,
     extent_doubt,
@@ -362,7 +363,7 @@ class FrameGeometry:
         pixels = self._find_pixels(region)
         surface = measure_surface(self.frame, region, noise, pixels)
         seen = _Seen(pixels, surface)
-        if is_sized:  # looked at twice: for its place, and for the doubt about sizes
+        if is_sized and self._doubts is None:  # its place and the doubt about sizes need it
             self._seen[region.id] = seen
         return seen
 
@@ -428,8 +429,12 @@ class FrameGeometry:
         prior = self._size_priors.get(CARGO)
         if prior is None:
             return ""
-        found = () if self.plane is None else map(self._unbiased_size, self._sized_pallets)
-        sizes = [size for size in found if size is not None]
+        sizes: list[MeasuredSize] = []
+        for pallet in self._sized_pallets if self.plane is not None else ():
+            size = self._unbiased_size(pallet)
+            sizes += [size] if size is not None else []
+            if are_standard(sizes, prior):
+                return ""
         if len(sizes) >= MIN_SIZED:
             return scale_doubt(sizes, prior)
         visible = map(self._seen_if_measured, self._sized_pallets)

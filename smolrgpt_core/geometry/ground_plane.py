@@ -26,7 +26,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.geometry.order_statistics import median, quantiles
-from smolrgpt_core.geometry.plane_error import fit_with_offset
+from smolrgpt_core.geometry.plane_error import fit_with_offset, least_squares
 from smolrgpt_core.regions import Region
 
 CLOSE, EXACT = 2.5, 1e-9
@@ -180,10 +180,11 @@ def find_ground_plane(frame: RGBDFrame) -> GroundPlane | None:
         if _is_plausible(plane, inliers, share, fills_zones, frame):
             length = float(np.linalg.norm(plane))
             found = GroundPlane(-plane / length, 1 / length, share, noise)
-            scatter = _scatter(plane, rays[inliers], inverse_depth[inliers])
+            own = rays[inliers], inverse_depth[inliers]
+            scatter = _scatter(plane, *own)
             as_said = frame.camera_height is not None and scatter < FLAT_SCATTER
             if as_said or _carries(found, objects, scatter, fills_zones):
-                return _with_doubts(found, plane, rays[inliers], inverse_depth[inliers])
+                return _with_doubts(found, plane, *own, scatter)
         rays, inverse_depth, weights = rays[~inliers], inverse_depth[~inliers], weights[~inliers]
     return None
 
@@ -193,6 +194,7 @@ def _with_doubts(
     plane: NDArray[np.float64],
     rays: NDArray[np.float64],
     inverse_depth: NDArray[np.float64],
+    scatter: float,
 ) -> GroundPlane:
     """A floor with how far it may be off by noise beyond the tolerance, and by an offset of depth.
 
@@ -201,8 +203,9 @@ def _with_doubts(
         plane: the same, (3,), with plane . point = 1.
         rays: (N, 3), of its pixels.
         inverse_depth: (N,), of the same, 1/m.
+        scatter: of the same, see `_scatter`.
     """
-    if _scatter(plane, rays, inverse_depth) >= NOISY_SCATTER:
+    if scatter >= NOISY_SCATTER:
         found = replace(
             found,
             height_std=NOISY_HEIGHT_STD * found.camera_height,
@@ -354,7 +357,8 @@ def _candidates(
         weights[top : top + mask.shape[0], left : left + mask.shape[1]][mask] = value
     seen = np.isfinite(depth) & (weights > 0)
     rows, columns = np.nonzero(seen)
-    rays = pixel_rays(rows * step, columns * step, frame.intrinsics)
+    # By columns: all that is computed of readings runs along them.
+    rays = np.asfortranarray(pixel_rays(rows * step, columns * step, frame.intrinsics))
     return rays, 1.0 / depth[seen].astype(np.float64), weights[seen].astype(np.float64)
 
 
@@ -403,10 +407,10 @@ def _votes(
 ) -> NDArray[np.float32]:
     """Weight (K,) of the pixels (N,) in each plane (K, 3), less twice that of those beyond it."""
     tolerance = _tolerance(inverse_depth)
-    lowest, highest = inverse_depth - tolerance, inverse_depth + tolerance
-    across, total = np.ascontiguousarray(rays.T), np.empty(len(planes), dtype=np.float32)
-    # Weights are small: their sums are exact.
-    weights = weights.astype(np.float32)
+    lowest, highest = np.float32([inverse_depth - tolerance, inverse_depth + tolerance])
+    # In single precision, which is finer than the tolerance; sums of weights are exact in it.
+    across, planes = np.ascontiguousarray(rays.T, dtype=np.float32), planes.astype(np.float32)
+    total, weights = np.empty(len(planes), dtype=np.float32), weights.astype(np.float32)
     for first in range(0, len(planes), PLANES_AT_ONCE):
         some = slice(first, first + PLANES_AT_ONCE)
         expected = planes[some] @ across
@@ -480,10 +484,8 @@ def _solved(
     chosen: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
     """The plane (3,) closest to the chosen ones of N readings, by weighted least squares."""
-    root = np.sqrt(weights[chosen])
-    return np.asarray(
-        np.linalg.lstsq(rays[chosen] * root[:, None], inverse_depth[chosen] * root, rcond=None)[0]
-    )
+    root = np.sqrt(weights) * chosen
+    return least_squares(rays.T * root, inverse_depth * root)
 
 
 def _solved_fast(

@@ -34,9 +34,9 @@ INDEPENDENT_READINGS, ALIKE_PX = 16, 25
 """As many readings of a face as err independently at most, and of a deck one in so many pixels:
 neighbors of a stereo camera err alike."""
 
-YAW_READINGS, YAW_STEP_DEG = 40, 1.5
+YAW_READINGS, YAW_STEP_DEG = 40, 2.25
 """As many readings of an object as tell independently how it is turned; the steps of the search:
-noise that needs it leaves the yaw unsure by more than that."""
+noise that needs it leaves the yaw unsure by about as much, or more."""
 
 ABOVE_TOP = 0.02
 """Share of an object's readings that may lie above its top."""
@@ -414,22 +414,24 @@ def _misfits(
 ) -> NDArray[np.float64]:
     """Mean squared deviation (K,), in standard deviations, of the readings from the best corner.
 
-    All yaws at once; shapes are (2, K, N) for rays by axis and yaw.
+    All yaws at once; shapes are (2, K, N) for rays by axis and yaw. In single precision, which is
+    far finer than the noise, and takes two thirds of the time.
     """
-    deck = _reach_deck(view, top)
-    std = np.hypot(view.noise * view.depth**2, ROUGHNESS_M)
-    rays = _turned_rays(view.rays, yaws)
-    away = rays * view.depth
-    low, high = quantiles(away, (0.1, 0.9), axis=2)[..., None]
-    rays *= np.where(low > 0, 1.0, np.where(high < 0, -1.0, 0.0))
+    deck = _reach_deck(view, top).astype(np.float32)
+    depth = view.depth.astype(np.float32)
+    sureness = 1 / np.hypot(np.float32(view.noise) * depth**2, np.float32(ROUGHNESS_M))
+    rays = _turned_rays(view.rays.astype(np.float32), yaws.astype(np.float32))
+    away = rays * depth
+    low, high = quantiles(away, (0.1, 0.9), axis=2).astype(np.float32)[..., None]
+    rays *= (low > 0).astype(np.float32) - (high < 0)
     np.abs(away, out=away)
     # How far in front of the camera the faces are. A ray that does not face one enters it at 0:
     # nowhere.
     position = np.where(low > 0, low, -high)
     facing = rays > 1e-6
     per_metre = np.divide(facing, np.maximum(rays, 1e-6, out=rays), out=rays)
-    weights = np.square(per_metre / std)
-    scales, behind = np.empty((2, *rays.shape))
+    weights = np.square(per_metre * sureness)
+    scales, behind = np.empty((2, *rays.shape), dtype=np.float32)
     for _ in range(iterations):
         np.multiply(position, per_metre, out=scales)
         own = scales >= _last_entered(scales, deck)
@@ -438,21 +440,21 @@ def _misfits(
         total = np.maximum(np.add.reduce(weighted, axis=2, keepdims=True), 1e-9)
         position = position + np.einsum("akn,akn->ak", weighted, behind)[..., None] / total
     entered = _last_entered(np.multiply(position, per_metre, out=scales), deck)
-    deviation = np.where(entered > 0, (view.depth - entered) / std, np.inf)
-    return np.minimum(np.square(deviation), 9.0).mean(axis=1)
+    deviation = np.where(entered > 0, (depth - entered) * sureness, np.float32(np.inf))
+    return np.minimum(np.square(deviation), 9.0).mean(axis=1, dtype=np.float64)
 
 
-def _last_entered(scales: NDArray[np.float64], deck: NDArray[np.float64]) -> NDArray[np.float64]:
+def _last_entered(scales: NDArray[np.float32], deck: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scales (K, N) at which rays enter the last of two faces (2, K, N) and the deck (N,)."""
     entered = np.maximum(scales[0], scales[1])
     return np.asarray(np.maximum(entered, deck, out=entered))
 
 
-def _turned_rays(rays: NDArray[np.float64], yaws: NDArray[np.float64]) -> NDArray[np.float64]:
+def _turned_rays(rays: NDArray[np.float32], yaws: NDArray[np.float32]) -> NDArray[np.float32]:
     """What of rays (N, 3) is along the axes that each yaw (K,) turns: (2, K, N)."""
     cosine, sine = np.cos(yaws)[:, None], np.sin(yaws)[:, None]
     x, y = np.ascontiguousarray(rays[:, :2].T)
-    turned = np.empty((2, len(yaws), len(rays)))
+    turned = np.empty((2, len(yaws), len(rays)), dtype=np.float32)
     np.add(cosine * x, sine * y, out=turned[0])
     np.subtract(cosine * y, sine * x, out=turned[1])
     return turned
