@@ -119,7 +119,9 @@ def _offers_colors(verb: Any) -> bool:
     if not isinstance(verb, Program):
         return False
     if verb.operator is predicates.Or:
-        return all(part.operator is predicates.Colored or _offers_colors(part) for part in verb.parts)
+        return all(
+            part.operator is predicates.Colored or _offers_colors(part) for part in verb.parts
+        )
     return False
 
 
