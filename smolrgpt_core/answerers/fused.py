@@ -120,22 +120,23 @@ class FusedAnswerer:
         latency_s = {GEOMETRY_STAGE: time.perf_counter() - start}
         for place, geometry in zip(waiting, measured, strict=True):
             doubt = partial(self._likeness.doubt, frame, questions[place])
-            fused = fuse(outcomes[place], geometry, self._settings, doubt, self._calibration)
-            if isinstance(fused, FusedAnswer):
-                confidence = self._confidence(fused, questions[place])
-                fused = self._decided(fused, confidence, outcomes[place], geometry, latency_s)
-            outcomes[place] = fused
+            outcomes[place] = self._fuse(
+                questions[place], outcomes[place], geometry, doubt, latency_s
+            )
         return outcomes
 
-    def _decided(
+    def _fuse(
         self,
-        fused: FusedAnswer,
-        confidence: float,
+        question: SpatialQuestion,
         model: Outcome,
         geometry: Outcome,
+        doubt: Callable[[], str],
         latency_s: Mapping[str, float],
     ) -> SpatialAnswer | SpatialError:
-        confidence = at_most(fused.answer.confidence_limit, confidence)
+        fused = fuse(model, geometry, self._settings, doubt, self._calibration)
+        if isinstance(fused, SpatialError):
+            return fused
+        confidence = at_most(fused.answer.confidence_limit, self._confidence(fused, question))
         if fused.doubt:
             confidence = at_most(UNLIKE_CONFIDENCE, confidence)
         if fused.evidence is Evidence.CONFIRMED_GEOMETRY and not confidence >= CERTAINTY:

@@ -201,7 +201,7 @@ def _inside(region: Region) -> NDArray[np.bool_]:
     size = 2 * EDGE_PX + 1
     kernel = np.ones((size, size), np.uint8)
     eroded = cv2.erode(padded, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    inside = eroded[1:-1, 1:-1].astype(bool)
+    inside = np.asarray(eroded[1:-1, 1:-1], dtype=bool)
     step = -(-int(inside.sum()) // MOST_PIXELS)
     if step > 1:
         rows, columns = np.nonzero(inside)
@@ -216,7 +216,7 @@ def _fits(lab: NDArray[np.float32]) -> NDArray[np.float64]:
     points, examples = lab * scale, _EXAMPLES_LAB * scale
     squares = ((points[:, None] - examples) ** 2).sum(axis=2)
     nearest = np.stack(
-        [squares[:, _EXAMPLE_NAMES == place].min(axis=1) for place in range(len(COLORS))], axis=1
+        [squares[:, place == _EXAMPLE_NAMES].min(axis=1) for place in range(len(COLORS))], axis=1
     )
     fits = np.exp((nearest.min(axis=1, keepdims=True) - nearest) / (2 * NAME_STD**2))
     return np.asarray(fits / fits.sum(axis=1, keepdims=True))

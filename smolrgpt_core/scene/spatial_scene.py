@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.regions import Region, RegionSet
 
-
 COLORS = (
     "black", "white", "gray", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown",
 )  # fmt: skip

@@ -76,7 +76,8 @@ def test_a_plain_thing_has_the_name_of_its_paint(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in COLORS if name not in ("pink", "white", "gray")])
 def test_shade_changes_no_name(name: str) -> None:
-    shaded = tuple(int(level * 0.65) for level in PAINTS[name])
+    red, green, blue = PAINTS[name]
+    shaded = int(red * 0.65), int(green * 0.65), int(blue * 0.65)
     seen = ColorImage(painted((PAINTS[name], 0.4), (shaded, 0.6))).colors(region())
     assert named(seen) == name
 
