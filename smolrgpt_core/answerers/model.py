@@ -34,7 +34,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference import Engine, EngineAnswer, EngineConfig, load_engine
 from smolrgpt_core.inference.onnx_folder import is_exported, read_manifest
 from smolrgpt_core.language import SpatialQuestion, measure_of
-from smolrgpt_core.language.model_wording import masked_question
+from smolrgpt_core.language.model_wording import asks_for_color, masked_question
 from smolrgpt_core.regions import RegionSet
 
 logger = logging.getLogger(__name__)
@@ -216,10 +216,12 @@ class ModelAnswerer:
 
     def _untrained(self, question: SpatialQuestion) -> SpatialError:
         answers = ", ".join(self._engine.model_config.answers)
+        colors = question.program is not None and asks_for_color(question.program)
+        other = "fused" if colors else "geometric"
         return UntrainedQuestionError(
             Status.BAD_QUESTION,
             f"the checkpoint was trained on {answers}, not on questions of this kind "
-            f"({question.category.name.lower()}); use the answerer geometric, or a checkpoint "
+            f"({question.category.name.lower()}); use the answerer {other}, or a checkpoint "
             f"trained on them",
         )
 

@@ -56,9 +56,9 @@ class Finding:
 
     Attributes:
         program: what was asked.
-        value: float for a quantity, bool for a truth, str for a relation or color, a region id, a tuple of
-            ids for a set, float64 (3,) for point, vector and size (point and vector in the optical
-            frame).
+        value: float for a quantity, bool for a truth, str for a relation or a color, a region id, a
+            tuple of ids for a set, float64 (3,) for point, vector and size (point and vector in the
+            optical frame).
         confidence: share of the disturbed copies that have the same answer, of those in which
             there is the one region that each "the" of the question means.
         rival: the most frequent other answer, None where there is none; not for quantities.

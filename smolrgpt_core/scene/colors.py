@@ -1,10 +1,11 @@
 """The colors of regions by name, as the color image of a frame shows them.
 
-Pixels are named one by one: by the nearest, in CIELAB, of a few examples of each of the eleven basic
-color terms of English (Berlin and Kay, Basic Color Terms, 1969), each in full light and in shade. The
-examples are colors of paint, plastic, wood and cardboard in sRGB, chosen for this purpose. Before
-that, the light of the scene is taken out: what is nearly gray counts as gray, and the brightest
-twentieth of the image as nearly white.
+Pixels are named one by one: by the nearest, in CIELAB, of a few examples of each of the eleven
+basic color terms of English (Berlin and Kay, Basic Color Terms, 1969), in full light and in shade.
+The examples are colors of paint, plastic, wood and cardboard in sRGB, chosen for this purpose.
+Before that, the light of the scene is taken out: what is nearly gray counts as gray, and the
+brightest twentieth of the image as nearly white. Numbers below were chosen on simulated halls;
+docs/accuracy.md has what came out on others.
 """
 
 from __future__ import annotations
@@ -91,12 +92,15 @@ INCIDENTAL = ({"black": 0.05, "gray": 0.2}, {"black": 0.5, "gray": 0.4})
 parts of things that people call by another color, else more."""
 
 VIVID_CHROMA = 45.0
-"""Pixels of red, yellow, ... count in full with this chroma in CIELAB or more, with half of it half:
-a gray car that mirrors the sky is not blue. Or all count alike: cardboard is brown. Nobody knows
-which of both and of `INCIDENTAL` is so, so a name is sure only if it is the same in all cases."""
+"""Pixels of red, yellow, ... count in full with this chroma in CIELAB or more, with half of it
+half: a gray car that mirrors the sky is not blue. Or all count alike: cardboard is brown. Nobody
+knows which of both and of `INCIDENTAL` is so, so a name is sure only if all cases have it."""
 
 SHARPNESS = 4.0
 """How fast a name becomes likely with its share: by this power of it."""
+
+UNSURE_FACTOR = 2.0
+"""The less sure a name is, the more likely are the others, by their shares; so much faster."""
 
 LAPSE = 0.01
 """How likely a name is whatever is seen, all names together."""
@@ -138,8 +142,7 @@ class ColorImage:
         vividness = np.clip(np.hypot(lab[:, 1], lab[:, 2]) / VIVID_CHROMA, 0.0, 1.0)
         vivid = np.where(_IS_NEUTRAL, fits, fits * vividness[:, None]).mean(axis=0)
         shares = fits.mean(axis=0)
-        cases = [_likely(item, counts) for item in (vivid, shares) for counts in INCIDENTAL]
-        likely = np.mean(cases, axis=0)
+        likely = _name_weights(vivid, shares)
         return SeenColors(shares, (1 - LAPSE) * likely + LAPSE / len(COLORS))
 
     def _lit(self, region: Region) -> NDArray[np.float32]:
@@ -198,7 +201,7 @@ def _inside(region: Region) -> NDArray[np.bool_]:
     size = 2 * EDGE_PX + 1
     kernel = np.ones((size, size), np.uint8)
     eroded = cv2.erode(padded, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    inside = eroded[1:-1, 1:-1].astype(bool)
+    inside = np.asarray(eroded[1:-1, 1:-1], dtype=bool)
     step = -(-int(inside.sum()) // MOST_PIXELS)
     if step > 1:
         rows, columns = np.nonzero(inside)
@@ -219,15 +222,33 @@ def _fits(lab: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(fits / fits.sum(axis=1, keepdims=True))
 
 
-def _likely(shares: NDArray[np.float64], counts: Mapping[str, float]) -> NDArray[np.float64]:
+def _name_weights(vivid: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """(11,) how likely each name is the one for a region.
 
     Args:
+        vivid: (11,) shares of its pixels, those of pale ones lowered.
         shares: (11,) of its pixels.
+    """
+    cases = [_likely(item, counts, SHARPNESS) for item in (vivid, shares) for counts in INCIDENTAL]
+    likely = np.mean(cases, axis=0)
+    # Where the name is unsure, a smaller part may be what gives a thing its color.
+    unsure = min(1.0, UNSURE_FACTOR * (1 - float(likely.max())))
+    possible = _likely(vivid, INCIDENTAL[0], sharpness=1.0)
+    return np.asarray((1 - unsure) * likely + unsure * possible)
+
+
+def _likely(
+    shares: NDArray[np.float64], counts: Mapping[str, float], sharpness: float
+) -> NDArray[np.float64]:
+    """(11,) how likely each name is by shares of pixels alone.
+
+    Args:
+        shares: (11,) of the pixels.
         counts: what pixels of a name count, where that is not 1.
+        sharpness: power of the share by which a name becomes likely.
     """
     evidence = shares * [counts.get(name, 1.0) for name in COLORS]
-    powers = (evidence / evidence.max()) ** SHARPNESS
+    powers = (evidence / evidence.max()) ** sharpness
     return np.asarray(powers / powers.sum())
 
 
@@ -240,9 +261,9 @@ def _lab(linear: NDArray[np.float32]) -> NDArray[np.float32]:
 def _linear(levels: NDArray[np.float64]) -> NDArray[np.float32]:
     """Linear light, of 1, of sRGB levels, of 255 (IEC 61966-2-1)."""
     encoded = levels / 255
-    return np.where(
-        encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4
-    ).astype(np.float32)
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4).astype(
+        np.float32
+    )
 
 
 LINEAR = _linear(np.arange(256.0))

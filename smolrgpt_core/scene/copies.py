@@ -248,7 +248,7 @@ class SceneCopies:
         it is sure.
         """
         every_second = (np.arange(self.count) % 2 == 1)[:, None]
-        return np.where(self.color < 0, every_second, self.color == place)
+        return np.asarray(np.where(self.color < 0, every_second, self.color == place))
 
     def color_notes(self, certainty: float, ids: Sequence[int]) -> list[str]:
         """What is to be known of colors that were looked at since `begin_question`.

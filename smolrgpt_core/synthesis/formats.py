@@ -97,8 +97,8 @@ def _options(item: QuestionWithTruth, regions: RegionSet, rng: np.random.Generat
     if program.type is Type.RELATION:
         return [str(truth), _OPPOSITES[str(truth)]]
     if program.type is Type.COLOR:
-        others = [name for name in COLORS if name != truth]
-        return [str(truth), *map(str, rng.permutation(others)[: MOST_OPTIONS - 1])]
+        wrong = [name for name in COLORS if name != truth]
+        return [str(truth), *map(str, rng.permutation(wrong)[: MOST_OPTIONS - 1])]
     others = [id for id in item.question.candidate_ids if id != truth]
     if program.type is not Type.REGION or item.region_ids or not others:
         return []

@@ -121,11 +121,12 @@ def whether_or_color(region: Program, verb: Any) -> Any:
 
 
 def _offers_colors(verb: Any) -> bool:
-    if not isinstance(verb, Program):
-        return False
-    if verb.operator is predicates.Or:
-        return all(part.operator is predicates.Colored or _offers_colors(part) for part in verb.parts)
-    return False
+    """Whether it is one of several colors."""
+    return (
+        isinstance(verb, Program)
+        and verb.operator is predicates.Or
+        and all(part.operator is predicates.Colored or _offers_colors(part) for part in verb.parts)
+    )
 
 
 @builder

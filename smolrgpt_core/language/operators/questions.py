@@ -168,8 +168,8 @@ def _inside_or_outside(copies: SceneCopies, region: Indices, place: Standpoint) 
 
 @operator(
     "Color", [a(Type.REGION)], Type.COLOR,
-    "The name of the color that most of what is seen of an object has; black and gray count less, as "
-    "shadow, rubber and steel are part of much.",
+    "The name of the color that most of what is seen of an object has; black and gray may count "
+    "less, as shadow, rubber and steel are part of much.",
 )  # fmt: skip
 def Color(copies: SceneCopies, region: Indices) -> NDArray[np.str_]:
     copies.look(as_mask(copies, region[:1]))
