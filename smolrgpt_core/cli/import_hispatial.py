@@ -73,16 +73,18 @@ def import_hispatial(
 
 def _convert(run: ImportRun) -> ImportSummary | None:
     """Convert what is missing; None if nothing was."""
+    from smolrgpt_core.data.hispatial.unpickling import Unpickler
+
     with run.locked():
         if run.is_complete:
             return None
         missing = run.missing()
         total = len(run.settings.shards)
-        with work_progress() as progress:
+        with work_progress() as progress, Unpickler() as unpickler:
             task = progress.add_task("shards", total=total, completed=total - len(missing))
             for shard in missing:
                 name = run.settings.shards[shard].name
-                for done, _ in enumerate(run.convert(shard), 1):
+                for done, _ in enumerate(run.convert(shard, unpickler), 1):
                     progress.update(task, description=f"shards ({name}: {done} records)")
                 progress.advance(task)
         return run.finish()

@@ -20,6 +20,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from smolrgpt_core.plain_pickles import load_plain
+
 READ, REFUSED = b"+", b"-"
 
 LENGTH = struct.Struct(">Q")
@@ -56,11 +58,10 @@ def send(stream: BinaryIO, message: bytes) -> None:
 def reply_to(content: bytes) -> bytes:
     """The reply to the content of a file of `torch.save`."""
     try:
-        value = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        return READ + packed(value)
-    except Exception as error:
-        # A broken pickle may raise anything; whatever it is becomes the reason.
-        return REFUSED + _reason(error).encode()
+        return READ + packed(load_plain(io.BytesIO(content)))
+    except (ValueError, TypeError, RuntimeError, RecursionError) as error:
+        # Tensors may also be of kinds that have no array, and lists too deep.
+        return REFUSED + str(error).encode()
 
 
 def packed(value: Any) -> bytes:
@@ -117,13 +118,6 @@ class _Writer:
             tensor = tensor.to(torch.float32)
         self.arrays.append(tensor.detach().numpy())
         return len(self.arrays) - 1
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong, without PyTorch's advice to trust the file."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = next((line for line in lines if "GLOBAL" in line), lines[0] if lines else "")
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 if __name__ == "__main__":

@@ -145,7 +145,14 @@ class ImportSummary:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self)
+        return {
+            "images": dict(self.images),
+            "questions": dict(self.questions),
+            "formats": dict(self.formats),
+            "left_out": dict(self.left_out),
+            "short_of_depth": self.short_of_depth,
+            "broken": [asdict(item) for item in self.broken],
+        }
 
 
 class ImportRun:
@@ -178,20 +185,20 @@ class ImportRun:
             number for number in range(len(self.settings.shards)) if not self._part(number).exists()
         ]
 
-    def convert(self, shard: int) -> Iterator[str]:
+    def convert(self, shard: int, unpickler: Unpickler) -> Iterator[str]:
         """Convert a shard; yields the key of each record when it is done.
 
         Args:
             shard: its number.
+            unpickler: reads the pickles of its records.
 
         Raises:
             OSError: a file cannot be written.
         """
         lines = []
-        with Unpickler() as unpickler:
-            for part in self._parts(shard, unpickler):
-                lines.append(f"{json.dumps(part)}\n".encode())
-                yield part["key"]
+        for part in self._parts(shard, unpickler):
+            lines.append(f"{json.dumps(part)}\n".encode())
+            yield part["key"]
         write_file(self._part(shard), lines)
 
     def finish(self) -> ImportSummary:

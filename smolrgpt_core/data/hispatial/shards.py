@@ -25,7 +25,7 @@ MAX_MEMBER_BYTES = 2**28
 MAX_MEMBERS = 16
 """Of one record."""
 
-_CA1M_PART = re.compile(r"(.+)_(image|depth|intrinsics|qa|meta)")
+_CA1M_NAME = re.compile(r"(.+)_(image\.jpg|depth\.npy|intrinsics\.pt|qa\.pt|meta\.json)")
 
 
 @dataclass
@@ -79,10 +79,10 @@ def read_shard(path: Path) -> Iterator[StoredRecord]:
 def _split_name(name: str) -> tuple[str, str]:
     """The key of a member, and its name without it."""
     place = PurePosixPath(name)
+    of_ca1m = _CA1M_NAME.fullmatch(place.name)
     stem, _, suffix = place.name.partition(".")
-    part = _CA1M_PART.fullmatch(stem)
-    if part:
-        stem, suffix = part[1], f"{part[2]}.{suffix}"
+    if of_ca1m:
+        stem, suffix = of_ca1m[1], of_ca1m[2]
     return str(place.parent / stem), suffix
 
 
