@@ -33,7 +33,7 @@ TREE = "tree"
 ARRAY_KEY = "\0array"
 """{ARRAY_KEY: number} stands for a tensor."""
 
-MAX_VALUES = 2**22
+MAX_VALUES = 2**21
 """Values of one pickle; one that refers to the same list many times can say more than it holds."""
 
 MAX_NUMBERS = 2**26

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pickle
@@ -19,11 +18,9 @@ from typer.testing import CliRunner
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.data.hispatial import run as run_module
 from smolrgpt_core.data.hispatial.run import ImportRun, ImportSettings
-from smolrgpt_core.data.hispatial.shards import read_shard
 from smolrgpt_core.data.hispatial.unpickling import Unpickler
 from smolrgpt_core.data.readers import DatasetConfig, open_dataset
 from smolrgpt_core.data.warehouse_format import SplitFolder
-from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import encode_image, read_rgb
 from smolrgpt_core.geometry.back_projection import back_project
 from smolrgpt_core.quality.check import check_dataset
@@ -180,7 +177,8 @@ def test_a_pickle_that_would_run_something_does_not(shard, records, tmp_path):
         "saved": records.wild(with_bomb),
         "plain": records.wild(pt=plain),
         "array": records.wild({"level1": [np.float64(1)]}),
-        "bytes": records.wild({"level1": [{1, 2}]}),
+        "set": records.wild({"level1": [{1, 2}]}),
+        "no_pickle": records.wild(pt=b"no pickle"),
         "good": records.wild(),
     }
     done = call(shard("bad.tar", content), "--out", tmp_path / "out", "--json")
@@ -195,8 +193,7 @@ def test_a_pickle_that_would_run_something_does_not(shard, records, tmp_path):
 
 
 def test_the_process_that_reads_pickles_may_die(shard, records, tmp_path, monkeypatch):
-    program = tmp_path / "dies.py"
-    program.write_text("import sys; sys.stdin.buffer.read(9); sys.exit(3)")
+    (tmp_path / "dies.py").write_text("import sys; sys.stdin.buffer.read(9); sys.exit(3)")
     monkeypatch.setattr("smolrgpt_core.data.hispatial.unpickling.PROGRAM", "dies")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     path = shard("all.tar", {"a": records.wild(), "b": records.wild()})
@@ -247,37 +244,18 @@ def test_broken_records_are_named_and_the_others_are_used(shard, records, tmp_pa
     assert check_dataset(tmp_path / "out").clean
 
 
-@pytest.mark.parametrize("lost", [700, 10240, 12000])
-def test_a_shard_that_is_cut_off_gives_the_records_before(shard, records, tmp_path, lost):
+def test_a_shard_that_is_cut_off_is_named_and_its_records_are_used(shard, records, tmp_path):
     path = shard("cut.tar", {"a": records.wild(), "b": records.wild()})
-    content = path.read_bytes().rstrip(b"\0")
-    path.write_bytes(content[: len(content) - len(content) % 512 - lost + 10240])
-    done = call(path, "--out", tmp_path / "out", "--json")
-    assert done.exit_code == 0, done.output
-    summary = json.loads(done.stdout)
-    assert summary["images"]["wild"] >= 1
-    assert summary["broken"][-1]["key"] == ""
-    assert "cannot be read to its end" in summary["broken"][-1]["reason"]
-
-
-def test_damage_within_a_shard_is_no_end(shard, records, tmp_path):
-    path = shard("cut.tar", {"a": records.wild(), "b": records.wild()})
-    content = bytearray(path.read_bytes())
     with tarfile.open(path) as archive:
-        place = archive.getmember("b.jpg").offset
-    content[place : place + 512] = b"x" * 512
-    path.write_bytes(content)
+        end = archive.getmember("b.pt").offset_data + 100
+    path.write_bytes(path.read_bytes()[:end])
     summary = json.loads(call(path, "--out", tmp_path / "out", "--json").stdout)
     assert summary["images"] == {"wild": 1}
-    assert "found damage; 1 records before it" in summary["broken"][0]["reason"]
-
-
-def test_a_member_that_is_too_large_is_not_read(shard, records, tmp_path, monkeypatch):
-    monkeypatch.setattr("smolrgpt_core.data.hispatial.shards.MAX_MEMBER_BYTES", 10_000)
-    content = {"a": records.wild(png=bytes(20_000)), "b": records.general(), "c": records.ca1m()}
-    summary = json.loads(call(shard("a.tar", content), "--out", tmp_path / "out", "--json").stdout)
-    assert "it has 20000 bytes, more than 10000" in summary["broken"][0]["reason"]
-    assert "ca1m" in summary["images"]
+    record, cut = summary["broken"]
+    assert (record["key"], cut["key"]) == ("b", "")
+    assert record["reason"].startswith("a record without pt: ")
+    assert "cut.tar: the shard cannot be read to its end" in cut["reason"]
+    assert cut["reason"].endswith("; 2 records before it")
 
 
 def test_nothing_usable_is_an_error(shard, records, tmp_path):
@@ -288,6 +266,7 @@ def test_nothing_usable_is_an_error(shard, records, tmp_path):
 
 
 def test_a_run_that_is_stopped_goes_on_with_the_same_bytes(mixed, tmp_path, monkeypatch):
+    mixed = mixed[:2]
     call(*mixed, "--out", tmp_path / "whole")
     settings = ImportSettings(tuple(mixed))
     stopped = ImportRun(settings, tmp_path / "stopped")
@@ -303,7 +282,7 @@ def test_a_run_that_is_stopped_goes_on_with_the_same_bytes(mixed, tmp_path, monk
         lambda self, number, *rest: converted.append(number) or convert(self, number, *rest),
     )
     assert call(*mixed, "--out", tmp_path / "stopped").exit_code == 0
-    assert converted == [1, 2]
+    assert converted == [1]
     assert tree(tmp_path / "stopped") == tree(tmp_path / "whole")
     again = call(*mixed, "--out", tmp_path / "stopped")
     assert "already complete" in again.output
@@ -318,12 +297,6 @@ def test_wrong_calls(mixed, tmp_path):
     assert "expected each shard once" in twice.output
     assert call(mixed[0], "--out", tmp_path / "out", "--split", "other").exit_code == 2
     assert call(tmp_path / "nowhere.tar", "--out", tmp_path / "out").exit_code == 2
-
-
-def test_records_and_cameras_are_written_as_before(tmp_path):
-    folder = SplitFolder(tmp_path, "train")
-    folder.write_records([])
-    assert folder.records_path.read_bytes() == b"[]"
 
 
 def test_a_pickle_says_no_more_than_it_holds(shard, records, tmp_path, monkeypatch):
@@ -341,19 +314,3 @@ def test_a_pickle_says_no_more_than_it_holds(shard, records, tmp_path, monkeypat
     reasons = {item["key"]: item["reason"] for item in summary["broken"]}
     assert "values" in reasons["shared"]
     assert "numbers" in reasons["view"]
-
-
-def test_links_and_names_never_reach_the_disk(tmp_path):
-    """Nothing of the archive but contents is used, so there is nothing to extract."""
-    path = tmp_path / "odd.tar"
-    with tarfile.open(path, "w") as archive:
-        for name in ("/absolute.jpg", "a/../../b.jpg"):
-            header = tarfile.TarInfo(name)
-            header.size = 3
-            archive.addfile(header, io.BytesIO(b"abc"))
-    found = list(read_shard(path))
-    assert [bool(item.problem) for item in found] == [True, True]
-    assert [item.members for item in found] == [{}, {}]
-    path.write_bytes(b"no tar at all")
-    with pytest.raises(SpatialError, match="cannot be read to its end"):
-        list(read_shard(path))
