@@ -784,7 +784,7 @@ SLOTS: Mapping[str, Callable[[Item], bool]] = {
     ),
     "THAN": lambda item: _is_one(item) and ("than" in item.marks or item.after == "rel"),
     "REF": lambda item: (
-        _is_one(item) and bool(item.after) and not (item.after in BARE and "other" in item.marks)
+        _is_one(item) and bool(item.after) and not (item.after in BARE and item.marks & {"other", "place"})
     ),
     "THANDEST": lambda item: _is_one(item) and {"than", "to"} <= item.marks,
     "DEST": lambda item: _is_one(item) and "to" in item.marks and "than" not in item.marks,
@@ -811,6 +811,8 @@ SLOTS: Mapping[str, Callable[[Item], bool]] = {
     "ROBOT": lambda item: isinstance(item.value, Noun) and item.known in (CARRIER, CARGO, ""),
     "CLASS": _is_noun,
     "NAMED": lambda item: item.kind == "ONE" and not item.marks & (PLACE_MARKS | {"than"}),
+    # "The farthest in buffer 2" is not the farthest from it.
+    "APART": lambda item: item.kind == "ONE" and "place" not in item.marks,
     "ONE": lambda item: item.kind == "ONE",
     "ME": lambda item: item.kind == "ME",
     "LIST": lambda item: item.kind == "LIST" and not item.marks & PLACE_MARKS,
