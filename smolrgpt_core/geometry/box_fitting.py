@@ -10,6 +10,7 @@ put into the middle of the space in which it may be hidden, at most `max_guess_m
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -25,9 +26,10 @@ from smolrgpt_core.geometry.near_corner import (
     find_top,
     likeliest_yaw,
     raised_by_outline,
+    unseen_above,
     yaw_spread,
 )
-from smolrgpt_core.geometry.size_priors import DECK_M, SizePrior
+from smolrgpt_core.geometry.size_priors import DECK_M, SizePrior, is_cuboid
 from smolrgpt_core.geometry.surface import Surface
 from smolrgpt_core.geometry.turned_view import TurnedView
 from smolrgpt_core.geometry.visible_surface import USUAL_DEPTH
@@ -188,6 +190,7 @@ class BoxFitter:
         plane: the floor.
         frame: tells by its depth which space is empty.
         config: how to fit.
+        is_cuboid: whether objects of its class are known to be boxes.
     """
 
     def __init__(
@@ -196,8 +199,10 @@ class BoxFitter:
         plane: GroundPlane,
         frame: RGBDFrame,
         config: BoxFitConfig | None = None,
+        is_cuboid: bool = False,
     ) -> None:
         self.plane = plane
+        self._is_cuboid = is_cuboid
         self._frame = frame
         self._config = config or BoxFitConfig()
         self._view = TurnedView.of(surface, plane, self._config.max_points)
@@ -243,7 +248,9 @@ class BoxFitter:
 
     def _with_deck(self, deck_m: float) -> _SeenBox:
         if deck_m not in self._seen:
-            self._seen[deck_m] = _SeenBox(self._view, self.plane, self._frame, deck_m, self._config)
+            self._seen[deck_m] = _SeenBox(
+                self._view, self.plane, self._frame, deck_m, self._config, self._is_cuboid
+            )
         return self._seen[deck_m]
 
 
@@ -261,15 +268,17 @@ class _SeenBox:
         frame: RGBDFrame,
         deck_m: float,
         config: BoxFitConfig,
+        is_cuboid: bool,
     ) -> None:
         self.top, self.top_std = find_top(view, deck_m)
+        self._is_cuboid = is_cuboid
         self._view, self._plane, self._frame, self._config = view, plane, frame, config
         self._ended: dict[bool, tuple[NearCorner, float, Sides]] = {}
 
     @cached_property
     def turned(self) -> tuple[TurnedView, float]:
         """The view turned along the sides of the object, and the standard deviation of its yaw."""
-        return _along_sides(self._view, self.top, self._config)
+        return _along_sides(self._view, self.top, self._is_cuboid, self._config)
 
     @cached_property
     def _corner(self) -> NearCorner:
@@ -300,7 +309,7 @@ def fit_box(
     config: BoxFitConfig | None = None,
 ) -> OrientedBox:
     """The upright cuboid around an object; see `BoxFitter`."""
-    return BoxFitter(surface, plane, frame, config).fit(prior)
+    return BoxFitter(surface, plane, frame, config, is_cuboid(prior)).fit(prior)
 
 
 def _box(
@@ -330,6 +339,7 @@ def _box(
     shift_std, side_std = _shared(sides, done.std)
     bounds_std = np.hypot(shift_std[:, None], side_std)
     top, top_std = raised_by_outline(view, bounds, bounds_std, corner.top, top_std)
+    top_std = math.hypot(top_std, unseen_above(view) * top)
     corner = replace(corner, top=top)
     bottom = _find_bottom(sides, corner, float(done.size.min()), prior, config)
     return OrientedBox(
@@ -413,12 +423,15 @@ def _find_bottom(
     return _Bottom(bottom, (corner.top - bottom) / np.sqrt(3))
 
 
-def _along_sides(view: TurnedView, top: float, config: BoxFitConfig) -> tuple[TurnedView, float]:
-    """The view turned along visible sides, or where noise blurs them by the likeliest yaw.
+def _along_sides(
+    view: TurnedView, top: float, is_cuboid: bool, config: BoxFitConfig
+) -> tuple[TurnedView, float]:
+    """The view turned along the object, and the standard deviation of its yaw, radians.
 
-    Also the standard deviation of the yaw, radians.
+    All readings of a cuboid tell its yaw together. Of what may be none the visible sides do, but
+    where noise blurs them.
     """
-    if view.depth_std > config.much_noise_m:
+    if is_cuboid or view.depth_std > config.much_noise_m:
         view = view.turned(likeliest_yaw(view, top))
         return view, yaw_spread(view, top)
     level = view.points[:, :2]

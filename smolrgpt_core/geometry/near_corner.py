@@ -35,7 +35,8 @@ INDEPENDENT_READINGS, ALIKE_PX = 16, 25
 neighbors of a stereo camera err alike."""
 
 YAW_READINGS, YAW_STEP_DEG = 40, 1.5
-"""As many readings of an object as tell independently how it is turned; the steps of the search."""
+"""As many readings of an object as tell independently how it is turned at most; the steps of the
+search."""
 
 ABOVE_TOP = 0.02
 """Share of an object's readings that may lie above its top."""
@@ -44,9 +45,13 @@ BLUR_ERROR = 0.7
 """Standard deviation of the height that the highest points tell, relative to what noise blurs it
 by: readings that noise puts far off are left out, so that they scatter less than it."""
 
-CUT_TOP_SHARE, TOUCHED_TOP_SHARE = 0.25, 0.1
+CUT_TOP_SHARE, TOUCHED_TOP_SHARE = 0.5, 0.1
 """Standard deviation of the height of what is cut off above, and of what something else begins
-beside its upper end, relative to what is seen of it."""
+beside its upper end, relative to what is seen of it: of 174 racks of 24 simulated halls (seeds
+510000 to 510023) that the border of the image cuts, the root mean square is 0.51."""
+
+FACES_UP = 0.5
+"""The outline is the upper one where its direction outwards points up by more than this."""
 
 UNSEEN_TOP = 0.2
 """From this share of the upper end of the outline on."""
@@ -228,8 +233,7 @@ def find_top(view: TurnedView, deck_m: float = DECK_M) -> tuple[float, float]:
         top = max(top, edge)
     elif edge_std < std:
         top, std = edge, edge_std
-    top, std = _with_thin_parts(view, depth, top, std)
-    return top, math.hypot(std, _unseen_above(view) * top)
+    return _with_thin_parts(view, depth, top, std)
 
 
 def raised_by_outline(
@@ -304,15 +308,32 @@ def _with_thin_parts(
     return edge, off
 
 
-def _unseen_above(view: TurnedView) -> float:
-    """Standard deviation of the height as the upper end is not seen, relative to the height."""
+def unseen_above(view: TurnedView) -> float:
+    """Standard deviation of the height as the upper end is not seen, relative to the height.
+
+    No reading makes such a height surer: what looks like the deck is where the object is cut.
+    """
+    if _reaches_border_above(view):
+        return CUT_TOP_SHARE
     known = np.flatnonzero(np.isfinite(view.outline_depth))
+    if not len(known):
+        return 0.0
     heights = view.outline[:, 2][known] * view.outline_depth[known]
     upper = known[heights >= quantile(heights, 0.9)]
     if np.count_nonzero(view.cut[upper]) > UNSEEN_TOP * len(upper):
         return CUT_TOP_SHARE
     ending = np.count_nonzero(view.ends[upper])
     return TOUCHED_TOP_SHARE if len(upper) - ending > UNSEEN_TOP * len(upper) else 0.0
+
+
+def _reaches_border_above(view: TurnedView) -> bool:
+    """Whether the border of the image cuts anything off above.
+
+    That may be little of the outline and without readings, as the posts of a rack are.
+    """
+    at_border = view.step == -np.inf
+    outward = (view.outline - view.inner_outline)[at_border]
+    return bool(np.any(outward[:, 2] > FACES_UP * np.linalg.norm(outward, axis=1)))
 
 
 def _highest_points(view: TurnedView) -> tuple[float, float]:
@@ -400,11 +421,15 @@ def likeliest_yaw(view: TurnedView, top: float, step_deg: float = 3.0) -> float:
 def yaw_spread(view: TurnedView, top: float) -> float:
     """Standard deviation of the yaw by which a view is turned, radians.
 
-    Of all yaws by how well they explain the readings; at most that of one that is not known.
+    Of all yaws by how well they explain the readings; at most that of one that is not known. A
+    small object has few readings that err independently, and what no yaw explains, as what is no
+    box, tells less of it.
     """
     apart = np.deg2rad(np.arange(-45.0, 45.0, YAW_STEP_DEG))
     misfits = _misfits(view, top, apart)
-    weights = np.exp(-YAW_READINGS / 2 * (misfits - misfits.min()))
+    independent = len(view.depth) * view.pixels_per_reading / ALIKE_PX
+    readings = min(max(independent, 1.0), YAW_READINGS) / max(misfits.min(), 1.0)
+    weights = np.exp(-readings / 2 * (misfits - misfits.min()))
     return float(np.sqrt(weights @ apart**2 / weights.sum()))
 
 
