@@ -10,6 +10,7 @@ put into the middle of the space in which it may be hidden, at most `MAX_GUESS_M
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -25,8 +26,9 @@ from smolrgpt_core.geometry.near_corner import (
     find_top,
     likeliest_yaw,
     raised_by_outline,
+    unseen_above,
 )
-from smolrgpt_core.geometry.size_priors import DECK_M, SizePrior
+from smolrgpt_core.geometry.size_priors import DECK_M, SizePrior, is_cuboid
 from smolrgpt_core.geometry.surface import Surface
 from smolrgpt_core.geometry.turned_view import TurnedView
 from smolrgpt_core.geometry.visible_surface import USUAL_DEPTH
@@ -166,10 +168,14 @@ class BoxFitter:
         surface: what is visible of it.
         plane: the floor.
         frame: tells by its depth which space is empty.
+        is_cuboid: whether objects of its class are known to be boxes.
     """
 
-    def __init__(self, surface: Surface, plane: GroundPlane, frame: RGBDFrame) -> None:
+    def __init__(
+        self, surface: Surface, plane: GroundPlane, frame: RGBDFrame, is_cuboid: bool = False
+    ) -> None:
         self.plane = plane
+        self._is_cuboid = is_cuboid
         self._frame = frame
         self._view = TurnedView.of(surface, plane, BOX_POINTS)
         self._seen: dict[float, _SeenBox] = {}
@@ -214,7 +220,9 @@ class BoxFitter:
 
     def _with_deck(self, deck_m: float) -> _SeenBox:
         if deck_m not in self._seen:
-            self._seen[deck_m] = _SeenBox(self._view, self.plane, self._frame, deck_m)
+            self._seen[deck_m] = _SeenBox(
+                self._view, self.plane, self._frame, deck_m, self._is_cuboid
+            )
         return self._seen[deck_m]
 
 
@@ -226,16 +234,22 @@ class _SeenBox:
     """
 
     def __init__(
-        self, view: TurnedView, plane: GroundPlane, frame: RGBDFrame, deck_m: float
+        self,
+        view: TurnedView,
+        plane: GroundPlane,
+        frame: RGBDFrame,
+        deck_m: float,
+        is_cuboid: bool,
     ) -> None:
         self.top, self.top_std = find_top(view, deck_m)
+        self._is_cuboid = is_cuboid
         self._view, self._plane, self._frame = view, plane, frame
         self._ended: dict[bool, tuple[NearCorner, float, Sides]] = {}
 
     @cached_property
     def turned(self) -> tuple[TurnedView, float]:
         """The view turned along the sides of the object, and the standard deviation of its yaw."""
-        return _along_sides(self._view, self.top)
+        return _along_sides(self._view, self.top, self._is_cuboid)
 
     @cached_property
     def _corner(self) -> NearCorner:
@@ -262,7 +276,7 @@ def fit_box(
     surface: Surface, plane: GroundPlane, frame: RGBDFrame, prior: SizePrior | None = None
 ) -> OrientedBox:
     """The upright cuboid around an object; see `BoxFitter`."""
-    return BoxFitter(surface, plane, frame).fit(prior)
+    return BoxFitter(surface, plane, frame, is_cuboid(prior)).fit(prior)
 
 
 def _box(
@@ -290,6 +304,7 @@ def _box(
     shift_std, side_std = _shared(sides, done.std)
     bounds_std = np.hypot(shift_std[:, None], side_std)
     top, top_std = raised_by_outline(view, bounds, bounds_std, corner.top, top_std)
+    top_std = math.hypot(top_std, unseen_above(view) * top)
     corner = replace(corner, top=top)
     bottom = _find_bottom(sides, corner, float(done.size.min()), prior)
     return OrientedBox(
@@ -371,12 +386,13 @@ def _find_bottom(
     return _Bottom(bottom, (corner.top - bottom) / np.sqrt(3))
 
 
-def _along_sides(view: TurnedView, top: float) -> tuple[TurnedView, float]:
+def _along_sides(view: TurnedView, top: float, is_cuboid: bool) -> tuple[TurnedView, float]:
     """The view turned along visible sides, or where noise blurs them by the likeliest yaw.
 
-    Also the standard deviation of the yaw, radians.
+    All readings of a cuboid tell its yaw together. Of what may be none the visible sides do, but
+    where noise blurs them.
     """
-    if view.depth_std > MUCH_NOISE_M:
+    if is_cuboid or view.depth_std > MUCH_NOISE_M:
         yaw, yaw_std = likeliest_yaw(view, top)
         return view.turned(yaw), yaw_std
     level = view.points[:, :2]

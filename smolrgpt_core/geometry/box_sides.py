@@ -348,10 +348,15 @@ def _without_cuts(sides: Sides, corner: NearCorner, touch: _Touch) -> NDArray[np
 
 
 def _bottom(touch: _Touch) -> tuple[float, float, bool]:
-    """`bottom`, `bottom_std` and `bottom_cut` of the sides."""
+    """`bottom`, `bottom_std` and `bottom_cut` of the sides.
+
+    Where no ray of the outline tells an end, as of a deck that is seen edge on, what is seen ends
+    at the lowest of them, and the object may go on below.
+    """
+    if not touch.ends.any():
+        lowest = float(touch.height.min(initial=np.inf))
+        return lowest, STACKED_STD_M, True
     ends = touch.height[touch.ends]
-    if not len(ends):
-        return 0.0, 0.0, False
     bottom = quantile(ends, 0.03)
     std = median(touch.height_std[touch.ends][ends <= bottom + LOWEST_M])
     lowest = touch.height < min(bottom, quantile(touch.height, 0.03)) + LOWEST_M

@@ -68,7 +68,7 @@ from smolrgpt_core.geometry.object_pixels import (
     is_box,
 )
 from smolrgpt_core.geometry.order_statistics import fraction_of, median, quantile, quantiles
-from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
+from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior, is_cuboid
 from smolrgpt_core.geometry.surface import Edge, Surface, measure_surface
 from smolrgpt_core.geometry.visible_surface import VisibleExtent, visible_extent
 from smolrgpt_core.geometry.zones import fit_zone, free_floor
@@ -185,10 +185,10 @@ class _Seen:
         self.pixels, self.surface = pixels, surface
         self._fitter: BoxFitter | None = None
 
-    def fitter(self, plane: GroundPlane, frame: RGBDFrame) -> BoxFitter:
+    def fitter(self, plane: GroundPlane, frame: RGBDFrame, is_cuboid: bool) -> BoxFitter:
         """Fits boxes that stand on a plane; the same as long as the plane is."""
         if self._fitter is None or self._fitter.plane is not plane:
-            self._fitter = BoxFitter(self.surface, plane, frame)
+            self._fitter = BoxFitter(self.surface, plane, frame, is_cuboid)
         return self._fitter
 
 
@@ -214,6 +214,7 @@ class FrameGeometry:
         self._objects: NDArray[np.bool_] | None = None
         self._doubts: tuple[str, ...] | None = None
         self._mask_doubt: MaskDoubt | None = None
+        self._unlabeled: UnlabeledSurface | None = None
 
     @property
     def plane(self) -> GroundPlane | None:
@@ -446,7 +447,7 @@ class FrameGeometry:
         seen = self._seen_if_measured(region)
         if seen is None or seen.surface.sparse or seen.surface.outline.cut_share > MAX_CUT:
             return None
-        return seen.fitter(self.plane, self.frame).measure_size()
+        return seen.fitter(self.plane, self.frame, True).measure_size()
 
     def _seen_if_measured(self, region: Region) -> _Seen | None:
         """What is seen of a region; None where depth tells nothing of it."""
@@ -492,7 +493,7 @@ class FrameGeometry:
             return _as_seen(visible_extent(surface, prior=prior), None, (SURFACE_ONLY, NO_FLOOR))
         if surface.sparse and prior is None:
             return self._as_seen(surface, plane, prior)
-        fitter = seen.fitter(plane, self.frame)
+        fitter = seen.fitter(plane, self.frame, is_cuboid(prior))
         box = fitter.fit(prior)
         load = self._find_load(region, fitter, box, prior) if is_carrier(region) else NO_LOAD
         if load.is_under_cargo:
@@ -568,7 +569,7 @@ class FrameGeometry:
         if cargo is not None:
             return cargo
         areas = [box.footprint, *(fork_areas(fitter.fit().footprint) if box.in_part else ())]
-        if self._unlabeled.most(areas) < UNLABELED_M2:
+        if self._unlabeled_above(fitter.plane).most(areas) < UNLABELED_M2:
             return Load(NOTHING_IN_PART if box.in_part else NOTHING_WHOLE)
         probability = UNLABELED_IN_PART if box.in_part else UNLABELED_WHOLE
         return Load(probability, notes=(f"{carrier.name} seems to carry what has no region",))
@@ -613,10 +614,13 @@ class FrameGeometry:
         note = f"{carrier.name} is seen in part and may carry {nearest.name}"
         return Load(MAY_CARRY, nearest.id, (note,))
 
-    @cached_property
-    def _unlabeled(self) -> UnlabeledSurface:
-        assert self.plane is not None
-        return UnlabeledSurface.of(self.frame, self.plane, self._object_mask())
+    def _unlabeled_above(self, level: GroundPlane) -> UnlabeledSurface:
+        """What no region shows, above the floor, or a level (where only up is known)."""
+        if self.plane is None:
+            return UnlabeledSurface.of(self.frame, level, self._object_mask())
+        if self._unlabeled is None:
+            self._unlabeled = UnlabeledSurface.of(self.frame, self.plane, self._object_mask())
+        return self._unlabeled
 
     def _is_at_carrier(self, region: Region, away: float) -> bool:
         """Whether a region `away` metres from the camera may be on a carrier."""

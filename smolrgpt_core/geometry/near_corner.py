@@ -34,9 +34,9 @@ INDEPENDENT_READINGS, ALIKE_PX = 16, 25
 """As many readings of a face as err independently at most, and of a deck one in so many pixels:
 neighbors of a stereo camera err alike."""
 
-YAW_READINGS, YAW_STEP_DEG = 40, 2.25
-"""As many readings of an object as tell independently how it is turned; the steps of the search:
-noise that needs it leaves the yaw unsure by about as much, or more."""
+YAW_READINGS, YAW_STEP_DEG, YAW_STEPS = 40, 2.25, 5
+"""As many readings of an object as tell independently how it is turned at most; the steps of the
+search, and how many smaller ones follow around the best to either side."""
 
 ABOVE_TOP = 0.02
 """Share of an object's readings that may lie above its top."""
@@ -45,9 +45,13 @@ BLUR_ERROR = 0.7
 """Standard deviation of the height that the highest points tell, relative to what noise blurs it
 by: readings that noise puts far off are left out, so that they scatter less than it."""
 
-CUT_TOP_SHARE, TOUCHED_TOP_SHARE = 0.25, 0.1
+CUT_TOP_SHARE, TOUCHED_TOP_SHARE = 0.5, 0.1
 """Standard deviation of the height of what is cut off above, and of what something else begins
-beside its upper end, relative to what is seen of it."""
+beside its upper end, relative to what is seen of it: of 174 racks of 24 simulated halls (seeds
+510000 to 510023) that the border of the image cuts, the root mean square is 0.51."""
+
+FACES_UP = 0.5
+"""The outline is the upper one where its direction outwards points up by more than this."""
 
 UNSEEN_TOP = 0.2
 """From this share of the upper end of the outline on."""
@@ -229,8 +233,7 @@ def find_top(view: TurnedView, deck_m: float = DECK_M) -> tuple[float, float]:
         top = max(top, edge)
     elif edge_std < std:
         top, std = edge, edge_std
-    top, std = _with_thin_parts(view, depth, top, std)
-    return top, math.hypot(std, _unseen_above(view) * top)
+    return _with_thin_parts(view, depth, top, std)
 
 
 def raised_by_outline(
@@ -305,15 +308,32 @@ def _with_thin_parts(
     return edge, off
 
 
-def _unseen_above(view: TurnedView) -> float:
-    """Standard deviation of the height as the upper end is not seen, relative to the height."""
+def unseen_above(view: TurnedView) -> float:
+    """Standard deviation of the height as the upper end is not seen, relative to the height.
+
+    No reading makes such a height surer: what looks like the deck is where the object is cut.
+    """
+    if _reaches_border_above(view):
+        return CUT_TOP_SHARE
     known = np.flatnonzero(np.isfinite(view.outline_depth))
+    if not len(known):
+        return 0.0
     heights = view.outline[:, 2][known] * view.outline_depth[known]
     upper = known[heights >= quantile(heights, 0.9)]
     if np.count_nonzero(view.cut[upper]) > UNSEEN_TOP * len(upper):
         return CUT_TOP_SHARE
     ending = np.count_nonzero(view.ends[upper])
     return TOUCHED_TOP_SHARE if len(upper) - ending > UNSEEN_TOP * len(upper) else 0.0
+
+
+def _reaches_border_above(view: TurnedView) -> bool:
+    """Whether the border of the image cuts anything off above.
+
+    That may be little of the outline and without readings, as the posts of a rack are.
+    """
+    at_border = view.step == -np.inf
+    outward = (view.outline - view.inner_outline)[at_border]
+    return bool(np.any(outward[:, 2] > FACES_UP * np.linalg.norm(outward, axis=1)))
 
 
 def _highest_points(view: TurnedView) -> tuple[float, float]:
@@ -385,19 +405,34 @@ def likeliest_yaw(view: TurnedView, top: float) -> tuple[float, float]:
 
     Uses every reading, so it stands much noise; objects that are not boxes mislead it. The standard
     deviation, radians, is that of all yaws by how well they explain the readings; at most that of
-    one that is not known.
+    one that is not known. A small object has few readings that err independently, and what no yaw
+    explains, as what is no box, tells less of it.
 
     Args:
         view: with yaw 0.
         top: height of the object, metres.
     """
-    yaws = np.arange(0.0, 90.0, YAW_STEP_DEG)
-    misfits = _misfits(view, top, np.deg2rad(yaws))
-    lowest = int(np.argmin(misfits))
-    best = yaws[lowest] + YAW_STEP_DEG * _vertex(*np.roll(misfits, 1 - lowest)[:3])
-    apart = np.deg2rad((yaws - best + 45) % 90 - 45)
-    weights = np.exp(-YAW_READINGS / 2 * (misfits - misfits[lowest]))
-    return float(np.deg2rad(best % 90)), float(np.sqrt(weights @ apart**2 / weights.sum()))
+    step = np.deg2rad(YAW_STEP_DEG)
+    coarse = np.arange(0.0, np.pi / 2, step)
+    found = _misfits(view, top, coarse)
+    middle = coarse[np.argmin(found)]
+    # Between the neighbors of the best, which are known.
+    fine = step / YAW_STEPS * np.arange(1 - YAW_STEPS, YAW_STEPS)
+    others = np.delete(np.stack([_quarter(coarse - middle), found]), np.argmin(found), axis=1)
+    known = np.concatenate([others, [fine, _misfits(view, top, middle + fine)]], axis=1)
+    apart, misfits = known[:, np.argsort(known[0])]
+    lowest = 1 + int(np.argmin(misfits[1:-1]))
+    best = apart[lowest] + step / YAW_STEPS * _vertex(*misfits[lowest - 1 : lowest + 2])
+    independent = max(len(view.depth) * view.pixels_per_reading / ALIKE_PX, 1.0)
+    readings = min(independent, YAW_READINGS) / max(misfits[lowest], 1.0)
+    weights = np.gradient(apart) * np.exp(-readings / 2 * (misfits - misfits[lowest]))
+    spread = np.sqrt(weights @ _quarter(apart - best) ** 2 / weights.sum())
+    return float((middle + best) % (np.pi / 2)), float(spread)
+
+
+def _quarter(angles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Angles, radians, less the quarter turns in them: -pi/4 to pi/4."""
+    return np.asarray((angles + np.pi / 4) % (np.pi / 2) - np.pi / 4)
 
 
 def _vertex(before: float, lowest: float, after: float) -> float:

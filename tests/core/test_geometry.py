@@ -550,6 +550,31 @@ def test_a_face_that_rays_graze_does_not_tell_how_far_down_it_reaches(
         assert box.bottom == pytest.approx(0.32, abs=0.05)
 
 
+def test_all_readings_tell_how_a_near_pallet_is_turned(ray_caster, block, stereo_noise):
+    for yaw in (0.2, 0.35, 0.65, 0.8):
+        truth = block(1, "pallet", 0.6, 5.5, yaw)
+        box = fitted(ray_caster((truth,), 3.0, 25), 1, SIZE_PRIORS["pallet"], stereo_noise)
+        off = (box.footprint.yaw - yaw + np.pi / 4) % (np.pi / 2) - np.pi / 4
+        assert abs(np.degrees(off)) < 1.2
+
+
+def test_a_rack_that_the_border_cuts_may_be_much_higher(ray_caster, block, stereo_noise):
+    levels, ends = (1.0, 2.2, 3.4), 1.35 * np.array([[-np.cos(0.3), -np.sin(0.3)]]) * [[1], [-1]]
+    beams = [block(1, "shelf", 0.0, 9.0, 0.3, 2.8, 1.1, z, z + 0.12) for z in levels]
+    posts = [block(1, "shelf", x, 9.0 + y, 0.3, 0.1, 1.1, top=7.5) for x, y in ends]
+    scene = ray_caster((*beams, *posts), 4.5, 25)
+    box = fitted(scene, 1, SIZE_PRIORS["shelf"], stereo_noise)
+    assert box.top < 6.0
+    assert box.top_std > 0.4 * box.top
+
+
+@pytest.mark.parametrize("yaw", [0.1, 0.5, 1.3])
+def test_a_deck_that_is_seen_edge_on_may_not_be_on_the_floor(ray_caster, block, stereo_noise, yaw):
+    empty = block(1, "pallet", 2.0, 16.0, yaw, bottom=1.02, top=1.164)
+    box = fitted(ray_caster((empty,), 1.25, 5), 1, SIZE_PRIORS["pallet"], stereo_noise)
+    assert abs(box.bottom - empty.bottom) < 3 * box.bottom_std
+
+
 def test_all_readings_of_a_deck_tell_its_height(ray_caster, block, stereo_noise):
     deck = block(1, "transporter", 0.3, 9.0, 0.3, length=1.35, width=0.9, top=0.35)
     frame = ray_caster((deck,), height=5.0, pitch_deg=30).render()
