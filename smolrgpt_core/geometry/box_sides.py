@@ -101,11 +101,11 @@ class Sides:
 
     Attributes:
         bounds: (2, 2), where the object ends if that was seen, else where what is visible ends.
-        std: (2, 2), standard deviation of the bounds, metres.
+        std: (2, 2), standard deviation of the bounds, meters.
         seen: (2, 2), whether the object was seen to end there.
-        hidden: (2, 2), how far a side that was not seen may lie farther out, metres.
-        bottom: height of the lowest visible point, metres.
-        bottom_std: standard deviation of that, metres.
+        hidden: (2, 2), how far a side that was not seen may lie farther out, meters.
+        bottom: height of the lowest visible point, meters.
+        bottom_std: standard deviation of that, meters.
         bottom_cut: whether the object may go on below that, behind something or outside of the
             image.
     """
@@ -123,13 +123,13 @@ class Sides:
 
         Args:
             turn_std: relative to the extent along a side, as the object may be turned.
-            side_std: of each side, metres.
+            side_std: of each side, meters.
         """
         along = np.maximum(self.bounds[::-1, 1] - self.bounds[::-1, 0], 0.0)[:, None]
         return replace(self, std=np.sqrt(self.std**2 + (turn_std * along) ** 2 + side_std**2))
 
     def open_behind(self, facing: NDArray[np.int_], length: float) -> Sides:
-        """The sides, if the object may be this long away from the camera, metres.
+        """The sides, if the object may be this long away from the camera, meters.
 
         Args:
             facing: (2,), see `NearCorner.sign`.
@@ -166,10 +166,10 @@ class _Touch:
     """Where the rays of the outline touch the object.
 
     Attributes:
-        points: (M, 3), metres.
-        std: (M, 3), standard deviation of the points, metres.
+        points: (M, 3), meters.
+        std: (M, 3), standard deviation of the points, meters.
         height, height_std: (M,), of the points, or as depth shows it where a ray grazes its face,
-            metres.
+            meters.
         face: (M,), the face of the near corner that each ray enters.
         way: (M, 3), direction in which the points move where the outline is one pixel farther out.
         ends: (M,), whether the object ends there.
@@ -197,7 +197,15 @@ def find_sides(
     frame: RGBDFrame,
     config: SideConfig,
 ) -> Sides:
-    """The sides of an object whose near corner is known."""
+    """The sides of an object whose near corner is known.
+
+    Args:
+        view: of the object.
+        corner: the near one.
+        plane: the floor.
+        frame: for what is seen through.
+        config: tolerances.
+    """
     touch = _touch(view, corner, config.rough_m)
     sides = _seen_sides(view, corner, touch, config)
     sides = replace(sides, seen=_without_cuts(sides, corner, touch, config))
@@ -215,6 +223,13 @@ def doubt_sides(
     """The sides, if the object may go on near the floor behind what ends it higher up.
 
     So do the forks of a truck behind its body, or under a pallet.
+
+    Args:
+        sides: as found.
+        view: of the object.
+        plane: the floor.
+        frame: for what is seen through.
+        config: tolerances.
     """
     hidden = np.array(
         [
@@ -265,7 +280,7 @@ def _touch(view: TurnedView, corner: NearCorner, rough_m: float) -> _Touch:
 def _heights(
     view: TurnedView, points: NDArray[np.float64], std: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Heights (M,) of points (M, 3) on the outline and their standard deviation, metres.
+    """Heights (M,) of points (M, 3) on the outline and their standard deviation, meters.
 
     Of a ray that grazes its face, the depth beside it tells more than the face.
     """
@@ -443,7 +458,7 @@ def _with_protrusions(sides: Sides, view: TurnedView, config: SideConfig) -> Sid
 
 
 def _levels(axis: int, bound: float, touch: _Touch, top: float) -> NDArray[np.float64]:
-    """Heights (3,) at which the object reaches one of its sides, metres.
+    """Heights (3,) at which the object reaches one of its sides, meters.
 
     Not the lowest ones: the camera looks through the openings of a pallet.
     """

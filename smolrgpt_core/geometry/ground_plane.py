@@ -136,15 +136,15 @@ class GroundPlaneConfig:
 
 @dataclass(frozen=True, eq=False)
 class GroundPlane:
-    """The floor, and metric coordinates on it: (right, forward) in metres from the camera's foot.
+    """The floor, and metric coordinates on it: (right, forward) in meters from the camera's foot.
 
     Attributes:
         up: unit vector (3,) in the optical frame, from the floor towards the camera.
-        camera_height: of the optical center above the floor, metres.
+        camera_height: of the optical center above the floor, meters.
         share: part of the scored pixels that lie in the plane, 0 to 1; 0 where it is not seen.
         noise: standard deviation of the inverse depth of floor pixels, 1/m.
         tilt_std: standard deviation of its tilt, radians.
-        height_std: the same of `camera_height`, metres.
+        height_std: the same of `camera_height`, meters.
         if_offset: the plane that fits if all depth is off by one length; None where not known.
     """
 
@@ -157,7 +157,7 @@ class GroundPlane:
     if_offset: GroundPlane | None = None
 
     def level_std(self, distance: float) -> float:
-        """Standard deviation of heights above it at a distance from the camera, metres."""
+        """Standard deviation of heights above it at a distance from the camera, meters."""
         return float(np.hypot(self.height_std, self.tilt_std * distance))
 
     @cached_property
@@ -168,7 +168,7 @@ class GroundPlane:
         return np.stack([right, np.cross(self.up, right), self.up])
 
     def to_floor(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Right, forward, height above the floor (..., 3) of points (..., 3) in metres."""
+        """Right, forward, height above the floor (..., 3) of points (..., 3) in meters."""
         floor = points @ self.axes.T
         floor[..., 2] += self.camera_height
         return floor
@@ -332,7 +332,7 @@ def _carries(
 
     Args:
         plane: plausible otherwise.
-        objects: readings (N, 3) of each in the optical frame, metres.
+        objects: readings (N, 3) of each in the optical frame, meters.
         scatter: of its pixels, see `_scatter`.
         fills_zones: whether most of the painted zones lie in it.
         config: what counts as standing.
@@ -361,7 +361,7 @@ def _carries(
 def object_readings(
     frame: RGBDFrame, readings: int = 200, min_readings: int = 6
 ) -> list[NDArray[np.float64]]:
-    """Readings (N, 3) in the optical frame, metres, of each region that is no painted zone.
+    """Readings (N, 3) in the optical frame, meters, of each region that is no painted zone.
 
     Args:
         frame: with regions.

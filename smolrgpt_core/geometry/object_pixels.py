@@ -80,7 +80,7 @@ class ObjectPixels:
         mask: bool (window.height, window.width), pixels that show the object.
         from_box: whether the region came as a box.
         ambiguity_m: how far readings are from those that were chosen, of which sparse ones do not
-            tell whether they are the object's instead; root mean square, metres.
+            tell whether they are the object's instead; root mean square, meters.
     """
 
     window: Box
@@ -171,7 +171,13 @@ def _has_floor(
 def floor_pixels(
     frame: RGBDFrame, plane: GroundPlane | None, config: ObjectPixelConfig
 ) -> NDArray[np.bool_]:
-    """Pixels (H, W) of a frame whose reading lies in the floor; none where it is not known."""
+    """Pixels (H, W) of a frame whose reading lies in the floor; none where it is not known.
+
+    Args:
+        frame: measured.
+        plane: the floor; None where it is not known.
+        config: tolerances.
+    """
     depth, camera = frame.depth, frame.intrinsics
     if plane is None:
         return np.zeros(depth.shape, dtype=bool)
@@ -326,9 +332,9 @@ def _fullest_stretch(
     """Nearest and farthest depth of the stretch that holds most of the weighted readings (N,).
 
     Args:
-        depth: metres.
+        depth: meters.
         weights: of the readings.
-        extent: length of the stretch per metre of its distance.
+        extent: length of the stretch per meter of its distance.
     """
     order = np.argsort(depth)
     values, total = depth[order], np.append(0.0, np.cumsum(weights[order]))

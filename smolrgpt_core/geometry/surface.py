@@ -118,9 +118,9 @@ class Outline:
     Attributes:
         rays: float64 (M, 3), through the border between inside and outside, z = 1.
         inner_rays: float64 (M, 3), half a pixel further inside, z = 1.
-        depth: float64 (M,), of the surface just inside, metres; NaN without a reading.
+        depth: float64 (M,), of the surface just inside, meters; NaN without a reading.
         edges: int (M,), an `Edge` each.
-        step: float64 (M,), how far behind the surface lies what is seen beside it, metres; NaN
+        step: float64 (M,), how far behind the surface lies what is seen beside it, meters; NaN
             without a reading.
     """
 
@@ -149,7 +149,7 @@ class Surface:
     Attributes:
         rows, columns: int (N,), of the trusted pixels in the image.
         camera: calibration of the image.
-        depth: float64 (N,), metres along the optical axis.
+        depth: float64 (N,), meters along the optical axis.
         outline: the edge of the mask.
         valid_share: share of mask pixels with a depth reading.
         sparse: whether the readings are those of a laser scanner: few, and without neighbors.
@@ -171,7 +171,7 @@ class Surface:
 
     @property
     def points(self) -> NDArray[np.float64]:
-        """Points (N, 3) of the surface, metres, optical frame."""
+        """Points (N, 3) of the surface, meters, optical frame."""
         return self.rays() * self.depth[:, None]
 
     def some_points(self, count: int) -> NDArray[np.float64]:
@@ -251,7 +251,7 @@ def _check_readings(region: Region, share: float, usable: int, config: SurfaceCo
 
 
 def _angular_extent(frame: RGBDFrame, region: Region) -> float:
-    """Larger side of the region's box per metre of its distance."""
+    """Larger side of the region's box per meter of its distance."""
     camera = frame.intrinsics
     return max(region.box.width / camera.fx, region.box.height / camera.fy)
 
@@ -380,7 +380,7 @@ def _local_depth(
     One pixel at an edge may be a flying one, so a neighborhood speaks for it.
 
     Args:
-        depth: (H, W), metres, NaN without a reading.
+        depth: (H, W), meters, NaN without a reading.
         size: side of the square, pixels.
         rows: (M,), of its middle.
         columns: (M,), of its middle.
@@ -433,8 +433,8 @@ def _other_clusters(
     """Which readings (N,) are of groups in depth that cannot be the object's.
 
     Args:
-        values: (N,), metres.
-        extent: of the region in the image, per metre of its distance.
+        values: (N,), meters.
+        extent: of the region in the image, per meter of its distance.
         noise: standard deviation of the inverse depth, 1/m.
         reach: groups farther away than so many extents are not the object's.
         config: says which groups these are, too.

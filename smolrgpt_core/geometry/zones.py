@@ -251,7 +251,7 @@ def _blur(
     """Standard deviation (M, 2) of outline points on the floor by their pixel and the floor's fit.
 
     Args:
-        points: (M, 2), metres.
+        points: (M, 2), meters.
         inner: (M, 2), the same half a pixel further inside.
         plane: the floor.
         edge_std_px: standard deviation of the edge of the mask, pixels.
@@ -264,7 +264,7 @@ def _blur(
 
 
 def _misfit(sides: NDArray[np.float64], bounds: NDArray[np.float64]) -> float:
-    """How far the visible outline (M, 2) is off the sides of the rectangle, metres.
+    """How far the visible outline (M, 2) is off the sides of the rectangle, meters.
 
     What fits badly is no rectangle, or is turned otherwise, and then no side is where it seems.
     """
@@ -330,7 +330,7 @@ def _hidden_lengths(
 
     Args:
         sides: (2, 2), which are asked for; of the others it is 0.
-        bounds: (2, 2), of the zone along its axes, metres.
+        bounds: (2, 2), of the zone along its axes, meters.
         yaw: of the zone.
         plane: the floor.
         frame: where the zone is.
