@@ -96,7 +96,7 @@ class NaiveGeometryCache(GeometryCache):
     """For the rules of the geometric answerer on naive geometry."""
 
     def _measure(self, frame: RGBDFrame) -> FrameGeometry:
-        return NaiveGeometry(frame, self._config)
+        return NaiveGeometry(frame, self._size_priors)
 
 
 def with_boxes(frame: RGBDFrame) -> RGBDFrame:

@@ -13,8 +13,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from unittest.mock import patch
 
 NAME = "SmolLM2-135M-Instruct.Q4_1"
 """Of the model on the server."""
@@ -60,10 +62,14 @@ def write_backbone(folder: Path, layers: int | None = None) -> None:
         folder: for a float32 checkpoint, which `start.language_backbone` may name.
         layers: so many of the first; None: all.
     """
+    import gguf
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     place, file = weights_path().parent, weights_path().name
-    read = AutoModelForCausalLM.from_pretrained(place, gguf_file=file)
+    # Parsing takes seconds, and is done anew for configuration, weights and tokenizer.
+    with patch.object(gguf, "GGUFReader", cache(gguf.GGUFReader)):
+        read = AutoModelForCausalLM.from_pretrained(place, gguf_file=file)
+        tokenizer = AutoTokenizer.from_pretrained(place, gguf_file=file)
     # The model that was read is marked as quantized, and transformers refuses to train it.
     config = read.config
     config.__dict__.pop("quantization_config", None)
@@ -73,7 +79,7 @@ def write_backbone(folder: Path, layers: int | None = None) -> None:
     weights = read.state_dict()
     plain.load_state_dict({name: weights[name] for name in plain.state_dict()})
     plain.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(place, gguf_file=file).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def serve() -> None:

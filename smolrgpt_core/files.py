@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -206,12 +206,18 @@ def check_image_suffix(suffix: str) -> None:
         raise ValueError(f"images cannot be written as {suffix!r}; use .png or .jpg")
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file atomically; its folder is created if needed."""
+def write_file(path: Path, content: bytes | Iterable[bytes]) -> None:
+    """Write a file atomically; its folder is created if needed.
+
+    Args:
+        path: of the file.
+        content: of it, whole or in pieces, which are never all in memory.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        temporary.write_bytes(content)
+        with temporary.open("wb") as file:
+            file.writelines((content,) if isinstance(content, bytes) else content)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -141,7 +141,7 @@ class Region:
         if not self.mask.any():
             raise bad_input(f"mask of region {self.id} is empty; omit empty regions")
 
-    @property
+    @cached_property
     def area(self) -> int:
         """Number of mask pixels."""
         return int(np.count_nonzero(self.mask))

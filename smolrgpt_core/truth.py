@@ -25,6 +25,8 @@ class ObjectTruth:
             positive inside; NaN for buffers and shelves, and where there is no buffer. Near zero
             it is a matter of taste whether the object is in the buffer.
         cargo_id: the pallet that a transporter carries, in the frame or not; None without one.
+        color: one of `scene.spatial_scene.COLORS` for what is known by a single one, which are
+            transporters by their paint; empty for anything else. Not published.
     """
 
     id: int
@@ -36,6 +38,7 @@ class ObjectTruth:
     buffer_ids: tuple[int, ...]
     buffer_margin: float
     cargo_id: int | None = None
+    color: str = ""
 
     @property
     def loaded(self) -> bool:

@@ -19,7 +19,7 @@ from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.wording import Unit, quantity, say
 from smolrgpt_core.regions import RegionSet
 
-_TIES = frozenset({Type.REGION, Type.REGIONS, Type.TRUTH, Type.RELATION})
+_TIES = frozenset({Type.REGION, Type.REGIONS, Type.TRUTH, Type.RELATION, Type.COLOR})
 """Types of discrete answers."""
 
 
@@ -107,7 +107,7 @@ def answer_of(finding: Finding, question: SpatialQuestion, regions: RegionSet) -
         answer_ids=_answer_ids(finding),
         side=_side(program, value),
         truth=value if program.type is Type.TRUTH else None,
-        relation=value if program.type is Type.RELATION else "",
+        relation=value if program.type in (Type.RELATION, Type.COLOR) else "",
         vector=value if isinstance(value, np.ndarray) else None,
         option=option,
         understood=say(program, regions),

@@ -49,7 +49,8 @@ class SpatialAnswer:
         answer_ids: the regions of a list or a count, in order; the chosen one of a choice.
         side: the side (left_right); NONE for the other categories.
         truth: True for yes, False for no, for a yes/no question; otherwise None.
-        relation: "left", "right", "front", "behind", "above", "below", "inside" or "outside".
+        relation: "left", "right", "front", "behind", "above", "below", "inside" or "outside";
+            of a color its name.
         vector: (3,) position, 3-D point at a pixel, or size, in meters, or unit vector of a
             direction; None for the others.
         option: letter of the multiple-choice option; otherwise empty.

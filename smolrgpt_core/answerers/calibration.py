@@ -9,7 +9,7 @@ very weights, which it names by their fingerprint.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -21,6 +21,8 @@ from smolrgpt_core.settings_file import read_json_entries, write_json_entries
 
 FORMAT = 1
 """Version of the file; others are refused."""
+
+_OF = " of "
 
 SATURATION = 1e-6
 """Raw confidences closer to 0 or 1 than this are taken as that close."""
@@ -76,8 +78,17 @@ class ConfidenceCurve:
 
     def __call__(self, confidence: float) -> float:
         """The calibrated confidence; NaN of NaN."""
-        # The logistic function, in a form that does not overflow.
-        return 0.5 * (1 + math.tanh((self.slope * log_odds(confidence) + self.intercept) / 2))
+        return _logistic(self.slope * log_odds(confidence) + self.intercept)
+
+
+def raised(confidence: float, log_odds_added: float) -> float:
+    """A confidence with so much more log-odds."""
+    return _logistic(log_odds(confidence) + log_odds_added)
+
+
+def _logistic(value: float) -> float:
+    # In a form that does not overflow.
+    return 0.5 * (1 + math.tanh(value / 2))
 
 
 def log_odds(confidence: float) -> float:
@@ -92,8 +103,9 @@ class Calibration:
 
     Attributes:
         answer_style: "sentence" or "short": of the answers that it was fitted on.
-        curves: by the value of `Evidence`, then by category ("distance", ...); those that there
-            was no answer for are missing.
+        curves: by the value of `Evidence`, then by `curve_name`: by category ("distance", ...) and,
+            where there were enough answers, by category and what is measured
+            ("quantity of VerticalDistance"); those that there was no answer for are missing.
         tolerances: by which agreement was decided.
         data: name and split of the data set, for people.
         questions: that were asked.
@@ -125,18 +137,41 @@ class Calibration:
         check_fingerprint(self.weights_sha256)
         _check_names("curves", self.curves, [item.value for item in Evidence])
         for name, by_category in self.curves.items():
-            _check_names(f"curves.{name}", by_category, [item.name.lower() for item in Category])
+            categories = [item.partition(_OF)[0] for item in by_category]
+            _check_names(f"curves.{name}", categories, [item.name.lower() for item in Category])
 
-    def confidence(self, evidence: Evidence, category: Category, raw: float) -> float:
+    def confidence(
+        self, evidence: Evidence, category: Category, raw: float, measure: str = ""
+    ) -> float:
         """Probability that an answer is correct; NaN where nothing is known of such answers.
 
         Args:
             evidence: what the answer rests on.
             category: of the question.
             raw: confidence of the answerer, 0 to 1.
+            measure: what the question measures, see `measure_of`; the curve of its category
+                holds where it has none of its own
         """
-        curve = self.curves.get(evidence.value, {}).get(category.name.lower())
-        return math.nan if curve is None else curve(raw)
+        return confidence_by(self.curves, evidence, category, raw, measure)
+
+
+def confidence_by(
+    curves: Mapping[str, Mapping[str, ConfidenceCurve]],
+    evidence: Evidence,
+    category: Category,
+    raw: float,
+    measure: str = "",
+) -> float:
+    """As `Calibration.confidence`, by its curves."""
+    named = curves.get(evidence.value, {})
+    curve = named.get(curve_name(category, measure)) or named.get(curve_name(category))
+    return math.nan if curve is None else curve(raw)
+
+
+def curve_name(category: Category, measure: str = "") -> str:
+    """Name of the curve of a category, or of those questions of it that measure one thing."""
+    name = category.name.lower()
+    return f"{name}{_OF}{measure}" if measure else name
 
 
 def read_calibration(path: Path) -> Calibration:
@@ -153,7 +188,7 @@ def write_calibration(path: Path, calibration: Calibration) -> None:
     write_json_entries(path, calibration)
 
 
-def _check_names(where: str, names: Mapping[str, object], known: list[str]) -> None:
+def _check_names(where: str, names: Iterable[str], known: list[str]) -> None:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(f"{where} must be named {', '.join(known)}, got {unknown[0]!r}")

@@ -23,12 +23,13 @@ from smolrgpt_core.answerers.base import (
     answer_as_batch,
     each_deadline,
 )
-from smolrgpt_core.answerers.calibration import Calibration, Evidence
+from smolrgpt_core.answerers.calibration import Calibration, Evidence, raised
 from smolrgpt_core.answerers.geometric import CERTAINTY
 from smolrgpt_core.answerers.likeness import UNLIKE_CONFIDENCE, LikenessTest, at_most
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.language import CATEGORIES, Category, SpatialQuestion
+from smolrgpt_core.language import CATEGORIES, Category, SpatialQuestion, measure_of
+from smolrgpt_core.language.model_wording import asks_for_color
 
 GEOMETRY_STAGE = "geometry"
 """Latency stage beside those of the model."""
@@ -43,7 +44,32 @@ CONFIRMABLE = frozenset({Category.COUNT})
 """Categories of which a model may confirm an uncertain answer. A number of objects is uncertain
 where a side of a zone is hidden, not where two things are equal."""
 
+COMPARED = frozenset(
+    {
+        Category.COUNT,
+        Category.LEFT_RIGHT,
+        Category.LIST,
+        Category.MCQ,
+        Category.RELATION,
+        Category.TRUTH,
+    }
+)
+"""Categories in which something is or is not: near a border, geometry's confidence falls to 0.5."""
+
+MOST_SUPPORT = {
+    Evidence.GEOMETRY: 0.0,
+    Evidence.GEOMETRY_ONLY: 0.0,
+    Evidence.GEOMETRY_AGAINST_MODEL: 0.0,
+    Evidence.GEOMETRY_WITH_MODEL: 1.0,
+}
+"""What is added at most to the log-odds of geometry in these categories. A calibration would add
+more, but questions of data sets have a margin: none is a close call. A model that agrees adds as
+much as one that is correct in three of four close calls."""
+
 Outcome = SpatialAnswer | SpatialError
+
+Confidence = Callable[[Evidence, SpatialAnswer], float]
+"""The calibrated confidence of an answer to a question, by what it rests on."""
 
 
 class FusedAnswerer:
@@ -119,7 +145,8 @@ class FusedAnswerer:
         latency_s = {GEOMETRY_STAGE: time.perf_counter() - start}
         for place, geometry in zip(waiting, measured, strict=True):
             doubt = partial(self._likeness.doubt, frame, questions[place])
-            outcomes[place] = self._fuse(outcomes[place], geometry, doubt, latency_s)
+            confidence = self._confidences(questions[place])
+            outcomes[place] = self._fuse(outcomes[place], geometry, doubt, confidence, latency_s)
         return outcomes
 
     def _fuse(
@@ -127,12 +154,14 @@ class FusedAnswerer:
         model: Outcome,
         geometry: Outcome,
         doubt: Callable[[], str],
+        confidence_of: Confidence,
         latency_s: Mapping[str, float],
     ) -> SpatialAnswer | SpatialError:
-        fused = fuse(model, geometry, self._settings, doubt, self._calibration)
+        fused = fuse(model, geometry, self._settings, doubt, confidence_of)
         if isinstance(fused, SpatialError):
             return fused
-        confidence = at_most(fused.answer.confidence_limit, self._confidence(fused))
+        limit = min(fused.answer.confidence_limit, _limit_of_comparisons(fused))
+        confidence = at_most(limit, confidence_of(fused.evidence, fused.answer))
         if fused.doubt:
             confidence = at_most(UNLIKE_CONFIDENCE, confidence)
         if fused.evidence is Evidence.CONFIRMED_GEOMETRY and not confidence >= CERTAINTY:
@@ -142,16 +171,26 @@ class FusedAnswerer:
         latency_s = {**fused.answer.latency_s, **latency_s}
         return replace(fused.answer, confidence=confidence, latency_s=latency_s)
 
-    def _confidence(self, fused: FusedAnswer) -> float:
-        if self._calibration is None or fused.answer.category is None:
-            return math.nan
-        confidence = self._calibration.confidence(
-            fused.evidence, fused.answer.category, fused.answer.confidence
-        )
-        if math.isnan(confidence) and fused.evidence in UNCONTESTED:
-            # Nobody calibrated such questions: geometry's own confidence is the best there is.
-            return fused.answer.confidence
-        return confidence
+    def _confidences(self, question: SpatialQuestion) -> Confidence:
+        """The calibrated confidence of answers to a question."""
+        measure = measure_of(question.program)
+        # No model was trained on colors, and no calibration measured on them.
+        is_calibrated = not (question.program and asks_for_color(question.program))
+
+        def confidence_of(evidence: Evidence, answer: SpatialAnswer) -> float:
+            if not is_calibrated:
+                return answer.confidence
+            if self._calibration is None or answer.category is None:
+                return math.nan
+            confidence = self._calibration.confidence(
+                evidence, answer.category, answer.confidence, measure
+            )
+            if math.isnan(confidence) and evidence in UNCONTESTED:
+                # Nobody calibrated such questions: geometry's own confidence is the best there is.
+                return answer.confidence
+            return confidence
+
+        return confidence_of
 
     def _too_uncertain(self, confidence: float, model: Outcome, geometry: Outcome) -> SpatialError:
         known = "unknown" if math.isnan(confidence) else f"{confidence:.2f}"
@@ -161,6 +200,12 @@ class FusedAnswerer:
             f"the model says: {_words(model)} Geometry says: {_words(geometry)} Ask from another "
             f"viewpoint, or lower abstain_below",
         )
+
+
+def _limit_of_comparisons(fused: FusedAnswer) -> float:
+    if fused.answer.category not in COMPARED or fused.evidence not in MOST_SUPPORT:
+        return 1.0
+    return raised(fused.answer.confidence, MOST_SUPPORT[fused.evidence])
 
 
 @dataclass(frozen=True)
@@ -183,7 +228,7 @@ def fuse(
     geometry: Outcome,
     settings: FusionSettings,
     doubt: Callable[[], str],
-    calibration: Calibration | None = None,
+    confidence_of: Confidence,
 ) -> FusedAnswer | SpatialError:
     """Combine two answers to the same question into one, or a refusal.
 
@@ -195,7 +240,7 @@ def fuse(
         geometry: what geometry says.
         settings: which of them counts.
         doubt: tells why what the model says does not count; empty if it does.
-        calibration: tells for "confident" which of them is more likely right.
+        confidence_of: tells for "confident" which of them is more likely right.
     """
     for outcome in (model, geometry):
         if isinstance(outcome, SpatialError) and _is_late(outcome):
@@ -220,7 +265,7 @@ def fuse(
         evidence = Evidence.MODEL_WITH_GEOMETRY if is_model else Evidence.GEOMETRY_WITH_MODEL
         answer = replace(chosen, answer_ids=geometry.answer_ids, message=geometry.message)
         return FusedAnswer(answer, evidence)
-    return _one_of_two(model, geometry, settings, doubt(), calibration)
+    return _one_of_two(model, geometry, settings, doubt(), confidence_of)
 
 
 def _confirmed(
@@ -247,10 +292,10 @@ def _one_of_two(
     geometry: SpatialAnswer,
     settings: FusionSettings,
     doubt: str,
-    calibration: Calibration | None,
+    confidence_of: Confidence,
 ) -> FusedAnswer:
     """The answer that counts where they differ."""
-    is_model = _counts_against_geometry(model, geometry, settings, doubt, calibration)
+    is_model = _counts_against_geometry(model, geometry, settings, doubt, confidence_of)
     chosen = replace(_chosen(model, geometry, is_model), agreement=Agreement.DISAGREE)
     if is_model:
         note = f"geometry disagrees: {geometry.text}{doubt and f' Doubtful: {doubt}'}"
@@ -281,19 +326,16 @@ def _counts_against_geometry(
     geometry: SpatialAnswer,
     settings: FusionSettings,
     doubt: str,
-    calibration: Calibration | None,
+    confidence_of: Confidence,
 ) -> bool:
     """Whether the model's answer is given where geometry has another one."""
     if settings.prefer != CONFIDENT:
         return settings.prefer == MODEL
-    category = model.category
-    if doubt or calibration is None or category is None:
+    if doubt:
         return False
-    predicted = calibration.confidence(Evidence.MODEL_AGAINST_GEOMETRY, category, model.confidence)
-    measured = calibration.confidence(
-        Evidence.GEOMETRY_AGAINST_MODEL, category, geometry.confidence
-    )
-    return predicted > measured
+    # Neither is larger where nothing is known of such answers: NaN.
+    predicted = confidence_of(Evidence.MODEL_AGAINST_GEOMETRY, model)
+    return predicted > confidence_of(Evidence.GEOMETRY_AGAINST_MODEL, geometry)
 
 
 def _is_late(outcome: Outcome) -> bool:

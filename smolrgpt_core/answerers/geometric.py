@@ -42,6 +42,9 @@ BOXED = 0.9
 right then (docs/accuracy.md), and the errors are no matter of standard deviations: the box holds
 something else."""
 
+MOST_COLOR_NOTES = 4
+"""Of so many regions it is told at most why their colors are unsure."""
+
 DOUBTED = 0.45
 """Confidence of a measured answer at most, where the inputs of the frame are doubted, and standard
 deviations do not bound the error."""
@@ -95,10 +98,11 @@ class GeometricAnswerer:
         with measured.lock:
             measured.copies.begin_question()
             finding = evaluate(question.program, measured.copies)
+            shown = _shown_ids(finding)
+            colors = measured.copies.color_notes(self._certainty, shown)[:MOST_COLOR_NOTES]
             marks = marks_of(finding, measured.copies, question.unit)
             point = _point_at_pixel(finding, measured.copies)
-            regions = (*finding.ids, *finding.counted)
-            used = [id for id in regions if measured.copies.is_needed(id)]
+            used = [id for id in shown if measured.copies.is_needed(id)]
             is_measured = bool(used) or measured.copies.pixel_is_needed
         answer = answer_of(finding, question, frame.regions)
         if point is not None:
@@ -106,7 +110,7 @@ class GeometricAnswerer:
         centers, valid_depth = region_places(measured.geometry, answer.region_ids)
         placed = replace(answer, centers=centers, valid_depth=valid_depth, marks=marks)
         spread = spread_note(finding, question.unit, self._certainty)
-        notes, doubts = [spread], [frame.regions.doubt]
+        notes, doubts = [spread, *colors], [frame.regions.doubt]
         if answer.unit == "objects":
             notes += _count_notes(finding, frame.regions)
             doubts.append(doubled_note(finding.counted, frame.regions))
@@ -114,7 +118,7 @@ class GeometricAnswerer:
         answer = _with_notes(noted, measured.geometry, used, is_measured, _joined(doubts))
         uncertain = why_uncertain(finding, frame.regions, self._certainty)
         if uncertain:
-            raise UncertainAnswerError(uncertain, answer)
+            raise UncertainAnswerError(_joined((uncertain, *colors)), answer)
         return answer
 
     def answer_batch(
@@ -133,6 +137,11 @@ class GeometricAnswerer:
                 questions, each_deadline(questions, deadlines), strict=True
             )
         ]
+
+
+def _shown_ids(finding: Finding) -> tuple[int, ...]:
+    """The regions that an answer is about, and those that it counts."""
+    return (*finding.ids, *finding.counted)
 
 
 def _point_at_pixel(finding: Finding, copies: SceneCopies) -> NDArray[np.float64] | None:

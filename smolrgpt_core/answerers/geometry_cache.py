@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from threading import Lock, RLock
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.frame_geometry import FrameGeometry, GeometryConfig
+from smolrgpt_core.geometry.frame_geometry import FrameGeometry
+from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import valid_depth_share
 from smolrgpt_core.scene.copies import SceneCopies
 from smolrgpt_core.scene.measured_scene import MeasuredScene
@@ -25,31 +26,40 @@ class MeasuredFrame:
 
     Args:
         geometry: of the frame.
+        looks: whether the scene has colors, from the color image.
 
     Attributes:
         lock: to be held while `copies` are used, which measure what they are asked for.
     """
 
-    def __init__(self, geometry: FrameGeometry) -> None:
+    def __init__(self, geometry: FrameGeometry, looks: bool) -> None:
         self.geometry = geometry
+        self._looks = looks
         self.lock = RLock()
 
     @cached_property
     def copies(self) -> SceneCopies:
         """What questions are evaluated on."""
-        return SceneCopies(MeasuredScene(self.geometry))
+        return SceneCopies(MeasuredScene(self.geometry, self._looks))
 
 
 class GeometryCache:
     """The geometry of the latest frames; thread-safe. Frames are compared by identity.
 
     Args:
-        config: how frames are measured.
+        size_priors: standard sizes by class of object.
         size: number of frames that are cached; the oldest is dropped first.
+        looks: whether scenes have colors, from the color images.
     """
 
-    def __init__(self, config: GeometryConfig | None = None, size: int = CACHE_SIZE) -> None:
-        self._config = config or GeometryConfig()
+    def __init__(
+        self,
+        size_priors: Mapping[str, SizePrior] = SIZE_PRIORS,
+        size: int = CACHE_SIZE,
+        looks: bool = False,
+    ) -> None:
+        self._size_priors = size_priors
+        self._looks = looks
         self._frames: deque[MeasuredFrame] = deque(maxlen=size)
         self._lock = Lock()
 
@@ -63,12 +73,12 @@ class GeometryCache:
             for cached in self._frames:
                 if cached.geometry.frame is frame:
                     return cached
-            cached = MeasuredFrame(self._measure(frame))
+            cached = MeasuredFrame(self._measure(frame), self._looks)
             self._frames.append(cached)
             return cached
 
     def _measure(self, frame: RGBDFrame) -> FrameGeometry:
-        return FrameGeometry(frame, self._config)
+        return FrameGeometry(frame, self._size_priors)
 
 
 def region_places(

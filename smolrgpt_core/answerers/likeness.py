@@ -26,10 +26,8 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.surface import valid_depth_share
-from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.language import Category, SpatialQuestion, measures_of
 from smolrgpt_core.language.model_wording import masked_question
-from smolrgpt_core.language.program import Program
-from smolrgpt_core.language.types import Type
 from smolrgpt_core.object_classes import known_class
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.settings_file import from_entries, with_current_names, write_json_entries
@@ -104,12 +102,6 @@ def features_of_frame(geometry: FrameGeometry) -> dict[str, float]:
 def classes_of(frame: RGBDFrame, question: SpatialQuestion) -> set[str]:
     """The classes of the regions that a question is about; known ones by their own name."""
     return {known_class(frame.regions[id].label) for id in question.region_ids}
-
-
-def operators_of(program: Program) -> set[str]:
-    """The names of the attributes and predicates in a program: what it measures, whatever of."""
-    measures = (Type.ATTRIBUTE, Type.PREDICATE)
-    return {part.operator.name for part in program.walk() if part.type in measures}
 
 
 def _floor_features(plane: GroundPlane | None) -> dict[str, float]:
@@ -226,7 +218,7 @@ class Likeness:
 
     def _strange_operators(self, question: SpatialQuestion) -> Iterator[str]:
         if self.operators and question.program is not None:
-            strange = operators_of(question.program) - set(self.operators)
+            strange = measures_of(question.program) - set(self.operators)
             if strange:
                 yield f"what is measured: {', '.join(sorted(strange))}"
 

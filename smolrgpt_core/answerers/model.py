@@ -33,8 +33,8 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference import Engine, EngineAnswer, EngineConfig, load_engine
 from smolrgpt_core.inference.onnx_folder import is_exported, read_manifest
-from smolrgpt_core.language import SpatialQuestion
-from smolrgpt_core.language.model_wording import masked_question
+from smolrgpt_core.language import SpatialQuestion, measure_of
+from smolrgpt_core.language.model_wording import asks_for_color, masked_question
 from smolrgpt_core.regions import RegionSet
 
 logger = logging.getLogger(__name__)
@@ -216,10 +216,12 @@ class ModelAnswerer:
 
     def _untrained(self, question: SpatialQuestion) -> SpatialError:
         answers = ", ".join(self._engine.model_config.answers)
+        colors = question.program is not None and asks_for_color(question.program)
+        other = "fused" if colors else "geometric"
         return UntrainedQuestionError(
             Status.BAD_QUESTION,
             f"the checkpoint was trained on {answers}, not on questions of this kind "
-            f"({question.category.name.lower()}); use the answerer geometric, or a checkpoint "
+            f"({question.category.name.lower()}); use the answerer {other}, or a checkpoint "
             f"trained on them",
         )
 
@@ -277,7 +279,7 @@ class ModelAnswerer:
         if self._calibration is None:
             return math.nan, ""
         calibrated = self._calibration.confidence(
-            Evidence.MODEL, question.category, output.confidence
+            Evidence.MODEL, question.category, output.confidence, measure_of(question.program)
         )
         doubt = self._likeness.doubt(frame, question)
         return (at_most(UNLIKE_CONFIDENCE, calibrated) if doubt else calibrated), doubt

@@ -15,7 +15,6 @@ from smolrgpt_core.answerers.likeness import LikenessTest
 from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.extras import install_command
-from smolrgpt_core.geometry.frame_geometry import GeometryConfig
 from smolrgpt_core.geometry.object_sizes import size_priors
 
 # Imported in the functions: geometry alone must not need PyTorch, which also takes seconds.
@@ -57,6 +56,9 @@ WITH_CHECKPOINT = frozenset({"model", "fused"})
 """Those that are built from a checkpoint, `ModelSettings` and `FusionSettings`, too; the others
 from the geometry of frames alone."""
 
+LOOKING = frozenset({"fused"})
+"""Those that answer questions about colors, from the color image."""
+
 DEFAULT_ANSWERER = "fused"
 
 
@@ -87,7 +89,7 @@ def make_answerer(
     name = name or ("model" if checkpoint or settings.adapter else DEFAULT_ANSWERER)
     if name not in ANSWERERS:
         raise ValueError(f"answerer must be one of {sorted(ANSWERERS)}, got {name!r}")
-    cache = GeometryCache(GeometryConfig(size_priors=size_priors(object_sizes)))
+    cache = GeometryCache(size_priors(object_sizes), looks=name in LOOKING)
     if name in WITH_CHECKPOINT:
         # From a parameter file or a launch argument no shell has expanded a path.
         settings = replace(settings, adapter=os.path.expanduser(settings.adapter))

@@ -25,6 +25,7 @@ from smolrgpt_core.cli.evaluate import evaluate_command
 from smolrgpt_core.cli.export import export_command
 from smolrgpt_core.cli.export_onnx import export_onnx_command
 from smolrgpt_core.cli.import_checkpoint import import_checkpoint
+from smolrgpt_core.cli.import_hispatial import import_hispatial
 from smolrgpt_core.cli.page import page
 from smolrgpt_core.cli.replay import replay_command
 from smolrgpt_core.cli.score import score
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.command()(ask)
 app.command()(demo)
 app.command()(import_checkpoint)
+app.command()(import_hispatial)
 app.command()(simulate)
 app.command()(annotate)
 app.command()(bag2data)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,9 @@ SIMULATION_FILE = "simulation.json"
 
 ANNOTATION_FILE = "annotation.json"
 """The settings of `smolrgpt annotate`, in the root of its data set."""
+
+IMPORT_FILE = "import.json"
+"""The settings of `smolrgpt import-hispatial`, in the root of its data set."""
 
 HUMAN, MODEL = "human", "gpt"
 """Speakers of a turn."""
@@ -341,9 +344,8 @@ class SplitFolder:
         return records
 
     def write_records(self, records: Iterable[WarehouseRecord]) -> None:
-        """Write `SPLIT.json`, completely or not at all."""
-        content = json.dumps([record.to_json() for record in records])
-        write_file(self.records_path, content.encode())
+        """Write `SPLIT.json`, completely or not at all; one record is in memory at a time."""
+        write_file(self.records_path, _json_list(record.to_json() for record in records))
 
     def read_cameras(self) -> dict[str, CameraRecord]:
         """Calibrations by image name.
@@ -395,6 +397,15 @@ def find_splits(root: Path) -> list[SplitFolder]:
         expected = ", ".join(f"{split}.json" for split in SPLITS)
         raise file_error(root, f"expected a data set with one of {expected}, found none of them")
     return found
+
+
+def _json_list(entries: Iterable[Any]) -> Iterator[bytes]:
+    """The bytes of `json.dumps(list(entries))`, entry by entry."""
+    before = "["
+    for entry in entries:
+        yield (before + json.dumps(entry)).encode()
+        before = ", "
+    yield b"[]" if before == "[" else b"]"
 
 
 _REQUIRED = object()

@@ -7,14 +7,22 @@ answers, only the fraction of correct answers is used.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.answerer_settings import AgreementTolerances
-from smolrgpt_core.answerers.calibration import ConfidenceCurve, Evidence, log_odds
+from smolrgpt_core.answerers.calibration import (
+    ConfidenceCurve,
+    Evidence,
+    confidence_by,
+    curve_name,
+    log_odds,
+)
 from smolrgpt_core.answerers.fused import CONFIRMABLE, DECIDED
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
 from smolrgpt_core.errors import Status
@@ -27,11 +35,17 @@ from smolrgpt_core.language import Category
 MIN_SLOPE_SAMPLES = 30
 """With fewer answers, the confidence is the fraction of correct ones, whatever the raw one is."""
 
+MIN_SHIFT_SAMPLES = 10
+"""With fewer answers, what a question measures has no curve of its own."""
+
+SHIFT_STD = 1.0
+"""Standard deviation that log-odds of measures are taken to have around those of a category."""
+
 NEWTON_STEPS = 100
 CONVERGED = 1e-8
 
 Curves = dict[str, dict[str, ConfidenceCurve]]
-"""By the value of `Evidence`, then by the name of the category."""
+"""By the value of `Evidence`, then by `curve_name`."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,7 @@ class JudgedAnswer:
         evidence: source of the answer, and whether the other source agrees.
         confidence: raw, of the source.
         correct: by the rules of the challenge or, of a task, those of its form.
+        measure: what the question measures, see `measure_of`.
     """
 
     id: str
@@ -51,6 +66,7 @@ class JudgedAnswer:
     evidence: Evidence
     confidence: float
     correct: bool
+    measure: str = ""
 
 
 def judged_answers(
@@ -70,7 +86,7 @@ def judged_answers(
     # Of what geometry has decided to refuse, `fused` never gives the answer of the model alone.
     decided = {item.id for item in geometry.predictions if item.status in DECIDED}
     given = [
-        JudgedAnswer(id, _category(scored), evidence, prediction.confidence, scored.correct)
+        _judged(scored, evidence, prediction)
         for id in dict.fromkeys([*predicted, *measured])
         if id not in doubted
         for evidence, (scored, prediction) in _ways(predicted.get(id), measured.get(id), tolerances)
@@ -86,10 +102,9 @@ def _confirmed(
     tolerances: AgreementTolerances,
 ) -> list[JudgedAnswer]:
     """Answers that are too uncertain for geometry to give, and that the model has too."""
-    confidences = {item.id: item.confidence for item in geometry.predictions}
-    evidence = Evidence.CONFIRMED_GEOMETRY
+    predictions = {item.id: item for item in geometry.predictions}
     return [
-        JudgedAnswer(item.id, _category(item), evidence, confidences[item.id], item.correct)
+        _judged(item, Evidence.CONFIRMED_GEOMETRY, predictions[item.id])
         for item in geometry.uncertain
         if item.category in CONFIRMABLE
         and item.id in predicted
@@ -101,9 +116,14 @@ def _confirmed(
 _Answer = tuple[ScoredAnswer | TaskAnswer, Prediction]
 
 
-def _category(answer: ScoredAnswer | TaskAnswer) -> Category:
+def _judged(
+    answer: ScoredAnswer | TaskAnswer, evidence: Evidence, prediction: Prediction
+) -> JudgedAnswer:
     assert answer.category is not None
-    return answer.category
+    measure = "" if prediction.form is None else prediction.form.measure
+    return JudgedAnswer(
+        answer.id, answer.category, evidence, prediction.confidence, answer.correct, measure
+    )
 
 
 def _answers_of(system: EvaluatedSystem) -> dict[str, _Answer]:
@@ -155,19 +175,38 @@ def _agree(
 
 
 def fit_curves(judged: Sequence[JudgedAnswer]) -> Curves:
-    """A curve for every kind of evidence and category that there are answers for."""
+    """A curve for every kind of evidence and category that there are answers for.
+
+    And one for each measure that there are `MIN_SHIFT_SAMPLES` answers for.
+    """
+    groups: dict[tuple[Evidence, Category], list[JudgedAnswer]] = defaultdict(list)
+    for item in judged:
+        groups[item.evidence, item.category].append(item)
     curves: Curves = {}
-    for evidence in Evidence:
-        for category in Category:
-            answers = [
-                item for item in judged if (item.evidence, item.category) == (evidence, category)
-            ]
-            if answers:
-                curve = fit_curve(
-                    [item.confidence for item in answers], [item.correct for item in answers]
-                )
-                curves.setdefault(evidence.value, {})[category.name.lower()] = curve
+    for evidence, category in product(Evidence, Category):
+        if answers := groups.get((evidence, category)):
+            curve = fit_curve(*_raw_and_correct(answers))
+            named = {curve_name(category): curve, **_shifted_curves(category, curve, answers)}
+            curves.setdefault(evidence.value, {}).update(named)
     return curves
+
+
+def _shifted_curves(
+    category: Category, curve: ConfidenceCurve, answers: Sequence[JudgedAnswer]
+) -> dict[str, ConfidenceCurve]:
+    """The curve of a category, shifted for each measure of its questions."""
+    groups: dict[str, list[JudgedAnswer]] = defaultdict(list)
+    for item in answers:
+        groups[item.measure].append(item)
+    return {
+        curve_name(category, measure): shifted_curve(curve, *_raw_and_correct(group))
+        for measure, group in sorted(groups.items())
+        if measure and MIN_SHIFT_SAMPLES <= len(group) < len(answers)
+    }
+
+
+def _raw_and_correct(answers: Sequence[JudgedAnswer]) -> tuple[list[float], list[bool]]:
+    return [item.confidence for item in answers], [item.correct for item in answers]
 
 
 def held_out_confidences(
@@ -188,8 +227,9 @@ def held_out_confidences(
 
 
 def _confidence(answer: JudgedAnswer, curves: Curves) -> float:
-    curve = curves.get(answer.evidence.value, {}).get(answer.category.name.lower())
-    return curve(answer.confidence) if curve else float("nan")
+    return confidence_by(
+        curves, answer.evidence, answer.category, answer.confidence, answer.measure
+    )
 
 
 def fit_curve(confidences: Sequence[float], correct: Sequence[bool]) -> ConfidenceCurve:
@@ -215,6 +255,30 @@ def fit_curve(confidences: Sequence[float], correct: Sequence[bool]) -> Confiden
     if slope <= 0:
         return base
     return ConfidenceCurve(slope, level - slope * middle, samples, hits)
+
+
+def shifted_curve(
+    curve: ConfidenceCurve, confidences: Sequence[float], correct: Sequence[bool]
+) -> ConfidenceCurve:
+    """The curve with the intercept that is likeliest for some of its answers.
+
+    It may differ by about `SHIFT_STD`: the fewer answers there are, the less it does.
+
+    Args:
+        curve: of all answers.
+        confidences: raw, of at least one answer.
+        correct: whether each of them is correct.
+    """
+    scores = curve.slope * np.array([log_odds(item) for item in confidences]) + curve.intercept
+    # The slope of the loss rises with the shift: its root is found by halving.
+    low, high = -len(correct) * SHIFT_STD**2, len(correct) * SHIFT_STD**2
+    while high - low > CONVERGED:
+        shift = (low + high) / 2
+        expected = float(np.sum(0.5 * (1 + np.tanh((scores + shift) / 2))))
+        is_above = expected - sum(correct) + shift / SHIFT_STD**2 > 0
+        low, high = (low, shift) if is_above else (shift, high)
+    shift = (low + high) / 2
+    return ConfidenceCurve(curve.slope, curve.intercept + shift, len(correct), sum(correct))
 
 
 def _most_likely_line(

@@ -11,7 +11,6 @@ from smolrgpt_core.answerers.likeness import (
     Likeness,
     classes_of,
     features_of,
-    operators_of,
     range_of,
 )
 from smolrgpt_core.data.warehouse_format import SplitFolder, WarehouseRecord
@@ -19,7 +18,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.predictions import Camera, ImageJob, read_cameras
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
-from smolrgpt_core.language import SpatialQuestion
+from smolrgpt_core.language import SpatialQuestion, measures_of
 
 
 def measure_likeness(
@@ -49,7 +48,7 @@ def measure_likeness(
             questions += 1
             classes.update(classes_of(frame, question))
             if question.program is not None:
-                operators.update(operators_of(question.program))
+                operators.update(measures_of(question.program))
             for name, value in features_of(geometry, question).items():
                 values[name].append(value)
     return Likeness(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from smolrgpt_core.answer.scoring import AnswerValue, is_correct, read_value
-from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.language import Category, SpatialQuestion, measure_of
 from smolrgpt_core.language.operators import selections
 from smolrgpt_core.language.question import asked_side
 
@@ -26,12 +26,14 @@ class AnswerForm:
         unit: of a quantity.
         ordered: whether the order of a list counts.
         side: "left" or "right", where the question asks whether something is there.
+        measure: what the question measures, see `measure_of`.
     """
 
     category: Category | None
     unit: str = ""
     ordered: bool = False
     side: str = ""
+    measure: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def form_of(question: SpatialQuestion) -> AnswerForm:
     if program is None:
         return AnswerForm(question.category)
     ordered = program.operator in (selections.Sorted, selections.First)
-    return AnswerForm(question.category, program.unit, ordered, asked_side(program))
+    side, measure = asked_side(program), measure_of(program)
+    return AnswerForm(question.category, program.unit, ordered, side, measure)
 
 
 def check_truth(form: AnswerForm | None, truth: str) -> None:

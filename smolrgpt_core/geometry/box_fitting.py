@@ -5,11 +5,12 @@ depth. So the sides that are seen are measured, each with its uncertainty, and t
 from the standard sizes of the class.
 
 Limits: objects are upright cuboids. A side that is neither seen nor implied by a standard size is
-put into the middle of the space in which it may be hidden, at most `max_guess_m` away.
+put into the middle of the space in which it may be hidden, at most `MAX_GUESS_M` away.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.box_sides import OUTWARD, SideConfig, Sides, doubt_sides, find_sides
+from smolrgpt_core.geometry.box_sides import OUTWARD, Sides, doubt_sides, find_sides
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, best_yaw
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.near_corner import (
@@ -25,9 +26,9 @@ from smolrgpt_core.geometry.near_corner import (
     find_top,
     likeliest_yaw,
     raised_by_outline,
-    yaw_spread,
+    unseen_above,
 )
-from smolrgpt_core.geometry.size_priors import DECK_M, SizePrior
+from smolrgpt_core.geometry.size_priors import DECK_M, SizePrior, is_cuboid
 from smolrgpt_core.geometry.surface import Surface
 from smolrgpt_core.geometry.turned_view import TurnedView
 from smolrgpt_core.geometry.visible_surface import USUAL_DEPTH
@@ -48,6 +49,31 @@ one is as flat, an empty pallet is 0.14 m high."""
 YAW_ARM = 0.5
 """How far sides and the center of a box are from what its yaw turns them about, relative to its
 size."""
+
+BOX_POINTS = 300
+"""Surface points, and outline points, that take part: neighbors err alike, so that more tell
+little."""
+
+MUCH_NOISE_M = 0.08
+"""Standard deviation of a reading from which the yaw is taken from all readings together instead of
+from the sides of the visible points."""
+
+SIDE_CAP_M = 0.1
+"""Distance from which a point is not on a side, for the yaw."""
+
+FREE_SIZE_STDS = 3.0
+"""How many standard deviations a measured size may be away from a standard one before the object
+counts as none of the standard ones."""
+
+MAX_GUESS_M, MAX_GUESS_SHARE = 0.25, 0.5
+"""How far a hidden side of no standard size is guessed beyond what is visible: at most so many
+meters, and this share of the object's largest side."""
+
+GROUND_CONTACT_M = 0.15
+"""An object whose lowest point is lower than this stands on the floor."""
+
+FLUSH_M = 0.03
+"""An object that rises less above the floor is seen as a whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,51 +159,6 @@ class MeasuredSize:
     std: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class BoxFitConfig:
-    """How boxes are fitted.
-
-    Attributes:
-        sides: how sides are found.
-        max_points: number of surface points, and of outline points, that take part.
-        much_noise_m: standard deviation of a reading from which the yaw is taken from all
-            readings together instead of from the sides of the visible points.
-        side_cap_m: distance from which a point is not on a side, for the yaw.
-        free_size_std: how many standard deviations a measured size may be away from a standard
-            one before the object counts as none of the standard ones.
-        max_guess_m, max_guess_share: how far a hidden side of no standard size is guessed beyond
-            what is visible: at most so many metres, and this share of the object's largest side.
-        ground_contact_m: an object whose lowest point is lower than this stands on the floor.
-        flush_m: an object that rises less above the floor is seen as a whole.
-
-    Raises:
-        ValueError: when a value is outside its range, naming the field.
-    """
-
-    sides: SideConfig = field(default_factory=SideConfig)
-    max_points: int = 300
-    much_noise_m: float = 0.08
-    side_cap_m: float = 0.1
-    free_size_std: float = 3.0
-    max_guess_m: float = 0.25
-    max_guess_share: float = 0.5
-    ground_contact_m: float = 0.15
-    flush_m: float = 0.03
-
-    def __post_init__(self) -> None:
-        if self.max_points < 8:
-            raise ValueError(f"max_points must be at least 8, got {self.max_points}")
-        for name in (
-            "much_noise_m",
-            "side_cap_m",
-            "free_size_std",
-            "max_guess_m",
-            "max_guess_share",
-        ):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-
-
 class BoxFitter:
     """Fits upright cuboids around one object.
 
@@ -187,20 +168,16 @@ class BoxFitter:
         surface: what is visible of it.
         plane: the floor.
         frame: tells by its depth which space is empty.
-        config: how to fit.
+        is_cuboid: whether objects of its class are known to be boxes.
     """
 
     def __init__(
-        self,
-        surface: Surface,
-        plane: GroundPlane,
-        frame: RGBDFrame,
-        config: BoxFitConfig | None = None,
+        self, surface: Surface, plane: GroundPlane, frame: RGBDFrame, is_cuboid: bool = False
     ) -> None:
         self.plane = plane
+        self._is_cuboid = is_cuboid
         self._frame = frame
-        self._config = config or BoxFitConfig()
-        self._view = TurnedView.of(surface, plane, self._config.max_points)
+        self._view = TurnedView.of(surface, plane, BOX_POINTS)
         self._seen: dict[float, _SeenBox] = {}
 
     def fit(
@@ -219,10 +196,10 @@ class BoxFitter:
         sides = sides.less_sure(YAW_ARM * yaw_std, prior.side_std if prior is not None else 0.0)
         if cargo is not None:
             sides = sides.reaching_under(cargo, view.yaw)
-        if prior is not None and _is_doubtful(sides, corner.top, prior, self._config):
-            sides = doubt_sides(sides, view, self.plane, self._frame, self._config.sides)
-            sides = _through_openings(sides, corner, prior, self._config)
-        return _box(view, yaw_std, corner, top_std, sides, prior, self._config)
+        if prior is not None and _is_doubtful(sides, corner.top, prior):
+            sides = doubt_sides(sides, view, self.plane, self._frame)
+            sides = _through_openings(sides, corner, prior)
+        return _box(view, yaw_std, corner, top_std, sides, prior)
 
     def measure_size(self) -> MeasuredSize:
         """The size of the box that `fit` finds without a prior, by itself in less time."""
@@ -230,7 +207,7 @@ class BoxFitter:
         _, yaw_std = seen.turned
         corner, _, sides = seen.ended(by_deck=True)
         sides = sides.less_sure(YAW_ARM * yaw_std, 0.0)
-        done = _complete(sides, max(corner.top - sides.bottom, 0.0), None, self._config)
+        done = _complete(sides, max(corner.top - sides.bottom, 0.0), None)
         bounds = _place(sides, done.size)
         _, side_std = _shared(sides, done.std)
         return MeasuredSize(bounds[:, 1] - bounds[:, 0], _lengths(side_std))
@@ -243,7 +220,9 @@ class BoxFitter:
 
     def _with_deck(self, deck_m: float) -> _SeenBox:
         if deck_m not in self._seen:
-            self._seen[deck_m] = _SeenBox(self._view, self.plane, self._frame, deck_m, self._config)
+            self._seen[deck_m] = _SeenBox(
+                self._view, self.plane, self._frame, deck_m, self._is_cuboid
+            )
         return self._seen[deck_m]
 
 
@@ -260,16 +239,17 @@ class _SeenBox:
         plane: GroundPlane,
         frame: RGBDFrame,
         deck_m: float,
-        config: BoxFitConfig,
+        is_cuboid: bool,
     ) -> None:
         self.top, self.top_std = find_top(view, deck_m)
-        self._view, self._plane, self._frame, self._config = view, plane, frame, config
+        self._is_cuboid = is_cuboid
+        self._view, self._plane, self._frame = view, plane, frame
         self._ended: dict[bool, tuple[NearCorner, float, Sides]] = {}
 
     @cached_property
     def turned(self) -> tuple[TurnedView, float]:
         """The view turned along the sides of the object, and the standard deviation of its yaw."""
-        return _along_sides(self._view, self.top, self._config)
+        return _along_sides(self._view, self.top, self._is_cuboid)
 
     @cached_property
     def _corner(self) -> NearCorner:
@@ -287,20 +267,16 @@ class _SeenBox:
             corner, top_std = self._corner, self.top_std
             if by_deck:
                 corner, top_std = corner.with_deck(view, top_std)
-            sides = find_sides(view, corner, self._plane, self._frame, self._config.sides)
+            sides = find_sides(view, corner, self._plane, self._frame)
             self._ended[by_deck] = corner, top_std, sides
         return self._ended[by_deck]
 
 
 def fit_box(
-    surface: Surface,
-    plane: GroundPlane,
-    frame: RGBDFrame,
-    prior: SizePrior | None = None,
-    config: BoxFitConfig | None = None,
+    surface: Surface, plane: GroundPlane, frame: RGBDFrame, prior: SizePrior | None = None
 ) -> OrientedBox:
     """The upright cuboid around an object; see `BoxFitter`."""
-    return BoxFitter(surface, plane, frame, config).fit(prior)
+    return BoxFitter(surface, plane, frame, is_cuboid(prior)).fit(prior)
 
 
 def _box(
@@ -310,7 +286,6 @@ def _box(
     top_std: float,
     sides: Sides,
     prior: SizePrior | None,
-    config: BoxFitConfig,
 ) -> OrientedBox:
     """The cuboid between sides, with what may be hidden of it.
 
@@ -321,17 +296,17 @@ def _box(
         top_std: standard deviation of its height, meters.
         sides: of it.
         prior: standard sizes of its class.
-        config: how to fit.
     """
-    done = _complete(sides, max(corner.top - sides.bottom, 0.0), prior, config)
+    done = _complete(sides, max(corner.top - sides.bottom, 0.0), prior)
     bounds = _place(sides, done.size)
     # Turned about its face that is seen, a box swings out to both sides by half of its size.
     swing = YAW_ARM * yaw_std * done.size[::-1]
     shift_std, side_std = _shared(sides, done.std)
     bounds_std = np.hypot(shift_std[:, None], side_std)
     top, top_std = raised_by_outline(view, bounds, bounds_std, corner.top, top_std)
+    top_std = math.hypot(top_std, unseen_above(view) * top)
     corner = replace(corner, top=top)
-    bottom = _find_bottom(sides, corner, float(done.size.min()), prior, config)
+    bottom = _find_bottom(sides, corner, float(done.size.min()), prior)
     return OrientedBox(
         FloorRectangle.from_bounds(view.yaw, bounds[:, 0], bounds[:, 1]),
         bottom.height,
@@ -362,18 +337,16 @@ def _choices(
     return SizeChoices(weights, outward, np.hypot(shift_std, swing), side_std, bottom_std)
 
 
-def _is_doubtful(sides: Sides, top: float, prior: SizePrior, config: BoxFitConfig) -> bool:
-    return _is_too_small(sides, prior, config) or _may_go_on_below(sides, top, prior, config)
+def _is_doubtful(sides: Sides, top: float, prior: SizePrior) -> bool:
+    return _is_too_small(sides, prior) or _may_go_on_below(sides, top, prior)
 
 
-def _through_openings(
-    sides: Sides, corner: NearCorner, prior: SizePrior, config: BoxFitConfig
-) -> Sides:
+def _through_openings(sides: Sides, corner: NearCorner, prior: SizePrior) -> Sides:
     """The sides, open behind where the camera looks through the openings of the object.
 
     What lies flush with the floor has none.
     """
-    if corner.top <= config.flush_m or not _is_too_small(sides, prior, config):
+    if corner.top <= FLUSH_M or not _is_too_small(sides, prior):
         return sides
     return sides.open_behind(corner.sign, max(max(pair) for pair in prior.footprints))
 
@@ -393,37 +366,38 @@ class _Bottom:
 
 
 def _find_bottom(
-    sides: Sides, corner: NearCorner, small: float, prior: SizePrior | None, config: BoxFitConfig
+    sides: Sides, corner: NearCorner, small: float, prior: SizePrior | None
 ) -> _Bottom:
-    """The lower face of an object, `small` metres along its smaller side.
+    """The lower face of an object, `small` meters along its smaller side.
 
     Of what is seen from straight above, no face tells how far down it reaches. What has standard
     sizes is taken to reach the floor there, and where its lower part is hidden, as it is where only
     the rim of its top is seen; anything else to be about as high as it is wide.
     """
-    if sides.bottom < config.ground_contact_m or (prior is not None and prior.on_floor):
+    if sides.bottom < GROUND_CONTACT_M or (prior is not None and prior.on_floor):
         return _Bottom(0.0, 0.0)
     seen_height = corner.top - sides.bottom
     if prior is not None and (sides.bottom_cut or seen_height < MIN_SEEN_HEIGHT_M):
         seen = min(sides.bottom, corner.top)
         return _Bottom(0.0, seen / np.sqrt(3), seen)
-    if corner.sign.any() or corner.top < config.ground_contact_m:
+    if corner.sign.any() or corner.top < GROUND_CONTACT_M:
         return _Bottom(min(sides.bottom, corner.top), sides.bottom_std)
     bottom = 0.0 if prior is not None else max(corner.top - USUAL_DEPTH * small, 0.0)
     return _Bottom(bottom, (corner.top - bottom) / np.sqrt(3))
 
 
-def _along_sides(view: TurnedView, top: float, config: BoxFitConfig) -> tuple[TurnedView, float]:
+def _along_sides(view: TurnedView, top: float, is_cuboid: bool) -> tuple[TurnedView, float]:
     """The view turned along visible sides, or where noise blurs them by the likeliest yaw.
 
-    Also the standard deviation of the yaw, radians.
+    All readings of a cuboid tell its yaw together. Of what may be none the visible sides do, but
+    where noise blurs them.
     """
-    if view.depth_std > config.much_noise_m:
-        view = view.turned(likeliest_yaw(view, top))
-        return view, yaw_spread(view, top)
+    if is_cuboid or view.depth_std > MUCH_NOISE_M:
+        yaw, yaw_std = likeliest_yaw(view, top)
+        return view.turned(yaw), yaw_std
     level = view.points[:, :2]
     weights = 1 / (view.noise * view.depth**2 + 0.02)
-    yaw = best_yaw(level, weights, level, config.side_cap_m + 2 * view.depth_std)
+    yaw = best_yaw(level, weights, level, SIDE_CAP_M + 2 * view.depth_std)
     extent = max(float(np.ptp(level, axis=0).max()), 2 * view.depth_std)
     return view.turned(yaw), view.depth_std / extent
 
@@ -435,15 +409,15 @@ def _is_in_part(sides: Sides, prior: SizePrior) -> bool:
     return bool(seen < shortest - 2 * prior.tolerance)
 
 
-def _is_too_small(sides: Sides, prior: SizePrior, config: BoxFitConfig) -> bool:
+def _is_too_small(sides: Sides, prior: SizePrior) -> bool:
     """Whether even with all that may be hidden the object is smaller than any standard one."""
     largest = np.sort(sides.bounds[:, 1] - sides.bounds[:, 0] + sides.hidden.sum(axis=1))
     smallest = np.min(np.sort(prior.footprints, axis=1), axis=0)
     std = np.hypot(_lengths(sides.std), prior.tolerance)
-    return bool(np.any(largest + config.free_size_std * std < smallest))
+    return bool(np.any(largest + FREE_SIZE_STDS * std < smallest))
 
 
-def _may_go_on_below(sides: Sides, top: float, prior: SizePrior, config: BoxFitConfig) -> bool:
+def _may_go_on_below(sides: Sides, top: float, prior: SizePrior) -> bool:
     """Whether low parts may reach farther than what is seen of an object that is not flat.
 
     They may where it is shorter than any real object of its longest standard size. How well its
@@ -452,7 +426,7 @@ def _may_go_on_below(sides: Sides, top: float, prior: SizePrior, config: BoxFitC
     """
     extent = float(np.max(sides.bounds[:, 1] - sides.bounds[:, 0]))
     longest = max(max(pair) for pair in prior.footprints)
-    return top > prior.flat_m and extent + config.free_size_std * prior.tolerance < longest
+    return top > prior.flat_m and extent + FREE_SIZE_STDS * prior.tolerance < longest
 
 
 @dataclass(frozen=True, eq=False)
@@ -473,9 +447,7 @@ class _Completed:
     own_std: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
 
 
-def _complete(
-    sides: Sides, height: float, prior: SizePrior | None, config: BoxFitConfig
-) -> _Completed:
+def _complete(sides: Sides, height: float, prior: SizePrior | None) -> _Completed:
     """The size of the footprint: as measured, plus what may be hidden.
 
     The standard size that fits best weighs in, and the others make it unsure: no object has the
@@ -485,7 +457,7 @@ def _complete(
     measured_std = _lengths(sides.std)
     largest = measured + sides.hidden.sum(axis=1)
     extent = max(float(measured.max()), height)
-    limit = min(config.max_guess_m, config.max_guess_share * extent)
+    limit = min(MAX_GUESS_M, MAX_GUESS_SHARE * extent)
     guess = np.minimum((measured + largest) / 2, measured + limit)
     # What is hidden is seldom deeper than the object is large, and may be nothing.
     guess_std = np.hypot(measured_std, np.minimum(largest - measured, extent) / np.sqrt(12))
@@ -496,7 +468,7 @@ def _complete(
     allowed = measured_std**2 + prior.tolerance**2
     cost = np.sum(misfit**2 / allowed, axis=1) / 2
     doubt = MISFIT_SHARE * np.sqrt(np.maximum(misfit[np.argmin(cost)] ** 2 - allowed, 0.0))
-    if cost.min() > config.free_size_std**2:
+    if cost.min() > FREE_SIZE_STDS**2:
         return _Completed(guess, np.hypot(guess_std, doubt))
     weights = np.exp(cost.min() - cost)
     weights /= weights.sum()

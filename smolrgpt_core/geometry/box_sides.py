@@ -11,6 +11,7 @@ Arrays (2, 2) are by axis, then low and high side.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -58,41 +59,26 @@ SEEN_THROUGH, BETWEEN_FORKS = 0.3, 0.6
 """Share of a line along a side that the camera must look through to say that an object ends before
 it, and the same near the floor: forks are narrow, and the floor is seen between them."""
 
+ROUGH_M = 0.02
+"""Standard deviation of what sticks out from a flat side, meters."""
 
-@dataclass(frozen=True)
-class SideConfig:
-    """How sides are found.
+REACH_M = 0.15
+"""Rays of the outline that end within this of a side, without noise, belong to it."""
 
-    Attributes:
-        rough_m: standard deviation of what sticks out from a flat side, metres.
-        reach_m: rays of the outline that end within this of a side, without noise, belong to it.
-        min_points: rays of the outline that must end the object at a side that was seen.
-        min_share: share of the rays at a side that must do so.
-        protrusion_m: parts of the object that reach this far beyond its side, such as the forks
-            of a truck, move the side; so do only parts that are larger than `protrusion_share`.
-        protrusion_share: of the points.
-        max_hidden_m: how far a side may lie behind what is visible.
-        step_m: of the search for space that the camera looks through.
-        through_m: how far behind a point the next reading must be to have looked through it.
+MIN_END_RAYS, MIN_END_SHARE = 4, 0.25
+"""Rays of the outline that must end the object at a side that was seen, and share of the rays at
+the side that must do so."""
 
-    Raises:
-        ValueError: when a value is not positive, naming the field.
-    """
+PROTRUSION_M, PROTRUSION_SHARE = 0.1, 0.015
+"""Parts of the object that reach this far beyond its side, such as the forks of a truck, move the
+side, if more than this share of the points shows them."""
 
-    rough_m: float = 0.02
-    reach_m: float = 0.15
-    min_points: int = 4
-    min_share: float = 0.25
-    protrusion_m: float = 0.1
-    protrusion_share: float = 0.015
-    max_hidden_m: float = 3.0
-    step_m: float = 0.05
-    through_m: float = 0.05
+MAX_HIDDEN_M, STEP_M = 3.0, 0.05
+"""How far a side may lie behind what is visible, and the step of the search for space that the
+camera looks through."""
 
-    def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+THROUGH_M = 0.05
+"""How far behind a point the next reading must be to have looked through it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,13 +176,7 @@ class _Touch:
     below: NDArray[np.bool_]
 
 
-def find_sides(
-    view: TurnedView,
-    corner: NearCorner,
-    plane: GroundPlane,
-    frame: RGBDFrame,
-    config: SideConfig,
-) -> Sides:
+def find_sides(view: TurnedView, corner: NearCorner, plane: GroundPlane, frame: RGBDFrame) -> Sides:
     """The sides of an object whose near corner is known.
 
     Args:
@@ -204,22 +184,19 @@ def find_sides(
         corner: the near one.
         plane: the floor.
         frame: for what is seen through.
-        config: tolerances.
     """
-    touch = _touch(view, corner, config.rough_m)
-    sides = _seen_sides(view, corner, touch, config)
-    sides = replace(sides, seen=_without_cuts(sides, corner, touch, config))
-    sides = _with_protrusions(sides, view, config)
+    touch = _touch(view, corner)
+    sides = _seen_sides(view, corner, touch)
+    sides = replace(sides, seen=_without_cuts(sides, corner, touch))
+    sides = _with_protrusions(sides, view)
     hidden = np.zeros((2, 2))
     for axis, end in _which(~sides.seen):
         levels = _levels(axis, sides.bounds[axis, end], touch, corner.top)
-        hidden[axis, end] = _hidden(axis, end, sides, levels, view, plane, frame, config)
+        hidden[axis, end] = _hidden(axis, end, sides, levels, view, plane, frame)
     return replace(sides, hidden=hidden)
 
 
-def doubt_sides(
-    sides: Sides, view: TurnedView, plane: GroundPlane, frame: RGBDFrame, config: SideConfig
-) -> Sides:
+def doubt_sides(sides: Sides, view: TurnedView, plane: GroundPlane, frame: RGBDFrame) -> Sides:
     """The sides, if the object may go on near the floor behind what ends it higher up.
 
     So do the forks of a truck behind its body, or under a pallet.
@@ -229,12 +206,11 @@ def doubt_sides(
         view: of the object.
         plane: the floor.
         frame: for what is seen through.
-        config: tolerances.
     """
     hidden = np.array(
         [
             [
-                _hidden(axis, end, sides, NEAR_FLOOR_M, view, plane, frame, config, BETWEEN_FORKS)
+                _hidden(axis, end, sides, NEAR_FLOOR_M, view, plane, frame, BETWEEN_FORKS)
                 for end in (0, 1)
             ]
             for axis in (0, 1)
@@ -243,7 +219,7 @@ def doubt_sides(
     return replace(sides, hidden=np.maximum(hidden, sides.hidden), seen=hidden == 0)
 
 
-def _touch(view: TurnedView, corner: NearCorner, rough_m: float) -> _Touch:
+def _touch(view: TurnedView, corner: NearCorner) -> _Touch:
     """Where the outline touches the object.
 
     Where the corner contradicts the depth beside the outline, the ray is taken to that depth, and
@@ -261,7 +237,7 @@ def _touch(view: TurnedView, corner: NearCorner, rough_m: float) -> _Touch:
     # A ray that grazes a face moves far along it for one pixel, or if the face lies elsewhere.
     slant = np.abs(view.outline)
     across = np.maximum(slant[np.arange(len(face)), face], 1e-6)
-    face_std = np.hypot(rough_m, np.append(corner.std, 0.0))
+    face_std = np.hypot(ROUGH_M, np.append(corner.std, 0.0))
     grazing = (face_std[face] / across)[:, None] * slant
     std = np.hypot(2 * np.abs(moved), grazing)
     known = np.isfinite(scale) & np.isfinite(inner_scale)
@@ -294,23 +270,24 @@ def _heights(
     return np.where(surer, seen, points[:, 2]), np.where(surer, seen_std, std[:, 2])
 
 
-def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch, config: SideConfig) -> Sides:
+def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch) -> Sides:
     """Sides that face the camera, and sides at which the outline ends the object."""
     bounds = quantiles(view.points[:, :2].T, (0.02, 0.98), axis=1).T
     facing = corner.sign[:, None] == -OUTWARD
     bounds = np.where(facing, corner.position[:, None], bounds)
-    unseen_std = np.hypot(config.reach_m, [median(view.std[:, axis]) for axis in (0, 1)])
-    std = np.where(facing, np.hypot(config.rough_m, corner.std)[:, None], unseen_std[:, None])
+    unseen_std = np.hypot(REACH_M, [median(view.std[:, axis]) for axis in (0, 1)])
+    std = np.where(facing, np.hypot(ROUGH_M, corner.std)[:, None], unseen_std[:, None])
     sides = Sides(bounds, std, facing.copy(), np.zeros((2, 2)), *_bottom(touch))
-    side_of = None
+    open_sides, side_of = _which(~facing), None
+    reach = REACH_M + 2 * np.minimum(touch.std[:, :2].T, 1.0)
     for _ in range(3):
-        before, side_of = side_of, _assign(touch, bounds, facing, config.reach_m)
+        before, side_of = side_of, _assign(touch, bounds, open_sides, reach)
         if before is not None and (side_of == before).all():
             break
-        for axis, end in _which(~facing):
-            at_side = side_of == 2 * axis + end
-            if before is None or (at_side != (before == 2 * axis + end)).any():
-                _end_at(sides, axis, end, at_side, touch, config)
+        for number, (axis, end) in enumerate(open_sides):
+            at_side = side_of == number
+            if before is None or (at_side != (before == number)).any():
+                _end_at(sides, axis, end, at_side, touch)
     return sides
 
 
@@ -321,14 +298,7 @@ def _which(sides: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [side for side, one in is_one.items() if one]
 
 
-def _end_at(
-    sides: Sides,
-    axis: int,
-    end: int,
-    at_side: NDArray[np.bool_],
-    touch: _Touch,
-    config: SideConfig,
-) -> None:
+def _end_at(sides: Sides, axis: int, end: int, at_side: NDArray[np.bool_], touch: _Touch) -> None:
     """Set one of the sides, in place, to where the outline ends the object there.
 
     Args:
@@ -337,21 +307,20 @@ def _end_at(
         end: of the side.
         at_side: (M,), the rays of the outline that are at it.
         touch: of all rays.
-        config: when a side is placed, and seen.
     """
     own = np.flatnonzero(at_side & touch.ends)
-    is_placed = len(own) >= max(config.min_points, config.min_share * np.count_nonzero(at_side))
+    is_placed = len(own) >= max(MIN_END_RAYS, MIN_END_SHARE * np.count_nonzero(at_side))
     sides.seen[axis, end] = False
     if is_placed:
         along = at_side & _runs_along(touch, axis, end)
-        sides.seen[axis, end] = _is_end(along, touch, config)
+        sides.seen[axis, end] = _is_end(along, touch)
         inward = -OUTWARD[end] * touch.points[own, axis]
         std = touch.std[own, axis]
         behind, behind_std = outermost(inward, std)
         sides.bounds[axis, end] = -OUTWARD[end] * behind
         # Neighboring rays graze a face alike, so their number does not make it surer.
         ray_std = 1 / math.sqrt(mean(1 / (std**2 + 1e-4)))
-        sides.std[axis, end] = math.hypot(config.rough_m, behind_std, ray_std)
+        sides.std[axis, end] = math.hypot(ROUGH_M, behind_std, ray_std)
 
 
 def _runs_along(touch: _Touch, axis: int, end: int) -> NDArray[np.bool_]:
@@ -363,10 +332,10 @@ def _runs_along(touch: _Touch, axis: int, end: int) -> NDArray[np.bool_]:
     return OUTWARD[end] * touch.way[:, axis] > ALONG
 
 
-def _is_end(along: NDArray[np.bool_], touch: _Touch, config: SideConfig) -> bool:
+def _is_end(along: NDArray[np.bool_], touch: _Touch) -> bool:
     """Whether rays (M,) of the outline along a side end the object there, or something nearer."""
     ends, cut = _ends_and_cuts(along, touch)
-    return ends >= max(config.min_points, config.min_share * np.count_nonzero(along), cut)
+    return ends >= max(MIN_END_RAYS, MIN_END_SHARE * np.count_nonzero(along), cut)
 
 
 def _ends_and_cuts(along: NDArray[np.bool_], touch: _Touch) -> tuple[int, int]:
@@ -374,9 +343,7 @@ def _ends_and_cuts(along: NDArray[np.bool_], touch: _Touch) -> tuple[int, int]:
     return int(np.count_nonzero(along & touch.ends)), int(np.count_nonzero(along & touch.cut))
 
 
-def _without_cuts(
-    sides: Sides, corner: NearCorner, touch: _Touch, config: SideConfig
-) -> NDArray[np.bool_]:
+def _without_cuts(sides: Sides, corner: NearCorner, touch: _Touch) -> NDArray[np.bool_]:
     """`seen` (2, 2) of the sides, without the faces that are the cut of something nearer.
 
     The outline does not run along a face that the camera looks at, but for where it is cut.
@@ -386,18 +353,23 @@ def _without_cuts(
         if corner.sign[axis] == 0:
             continue
         end = 0 if corner.sign[axis] > 0 else 1
-        near = np.abs(touch.points[:, axis] - sides.bounds[axis, end]) < config.reach_m
+        near = np.abs(touch.points[:, axis] - sides.bounds[axis, end]) < REACH_M
         along = near & _runs_along(touch, axis, end)
         ends, cut = _ends_and_cuts(along, touch)
-        seen[axis, end] &= cut < max(config.min_points, ends)
+        seen[axis, end] &= cut < max(MIN_END_RAYS, ends)
     return seen
 
 
 def _bottom(touch: _Touch) -> tuple[float, float, bool]:
-    """`bottom`, `bottom_std` and `bottom_cut` of the sides."""
+    """`bottom`, `bottom_std` and `bottom_cut` of the sides.
+
+    Where no ray of the outline tells an end, as of a deck that is seen edge on, what is seen ends
+    at the lowest of them, and the object may go on below.
+    """
+    if not touch.ends.any():
+        lowest = float(touch.height.min(initial=np.inf))
+        return lowest, STACKED_STD_M, True
     ends = touch.height[touch.ends]
-    if not len(ends):
-        return 0.0, 0.0, False
     bottom = quantile(ends, 0.03)
     std = median(touch.height_std[touch.ends][ends <= bottom + LOWEST_M])
     lowest = touch.height < min(bottom, quantile(touch.height, 0.03)) + LOWEST_M
@@ -423,36 +395,42 @@ def _is_cut_below(cut: NDArray[np.bool_], step: NDArray[np.float64]) -> bool:
 
 
 def _assign(
-    touch: _Touch, bounds: NDArray[np.float64], facing: NDArray[np.bool_], reach_m: float
+    touch: _Touch,
+    bounds: NDArray[np.float64],
+    sides: Sequence[tuple[int, int]],
+    reach: NDArray[np.float64],
 ) -> NDArray[np.int_]:
-    """Which side (M,), 2 * axis + end, each ray of the outline is at; -1 for none.
+    """Which of some sides (M,) each ray of the outline is at; -1 for none.
 
     A ray that enters a face tells nothing about the side opposite of that face.
+
+    Args:
+        touch: of all rays.
+        bounds: (2, 2), of the object, meters.
+        sides: axis and end of each.
+        reach: (2, M), how far inside of a side of each axis a ray may be at it, meters.
     """
-    side_of = np.full(len(touch.face), -1)
-    # By how much of its reach a ray is beyond the side that it is at.
-    farthest = np.full(len(touch.face), -1.0)
-    for axis in (0, 1):
-        reach = reach_m + 2 * np.minimum(touch.std[:, axis], 1.0)
-        is_other_face = touch.face != axis
-        for end in np.flatnonzero(~facing[axis]):
-            beyond = OUTWARD[end] * (touch.points[:, axis] - bounds[axis, end]) / reach
-            nearer = is_other_face & (beyond > farthest)
-            side_of[nearer] = 2 * axis + end
-            farthest = np.where(nearer, beyond, farthest)
+    # By how much of its reach a ray is beyond each side.
+    beyond = np.empty((len(sides) + 1, len(touch.face)))
+    beyond[-1] = -1.0
+    for row, (axis, end) in zip(beyond, sides, strict=False):
+        np.divide(OUTWARD[end] * (touch.points[:, axis] - bounds[axis, end]), reach[axis], out=row)
+        row[touch.face == axis] = -np.inf
+    side_of = np.argmax(beyond, axis=0)
+    side_of[side_of == len(sides)] = -1
     return side_of
 
 
-def _with_protrusions(sides: Sides, view: TurnedView, config: SideConfig) -> Sides:
+def _with_protrusions(sides: Sides, view: TurnedView) -> Sides:
     """Sides moved out to parts that reach beyond them, such as the forks of a truck."""
     bounds, std, seen = sides.bounds.copy(), sides.std.copy(), sides.seen.copy()
     for axis in (0, 1):
         for end in (0, 1):
             reached = OUTWARD[end] * view.points[:, axis] - 2.5 * view.std[:, axis]
-            farthest = quantile(reached, 1 - config.protrusion_share)
-            if farthest > OUTWARD[end] * bounds[axis, end] + config.protrusion_m:
+            farthest = quantile(reached, 1 - PROTRUSION_SHARE)
+            if farthest > OUTWARD[end] * bounds[axis, end] + PROTRUSION_M:
                 bounds[axis, end] = OUTWARD[end] * farthest
-                std[axis, end] = config.protrusion_m / 2
+                std[axis, end] = PROTRUSION_M / 2
                 seen[axis, end] = True
     return replace(sides, bounds=bounds, std=std, seen=seen)
 
@@ -475,15 +453,14 @@ def _hidden(
     view: TurnedView,
     plane: GroundPlane,
     frame: RGBDFrame,
-    config: SideConfig,
     share: float = SEEN_THROUGH,
 ) -> float:
-    """How far beyond its bound a side may lie before the camera looks through the object, metres.
+    """How far beyond its bound a side may lie before the camera looks through the object, meters.
 
     It does so where it looks through a share of a line along the side at one of the levels,
     or through the end of the line that is nearer to the camera.
     """
-    steps = np.arange(config.step_m, config.max_hidden_m, config.step_m)
+    steps = np.arange(STEP_M, MAX_HIDDEN_M, STEP_M)
     low, high = sides.bounds[1 - axis]
     along = np.arange(1, 8) * ((high - low) / 8) + low
     along = along[::-1] if high < 0 else along
@@ -492,10 +469,10 @@ def _hidden(
     grid[..., 1 - axis] = along
     grid[..., 2] = levels[:, None]
     points = plane.from_floor(turn_level(grid.reshape(-1, 3), -view.yaw))
-    through = is_seen_through(points, frame, config.through_m + 2 * view.depth_std)
+    through = is_seen_through(points, frame, THROUGH_M + 2 * view.depth_std)
     through = through.reshape(grid.shape[:3])
     looks = through.mean(axis=2) >= share
     if low > 0 or high < 0:
         looks |= through[:, :, :2].all(axis=2)
     stops = np.flatnonzero(looks.any(axis=1))
-    return float(steps[stops[0]] - config.step_m if len(stops) else steps[-1])
+    return float(steps[stops[0]] - STEP_M if len(stops) else steps[-1])

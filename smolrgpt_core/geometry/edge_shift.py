@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 STRAY_PX = 1.5
 """A step that is so far from where the others put it counts half: another edge is near."""
 
-ITERATIONS = 20
+ITERATIONS, TOLERANCE_PX = 20, 1e-3
+"""Steps of the search at most; one that moves the shift by less ends it: no edge is as exact."""
 
 
 def edge_shift(offsets: NDArray[np.int_], outward: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -33,5 +34,7 @@ def edge_shift(offsets: NDArray[np.int_], outward: NDArray[np.float64]) -> NDArr
         weighted = directions * weights
         # A little towards no shift, where all edges face the same way.
         normal = weighted @ directions.T + np.eye(3)
-        shift = np.asarray(np.linalg.solve(normal, weighted @ steps), dtype=np.float64)
+        before, shift = shift, np.linalg.solve(normal, weighted @ steps)
+        if np.abs(shift - before).max() < TOLERANCE_PX:
+            break
     return shift

@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.box_fitting import BoxFitConfig, BoxFitter, MeasuredSize, OrientedBox
+from smolrgpt_core.geometry.box_fitting import BOX_POINTS, BoxFitter, MeasuredSize, OrientedBox
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.ground_plane import (
+    MAX_TILT_DEG,
+    MOUNTING_HEIGHT_STD_M,
     GroundPlane,
-    GroundPlaneConfig,
     find_floor,
     find_ground_plane,
 )
@@ -37,6 +38,7 @@ from smolrgpt_core.geometry.input_doubts import (
     MIN_SIZED,
     REACHED,
     MaskDoubt,
+    are_standard,
     box_doubt,
     calibration_doubt,
     extent_doubt,
@@ -60,17 +62,16 @@ from smolrgpt_core.geometry.loads import (
 from smolrgpt_core.geometry.masks import with_border_moved
 from smolrgpt_core.geometry.object_classes import is_cargo, is_carrier, is_zone
 from smolrgpt_core.geometry.object_pixels import (
-    ObjectPixelConfig,
     ObjectPixels,
     find_object_pixels,
     floor_pixels,
     is_box,
 )
 from smolrgpt_core.geometry.order_statistics import fraction_of, median, quantile, quantiles
-from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
-from smolrgpt_core.geometry.surface import Edge, Surface, SurfaceConfig, measure_surface
+from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior, is_cuboid
+from smolrgpt_core.geometry.surface import Edge, Surface, measure_surface
 from smolrgpt_core.geometry.visible_surface import VisibleExtent, visible_extent
-from smolrgpt_core.geometry.zones import ZoneFitConfig, fit_zone, free_floor
+from smolrgpt_core.geometry.zones import fit_zone, free_floor
 from smolrgpt_core.object_classes import CARGO, known_class
 from smolrgpt_core.regions import Region
 
@@ -137,27 +138,6 @@ MOUNTED_FLOOR = "no floor seen: it is where the mounting of the camera says"
 FLAT = "as flat as the floor; is its label right, and its mask in place?"
 
 
-@dataclass(frozen=True)
-class GeometryConfig:
-    """How a frame is measured.
-
-    Attributes:
-        ground_plane: search for the floor.
-        pixels: what of a mask shows the object.
-        surface: choice of points under a mask.
-        box: fit of objects.
-        zone: fit of painted zones.
-        size_priors: standard sizes by class of object.
-    """
-
-    ground_plane: GroundPlaneConfig = field(default_factory=GroundPlaneConfig)
-    pixels: ObjectPixelConfig = field(default_factory=ObjectPixelConfig)
-    surface: SurfaceConfig = field(default_factory=SurfaceConfig)
-    box: BoxFitConfig = field(default_factory=BoxFitConfig)
-    zone: ZoneFitConfig = field(default_factory=ZoneFitConfig)
-    size_priors: Mapping[str, SizePrior] = field(default_factory=lambda: dict(SIZE_PRIORS))
-
-
 @dataclass(frozen=True, eq=False)
 class Located:
     """Where one region is.
@@ -205,10 +185,10 @@ class _Seen:
         self.pixels, self.surface = pixels, surface
         self._fitter: BoxFitter | None = None
 
-    def fitter(self, plane: GroundPlane, frame: RGBDFrame, config: BoxFitConfig) -> BoxFitter:
+    def fitter(self, plane: GroundPlane, frame: RGBDFrame, is_cuboid: bool) -> BoxFitter:
         """Fits boxes that stand on a plane; the same as long as the plane is."""
         if self._fitter is None or self._fitter.plane is not plane:
-            self._fitter = BoxFitter(self.surface, plane, frame, config)
+            self._fitter = BoxFitter(self.surface, plane, frame, is_cuboid)
         return self._fitter
 
 
@@ -217,12 +197,14 @@ class FrameGeometry:
 
     Args:
         frame: with its regions.
-        config: how to measure.
+        size_priors: standard sizes by class of object.
     """
 
-    def __init__(self, frame: RGBDFrame, config: GeometryConfig | None = None) -> None:
+    def __init__(
+        self, frame: RGBDFrame, size_priors: Mapping[str, SizePrior] = SIZE_PRIORS
+    ) -> None:
         self.frame = frame
-        self._config = config or GeometryConfig()
+        self._size_priors = size_priors
         self._lock = RLock()
         self._located: dict[int, Located] = {}
         self._seen: dict[int, _Seen] = {}
@@ -232,13 +214,14 @@ class FrameGeometry:
         self._objects: NDArray[np.bool_] | None = None
         self._doubts: tuple[str, ...] | None = None
         self._mask_doubt: MaskDoubt | None = None
+        self._unlabeled: UnlabeledSurface | None = None
 
     @property
     def plane(self) -> GroundPlane | None:
         """The floor; None where the frame shows too little of it and does not say where it is."""
         with self._lock:
             if not self._plane_searched:
-                self._plane = find_floor(self.frame, self._config.ground_plane)
+                self._plane = find_floor(self.frame)
                 self._plane_searched = True
             return self._plane
 
@@ -323,7 +306,7 @@ class FrameGeometry:
         if plane is not None and is_zone(region):
             return self._locate_zone(region, plane)
         located = self._measure(region)
-        if is_zone(region) or is_box(region, self._config.pixels.min_box_px):
+        if is_zone(region) or is_box(region):
             return located
         border_px = self.mask_doubt.border_px
         return self._with_unsure_border(located, region, border_px) if border_px else located
@@ -379,25 +362,23 @@ class FrameGeometry:
             return kept
         noise = self.plane.noise if self.plane else 0.0
         pixels = self._find_pixels(region)
-        surface = measure_surface(self.frame, region, self._config.surface, noise, pixels)
+        surface = measure_surface(self.frame, region, noise, pixels)
         seen = _Seen(pixels, surface)
-        if is_sized:  # looked at twice: for its place, and for the doubt about sizes
+        if is_sized and self._doubts is None:  # its place and the doubt about sizes need it
             self._seen[region.id] = seen
         return seen
 
     def _find_pixels(self, region: Region) -> ObjectPixels:
         """The pixels of a region that show its object."""
         return find_object_pixels(
-            self.frame, region, self.plane, self._in_floor, self._object_mask(), self._config.pixels
+            self.frame, region, self.plane, self._in_floor, self._object_mask()
         )
 
     @cached_property
     def _sized_pallets(self) -> list[Region]:
         """The pallets whose sizes tell whether those of the frame are standard, largest first."""
         pallets = [
-            region
-            for region in self.frame.regions
-            if is_cargo(region) and not is_box(region, self._config.pixels.min_box_px)
+            region for region in self.frame.regions if is_cargo(region) and not is_box(region)
         ]
         return sorted(pallets, key=lambda region: -region.area)[:SIZED_PALLETS]
 
@@ -409,11 +390,11 @@ class FrameGeometry:
         if self.plane is not None and self.plane.share > 0:
             return "" if height is None else self._height_doubt(self.plane, height)
         free = replace(self.frame, up=None, camera_height=None)
-        seen = find_ground_plane(free, self._config.ground_plane)
+        seen = find_ground_plane(free)
         if seen is None:
             return ""
         apart = np.degrees(np.arccos(np.clip(up @ seen.up, -1, 1))) if up is not None else 0.0
-        if apart > self._config.ground_plane.max_tilt_deg:
+        if apart > MAX_TILT_DEG:
             return (
                 f"the floor that depth shows is {apart:.0f} degrees off what tf or the IMU says is "
                 "up; check how the camera is mounted"
@@ -427,7 +408,7 @@ class FrameGeometry:
 
         A unit of depth or a focal length that is off by 10 % moves it by as much.
         """
-        std = np.hypot(self._config.ground_plane.mounting_height_std_m, floor.height_std)
+        std = np.hypot(MOUNTING_HEIGHT_STD_M, floor.height_std)
         off = abs(floor.camera_height - height)
         if off < max(MAX_SCALE_ERROR * height, HEIGHT_STDS * std):
             return ""
@@ -446,11 +427,15 @@ class FrameGeometry:
                 yield min(1.0, across / box.width, down / box.height)
 
     def _scale_doubt(self) -> str:
-        prior = self._config.size_priors.get(CARGO)
+        prior = self._size_priors.get(CARGO)
         if prior is None:
             return ""
-        found = () if self.plane is None else map(self._unbiased_size, self._sized_pallets)
-        sizes = [size for size in found if size is not None]
+        sizes: list[MeasuredSize] = []
+        for pallet in self._sized_pallets if self.plane is not None else ():
+            size = self._unbiased_size(pallet)
+            sizes += [size] if size is not None else []
+            if are_standard(sizes, prior):
+                return ""
         if len(sizes) >= MIN_SIZED:
             return scale_doubt(sizes, prior)
         visible = map(self._seen_if_measured, self._sized_pallets)
@@ -462,7 +447,7 @@ class FrameGeometry:
         seen = self._seen_if_measured(region)
         if seen is None or seen.surface.sparse or seen.surface.outline.cut_share > MAX_CUT:
             return None
-        return seen.fitter(self.plane, self.frame, self._config.box).measure_size()
+        return seen.fitter(self.plane, self.frame, True).measure_size()
 
     def _seen_if_measured(self, region: Region) -> _Seen | None:
         """What is seen of a region; None where depth tells nothing of it."""
@@ -474,11 +459,8 @@ class FrameGeometry:
             return None
 
     def _locate_zone(self, region: Region, plane: GroundPlane) -> Located:
-        zone = fit_zone(
-            self.frame, region, plane, self._free_floor(plane), self._config.zone,
-            self.mask_doubt.off_px,
-        )  # fmt: skip
-        from_box = is_box(region, self._config.pixels.min_box_px)
+        zone = fit_zone(self.frame, region, plane, self._free_floor(plane), self.mask_doubt.off_px)
+        from_box = is_box(region)
         if from_box:  # its true sides may lie anywhere in it
             doubt = ZONE_BOX_DOUBT * float(zone.footprint.size.max())
             zone = replace(zone, side_std=zone.side_std + doubt, choices=None)
@@ -488,7 +470,7 @@ class FrameGeometry:
     @cached_property
     def _in_floor(self) -> NDArray[np.bool_]:
         """Pixels (H, W) of readings that lie in the floor."""
-        return floor_pixels(self.frame, self.plane, self._config.pixels)
+        return floor_pixels(self.frame, self.plane)
 
     def _object_mask(self) -> NDArray[np.bool_]:
         """Pixels (H, W) of all regions that are not painted on the floor."""
@@ -506,12 +488,12 @@ class FrameGeometry:
 
     def _locate_object(self, region: Region, seen: _Seen, plane: GroundPlane | None) -> Located:
         surface = seen.surface
-        prior = self._config.size_priors.get(known_class(region.label))
+        prior = self._size_priors.get(known_class(region.label))
         if plane is None:
             return _as_seen(visible_extent(surface, prior=prior), None, (SURFACE_ONLY, NO_FLOOR))
         if surface.sparse and prior is None:
             return self._as_seen(surface, plane, prior)
-        fitter = seen.fitter(plane, self.frame, self._config.box)
+        fitter = seen.fitter(plane, self.frame, is_cuboid(prior))
         box = fitter.fit(prior)
         load = self._find_load(region, fitter, box, prior) if is_carrier(region) else NO_LOAD
         if load.is_under_cargo:
@@ -546,7 +528,7 @@ class FrameGeometry:
         view. Where only up is known, the object's lowest point is taken for its level.
         """
         plane, up = self.plane, self.frame.up
-        points = surface.some_points(self._config.box.max_points)
+        points = surface.some_points(BOX_POINTS)
         if plane is None:
             if up is None:
                 return None
@@ -587,7 +569,7 @@ class FrameGeometry:
         if cargo is not None:
             return cargo
         areas = [box.footprint, *(fork_areas(fitter.fit().footprint) if box.in_part else ())]
-        if self._unlabeled.most(areas) < UNLABELED_M2:
+        if self._unlabeled_above(fitter.plane).most(areas) < UNLABELED_M2:
             return Load(NOTHING_IN_PART if box.in_part else NOTHING_WHOLE)
         probability = UNLABELED_IN_PART if box.in_part else UNLABELED_WHOLE
         return Load(probability, notes=(f"{carrier.name} seems to carry what has no region",))
@@ -632,10 +614,13 @@ class FrameGeometry:
         note = f"{carrier.name} is seen in part and may carry {nearest.name}"
         return Load(MAY_CARRY, nearest.id, (note,))
 
-    @cached_property
-    def _unlabeled(self) -> UnlabeledSurface:
-        assert self.plane is not None
-        return UnlabeledSurface.of(self.frame, self.plane, self._object_mask())
+    def _unlabeled_above(self, level: GroundPlane) -> UnlabeledSurface:
+        """What no region shows, above the floor, or a level (where only up is known)."""
+        if self.plane is None:
+            return UnlabeledSurface.of(self.frame, level, self._object_mask())
+        if self._unlabeled is None:
+            self._unlabeled = UnlabeledSurface.of(self.frame, self.plane, self._object_mask())
+        return self._unlabeled
 
     def _is_at_carrier(self, region: Region, away: float) -> bool:
         """Whether a region `away` meters from the camera may be on a carrier."""

@@ -6,7 +6,7 @@ camera is about constant in inverse depth, so hypotheses and refinement both wor
 A plane is held against the objects: one that most of an object lies under is no floor, and one that
 no object stands on must be seen well. So another surface, or a plane through noise, is refused.
 
-Limits: the camera is not mounted upside down and rolls by less than `max_roll_deg`, unless the
+Limits: the camera is not mounted upside down and rolls by less than `MAX_ROLL_DEG`, unless the
 frame says what is up. A wall in front of a camera and the floor below one that looks straight down
 are the same picture; such a plane is believed only with a painted zone in it, or where up is known.
 Where the frame says how high the camera is, a table top is no floor however large it is, a floor
@@ -26,7 +26,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.geometry.order_statistics import median, quantiles
-from smolrgpt_core.geometry.plane_error import fit_with_offset
+from smolrgpt_core.geometry.plane_error import fit_with_offset, least_squares
 from smolrgpt_core.regions import Region
 
 CLOSE, EXACT = 2.5, 1e-9
@@ -38,100 +38,73 @@ UPSIDE_DOWN = 1e-6
 PLANES_AT_ONCE = 25
 """So many hypotheses are scored together: what is computed of them stays in the cache."""
 
+GRID_STEP = 4
+"""Every n-th pixel of every n-th row takes part: a floor that is seen at all has thousands."""
 
-@dataclass(frozen=True)
-class GroundPlaneConfig:
-    """How the floor is searched.
+HYPOTHESES, SEED = 200, 0
+"""Random triples of pixels of which a plane is made; always the same ones, so that a frame always
+gives the same floor."""
 
-    Attributes:
-        grid_step: every n-th pixel of every n-th row takes part.
-        hypotheses: number of random triples of pixels.
-        scored_points: pixels on which a hypothesis is scored.
-        zone_weight: weight of a pixel of a painted zone relative to one of no region, above 1.
-        noise_m: depth noise that does not grow with distance, metres; it is at most
-            `near_noise_share` of the distance.
-        noise_per_m2: depth noise that grows with the square of the distance, metres per m^2.
-        max_roll_deg: largest roll of the camera about its optical axis.
-        max_tilt_deg: of the floor from what the frame says is up; `max_known_tilt_deg` where it
-            says the height of the camera too, or a plane askew might pass there.
-        max_off_m, max_off_share: how far the floor may be off the height of the camera that the
-            frame says: the sum of an error in metres and one as a share of that height.
-        mounting_tilt_std_deg, mounting_height_std_m: standard deviations of up and height as the
-            frame says them, where the floor is not seen.
-        steep_deg: a camera that looks farther down than this looks straight down.
-        steep_weight: weight of a floor below a camera that looks straight down, if there is a
-            zone; without one it is 0.
-        min_share: share of the scored pixels that must lie in the plane.
-        min_points: number of grid pixels that must lie in the plane.
-        tries: planes that turn out not to be the floor, such as walls, before giving up.
-        contact_m: an object whose lowest part is this close to a plane stands on it.
-        max_under: share of the objects that may lie under the floor; masks may be wrong.
-        well_seen: share of the scored pixels from which a plane is a floor though hardly any
-            object stands on it; `facing_seen` of one that the camera looks at by more than
-            `facing_deg`, which may be a wall.
-        noisy: median distance of a plane's pixels from it, relative to the tolerance, from which
-            noise spreads readings over more than that, so that only those of them take part that
-            agree with the guess.
-        noisy_height_std, noisy_tilt_std_deg: standard deviations of its height, relative to it,
-            and of its tilt then. In simulation, with noise of 10 % of the distance, heights are off
-            by up to 17 % and tilts mostly by 1 to 3 degrees.
-        flat, rough: median distance of a plane's pixels from it, relative to the tolerance, up to
-            which it is certainly a plane, and from which it is one laid through noise (evenly
-            scattered pixels have 0.5).
-        seed: of the random triples; the same frame always gives the same floor.
+SCORED_POINTS = 2000
+"""Pixels on which a hypothesis is scored."""
 
-    Raises:
-        ValueError: when a value is outside its range, naming the field.
-    """
+ZONE_WEIGHT = 3.0
+"""Weight of a pixel of a painted zone relative to one of no region, which is 1: zones are floor."""
 
-    grid_step: int = 4
-    hypotheses: int = 200
-    scored_points: int = 2000
-    zone_weight: float = 3.0
-    noise_m: float = 0.01
-    near_noise_share: float = 0.005
-    noise_per_m2: float = 0.003
-    max_roll_deg: float = 30.0
-    max_tilt_deg: float = 10.0
-    max_known_tilt_deg: float = 3.0
-    max_off_m: float = 0.1
-    max_off_share: float = 0.05
-    mounting_tilt_std_deg: float = 1.0
-    mounting_height_std_m: float = 0.03
-    steep_deg: float = 75.0
-    steep_weight: float = 0.1
-    min_share: float = 0.05
-    min_points: int = 100
-    tries: int = 5
-    contact_m: float = 0.1
-    max_under: float = 0.34
-    well_seen: float = 0.15
-    facing_seen: float = 0.5
-    facing_deg: float = 60.0
-    noisy: float = 0.38
-    noisy_height_std: float = 0.08
-    noisy_tilt_std_deg: float = 2.5
-    flat: float = 0.2
-    rough: float = 0.42
-    seed: int = 0
+NOISE_M, NEAR_NOISE_SHARE = 0.01, 0.005
+"""Depth noise that does not grow with distance, meters, and at most this share of the distance."""
 
-    def __post_init__(self) -> None:
-        for name in ("grid_step", "hypotheses", "scored_points", "min_points", "tries"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.zone_weight <= 1:
-            raise ValueError(f"zone_weight must be above 1, got {self.zone_weight}")
-        noise = ("noise_m", "near_noise_share", "noise_per_m2", "noisy_height_std")
-        scales = (*noise, "noisy", "noisy_tilt_std_deg", "contact_m", "flat", "rough")
-        mounting = ("max_off_m", "mounting_tilt_std_deg", "mounting_height_std_m")
-        tilts = ("max_roll_deg", "max_tilt_deg", "max_known_tilt_deg")
-        for name in (*scales, *mounting, *tilts, "steep_deg", "facing_deg"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        shares = ("min_share", "steep_weight", "max_under", "well_seen", "facing_seen")
-        for name in (*shares, "max_off_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be within 0 to 1, got {getattr(self, name)}")
+NOISE_PER_M2 = 0.003
+"""Depth noise that grows with the square of the distance, meters per m^2."""
+
+MAX_ROLL_DEG = 30.0
+"""Largest roll of the camera about its optical axis, unless the frame says what is up."""
+
+MAX_TILT_DEG, MAX_KNOWN_TILT_DEG = 10.0, 3.0
+"""Largest tilt of the floor from what the frame says is up, and where it says the height of the
+camera too: a plane askew might pass there."""
+
+MAX_OFF_M, MAX_OFF_SHARE = 0.1, 0.05
+"""How far the floor may be off the height of the camera that the frame says: the sum of an error in
+meters and one as a share of that height."""
+
+MOUNTING_TILT_STD_DEG, MOUNTING_HEIGHT_STD_M = 1.0, 0.03
+"""Standard deviations of up and height as the frame says them, where the floor is not seen."""
+
+STEEP_DEG, STEEP_WEIGHT = 75.0, 0.1
+"""A camera that looks farther down than this looks straight down, and weight of a floor below it if
+there is a zone; without one it is 0."""
+
+MIN_SHARE, MIN_POINTS = 0.05, 100
+"""Share of the scored pixels, and number of grid pixels, that must lie in the plane."""
+
+TRIES = 5
+"""Planes that turn out not to be the floor, such as walls, before giving up."""
+
+CONTACT_M = 0.1
+"""An object whose lowest part is this close to a plane stands on it."""
+
+MAX_UNDER_SHARE = 0.34
+"""Share of the objects that may lie under the floor; masks may be wrong."""
+
+WELL_SEEN_SHARE = 0.15
+"""Share of the scored pixels from which a plane is a floor though hardly any object stands on
+it."""
+
+FACING_SEEN_SHARE, FACING_DEG = 0.5, 60.0
+"""The same of one that the camera looks at by more than this angle: it may be a wall."""
+
+NOISY_SCATTER = 0.38
+"""Median distance of a plane's pixels from it, relative to the tolerance, from which noise spreads
+readings over more than that, so that only those of them take part that agree with the guess."""
+
+NOISY_HEIGHT_STD, NOISY_TILT_STD_DEG = 0.08, 2.5
+"""Standard deviations of its height, relative to it, and of its tilt then. In simulation, with
+noise of 10 % of the distance, heights are off by up to 17 % and tilts mostly by 1 to 3 degrees."""
+
+FLAT_SCATTER, ROUGH_SCATTER = 0.2, 0.42
+"""The same median up to which it is certainly a plane, and from which it is one laid through noise:
+evenly scattered pixels have 0.5."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,35 +159,32 @@ class GroundPlane:
         return directions[..., :2] * scale[..., None]
 
 
-def find_ground_plane(
-    frame: RGBDFrame, config: GroundPlaneConfig | None = None
-) -> GroundPlane | None:
+def find_ground_plane(frame: RGBDFrame) -> GroundPlane | None:
     """The floor, or None when too few pixels outside the objects share a plausible plane.
 
     Args:
         frame: with its regions; its `up` and `camera_height` decide what a floor is where they are
             known.
-        config: how to search.
     """
-    config = config or GroundPlaneConfig()
-    rays, inverse_depth, weights = _candidates(frame, config)
+    rays, inverse_depth, weights = _candidates(frame)
     total, objects = weights.sum(), object_readings(frame)
-    for _ in range(config.tries):
-        if len(rays) < config.min_points:
+    for _ in range(TRIES):
+        if len(rays) < MIN_POINTS:
             return None
-        best = _best_hypothesis(rays, inverse_depth, weights, frame, config)
+        best = _best_hypothesis(rays, inverse_depth, weights, frame)
         if best is None:
             return None
-        plane, inliers, noise = _refine(best, rays, inverse_depth, weights, config)
+        plane, inliers, noise = _refine(best, rays, inverse_depth, weights)
         share = float(weights[inliers].sum() / total)
-        fills_zones = _fills_zones(inliers, weights, config)
-        if _is_plausible(plane, inliers, share, fills_zones, frame, config):
+        fills_zones = _fills_zones(inliers, weights)
+        if _is_plausible(plane, inliers, share, fills_zones, frame):
             length = float(np.linalg.norm(plane))
             found = GroundPlane(-plane / length, 1 / length, share, noise)
-            scatter = _scatter(plane, rays[inliers], inverse_depth[inliers], config)
-            as_said = frame.camera_height is not None and scatter < config.flat
-            if as_said or _carries(found, objects, scatter, fills_zones, config):
-                return _with_doubts(found, plane, rays[inliers], inverse_depth[inliers], config)
+            own = rays[inliers], inverse_depth[inliers]
+            scatter = _scatter(plane, *own)
+            as_said = frame.camera_height is not None and scatter < FLAT_SCATTER
+            if as_said or _carries(found, objects, scatter, fills_zones):
+                return _with_doubts(found, plane, *own, scatter)
         rays, inverse_depth, weights = rays[~inliers], inverse_depth[~inliers], weights[~inliers]
     return None
 
@@ -224,7 +194,7 @@ def _with_doubts(
     plane: NDArray[np.float64],
     rays: NDArray[np.float64],
     inverse_depth: NDArray[np.float64],
-    config: GroundPlaneConfig,
+    scatter: float,
 ) -> GroundPlane:
     """A floor with how far it may be off by noise beyond the tolerance, and by an offset of depth.
 
@@ -233,16 +203,16 @@ def _with_doubts(
         plane: the same, (3,), with plane . point = 1.
         rays: (N, 3), of its pixels.
         inverse_depth: (N,), of the same, 1/m.
-        config: when it is noisy.
+        scatter: of the same, see `_scatter`.
     """
-    if _scatter(plane, rays, inverse_depth, config) >= config.noisy:
+    if scatter >= NOISY_SCATTER:
         found = replace(
             found,
-            height_std=config.noisy_height_std * found.camera_height,
-            tilt_std=float(np.deg2rad(config.noisy_tilt_std_deg)),
+            height_std=NOISY_HEIGHT_STD * found.camera_height,
+            tilt_std=float(np.deg2rad(NOISY_TILT_STD_DEG)),
         )
     close = np.abs(inverse_depth - rays @ plane) <= CLOSE * found.noise + EXACT
-    if np.count_nonzero(close) < config.min_points:
+    if np.count_nonzero(close) < MIN_POINTS:
         return found
     other = fit_with_offset(plane, rays[close], inverse_depth[close])
     length = float(np.linalg.norm(other))
@@ -250,30 +220,28 @@ def _with_doubts(
     return replace(found, if_offset=if_offset)
 
 
-def find_floor(frame: RGBDFrame, config: GroundPlaneConfig | None = None) -> GroundPlane | None:
+def find_floor(frame: RGBDFrame) -> GroundPlane | None:
     """The floor as depth shows it, or else as the frame says that its camera is mounted.
 
     Args:
         frame: with its regions.
-        config: how to search.
 
     Returns:
         A plane with a share of 0 where depth shows none; None where up or height is not known
         either.
     """
-    config = config or GroundPlaneConfig()
     if frame.camera_height is None:
-        return find_ground_plane(frame, config)
+        return find_ground_plane(frame)
     if frame.up is None:
         # Any level surface tells what is up.
-        level = find_ground_plane(replace(frame, camera_height=None), config)
+        level = find_ground_plane(replace(frame, camera_height=None))
         if level is None:
             return None
         frame = replace(frame, up=level.up)
-    return find_ground_plane(frame, config) or _mounted_plane(frame, config)
+    return find_ground_plane(frame) or _mounted_plane(frame)
 
 
-def _mounted_plane(frame: RGBDFrame, config: GroundPlaneConfig) -> GroundPlane:
+def _mounted_plane(frame: RGBDFrame) -> GroundPlane:
     """The floor by what the frame says of its camera alone."""
     assert frame.up is not None
     assert frame.camera_height is not None
@@ -281,18 +249,16 @@ def _mounted_plane(frame: RGBDFrame, config: GroundPlaneConfig) -> GroundPlane:
         frame.up,
         frame.camera_height,
         share=0.0,
-        noise=config.noise_per_m2,
-        tilt_std=float(np.deg2rad(config.mounting_tilt_std_deg)),
-        height_std=config.mounting_height_std_m,
+        noise=NOISE_PER_M2,
+        tilt_std=float(np.deg2rad(MOUNTING_TILT_STD_DEG)),
+        height_std=MOUNTING_HEIGHT_STD_M,
     )
 
 
-def _fills_zones(
-    inliers: NDArray[np.bool_], weights: NDArray[np.float64], config: GroundPlaneConfig
-) -> bool:
+def _fills_zones(inliers: NDArray[np.bool_], weights: NDArray[np.float64]) -> bool:
     """Whether most of the painted zones' pixels lie in a plane."""
     in_zone = weights > 1
-    enough = np.count_nonzero(in_zone) >= config.min_points // 4
+    enough = np.count_nonzero(in_zone) >= MIN_POINTS // 4
     return bool(enough and inliers[in_zone].mean() > 0.5)
 
 
@@ -302,31 +268,23 @@ def _is_plausible(
     share: float,
     fills_zones: bool,
     frame: RGBDFrame,
-    config: GroundPlaneConfig,
 ) -> bool:
     """Whether a camera can hang like that above a plane (3,), and the plane is seen well enough."""
-    plausible = _mounting_prior(plane[None], fills_zones, frame, config)[0] > 0
-    enough = np.count_nonzero(inliers) >= config.min_points and share >= config.min_share
+    plausible = _mounting_prior(plane[None], fills_zones, frame)[0] > 0
+    enough = np.count_nonzero(inliers) >= MIN_POINTS and share >= MIN_SHARE
     return bool(plausible and (enough or fills_zones))
 
 
 def _scatter(
-    plane: NDArray[np.float64],
-    rays: NDArray[np.float64],
-    inverse_depth: NDArray[np.float64],
-    config: GroundPlaneConfig,
+    plane: NDArray[np.float64], rays: NDArray[np.float64], inverse_depth: NDArray[np.float64]
 ) -> float:
     """Median distance of a plane's pixels from it, relative to the tolerance; 0.5 is noise."""
     residual = np.abs(inverse_depth - rays @ plane)
-    return median(residual / _tolerance(inverse_depth, config))
+    return median(residual / _tolerance(inverse_depth))
 
 
 def _carries(
-    plane: GroundPlane,
-    objects: Sequence[NDArray[np.float64]],
-    scatter: float,
-    fills_zones: bool,
-    config: GroundPlaneConfig,
+    plane: GroundPlane, objects: Sequence[NDArray[np.float64]], scatter: float, fills_zones: bool
 ) -> bool:
     """Whether the objects stand on a plane as on a floor.
 
@@ -335,27 +293,26 @@ def _carries(
         objects: readings (N, 3) of each in the optical frame, meters.
         scatter: of its pixels, see `_scatter`.
         fills_zones: whether most of the painted zones lie in it.
-        config: what counts as standing.
     """
     under = touching = flush = 0
     for points in objects:
         heights = points @ plane.up + plane.camera_height
         low, middle, high = quantiles(heights, (0.05, 0.5, 0.95))
         blur = 2 * plane.noise * plane.camera_height * median(points[:, 2])
-        under += middle < -config.contact_m / 3 - blur
-        touching += abs(low) < config.contact_m + blur
-        flush += high < config.contact_m / 3 + blur
-    faces = -plane.up[2] > np.sin(np.deg2rad(config.facing_deg))
+        under += middle < -CONTACT_M / 3 - blur
+        touching += abs(low) < CONTACT_M + blur
+        flush += high < CONTACT_M / 3 + blur
+    faces = -plane.up[2] > np.sin(np.deg2rad(FACING_DEG))
     # Objects rise from a floor that is seen from above, not from a wall or depth that stands still.
-    if under > config.max_under * len(objects) or (faces and flush > len(objects) / 2):
+    if under > MAX_UNDER_SHARE * len(objects) or (faces and flush > len(objects) / 2):
         return False
     if fills_zones:
         return True
-    if scatter >= config.rough:
+    if scatter >= ROUGH_SCATTER:
         return False
-    if plane.share >= (config.facing_seen if faces else config.well_seen) or not objects:
+    if plane.share >= (FACING_SEEN_SHARE if faces else WELL_SEEN_SHARE) or not objects:
         return True
-    return touching >= len(objects) / 2 or (touching > 0 and scatter < config.flat)
+    return touching >= len(objects) / 2 or (touching > 0 and scatter < FLAT_SCATTER)
 
 
 def object_readings(
@@ -387,27 +344,28 @@ def _some_pixels(region: Region, count: int) -> NDArray[np.intp]:
 
 
 def _candidates(
-    frame: RGBDFrame, config: GroundPlaneConfig
+    frame: RGBDFrame,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Rays (N, 3), inverse depths (N,) in 1/m and weights (N,) of grid pixels off the objects."""
-    step = config.grid_step
+    step = GRID_STEP
     depth = frame.depth[::step, ::step]
     weights = np.ones(depth.shape, dtype=np.float32)
     for region in frame.regions:
-        value = config.zone_weight if is_zone(region) else 0.0
+        value = ZONE_WEIGHT if is_zone(region) else 0.0
         mask = region.mask[-region.box.y % step :: step, -region.box.x % step :: step]
         top, left = -(-region.box.y // step), -(-region.box.x // step)
         weights[top : top + mask.shape[0], left : left + mask.shape[1]][mask] = value
     seen = np.isfinite(depth) & (weights > 0)
     rows, columns = np.nonzero(seen)
-    rays = pixel_rays(rows * step, columns * step, frame.intrinsics)
+    # By columns: all that is computed of readings runs along them.
+    rays = np.asfortranarray(pixel_rays(rows * step, columns * step, frame.intrinsics))
     return rays, 1.0 / depth[seen].astype(np.float64), weights[seen].astype(np.float64)
 
 
-def _tolerance(inverse_depth: NDArray[np.float64], config: GroundPlaneConfig) -> NDArray:
+def _tolerance(inverse_depth: NDArray[np.float64]) -> NDArray:
     """Three standard deviations of the inverse depth."""
-    near = np.minimum(config.noise_m * inverse_depth, config.near_noise_share)
-    return 3 * (near * inverse_depth + config.noise_per_m2)
+    near = np.minimum(NOISE_M * inverse_depth, NEAR_NOISE_SHARE)
+    return 3 * (near * inverse_depth + NOISE_PER_M2)
 
 
 def _best_hypothesis(
@@ -415,15 +373,14 @@ def _best_hypothesis(
     inverse_depth: NDArray[np.float64],
     weights: NDArray[np.float64],
     frame: RGBDFrame,
-    config: GroundPlaneConfig,
 ) -> NDArray[np.float64] | None:
     """Plane (3,) with plane . point = 1 that most weighted pixels share; None if none is plausible.
 
     A pixel beyond the plane is held against it, because nothing is seen through a floor.
     """
-    generator = np.random.default_rng(config.seed)
+    generator = np.random.default_rng(SEED)
     probability = weights / weights.sum()
-    triples = generator.choice(len(rays), size=(config.hypotheses, 3), p=probability)
+    triples = generator.choice(len(rays), size=(HYPOTHESES, 3), p=probability)
     matrices = rays[triples]
     solvable = np.abs(np.linalg.det(matrices)) > 1e-6
     planes = np.linalg.solve(matrices[solvable], inverse_depth[triples[solvable]][..., None])[
@@ -433,12 +390,12 @@ def _best_hypothesis(
         level = _level_planes(rays, inverse_depth, triples[:, 0], frame.up)
         planes = np.concatenate([planes, level])
     has_zone = bool(np.any(weights > 1))
-    prior = _mounting_prior(planes, has_zone, frame, config)
+    prior = _mounting_prior(planes, has_zone, frame)
     planes, prior = planes[prior > 0], prior[prior > 0]
     if len(planes) == 0:
         return None
-    scored = generator.permutation(len(rays))[: config.scored_points]
-    votes = _votes(planes, rays[scored], inverse_depth[scored], weights[scored], config)
+    scored = generator.permutation(len(rays))[:SCORED_POINTS]
+    votes = _votes(planes, rays[scored], inverse_depth[scored], weights[scored])
     return planes[np.argmax(prior * votes)]
 
 
@@ -447,14 +404,13 @@ def _votes(
     rays: NDArray[np.float64],
     inverse_depth: NDArray[np.float64],
     weights: NDArray[np.float64],
-    config: GroundPlaneConfig,
 ) -> NDArray[np.float32]:
     """Weight (K,) of the pixels (N,) in each plane (K, 3), less twice that of those beyond it."""
-    tolerance = _tolerance(inverse_depth, config)
-    lowest, highest = inverse_depth - tolerance, inverse_depth + tolerance
-    across, total = np.ascontiguousarray(rays.T), np.empty(len(planes), dtype=np.float32)
-    # Weights are small: their sums are exact.
-    weights = weights.astype(np.float32)
+    tolerance = _tolerance(inverse_depth)
+    lowest, highest = np.float32([inverse_depth - tolerance, inverse_depth + tolerance])
+    # In single precision, which is finer than the tolerance; sums of weights are exact in it.
+    across, planes = np.ascontiguousarray(rays.T, dtype=np.float32), planes.astype(np.float32)
+    total, weights = np.empty(len(planes), dtype=np.float32), weights.astype(np.float32)
     for first in range(0, len(planes), PLANES_AT_ONCE):
         some = slice(first, first + PLANES_AT_ONCE)
         expected = planes[some] @ across
@@ -475,28 +431,25 @@ def _level_planes(
 
 
 def _mounting_prior(
-    planes: NDArray[np.float64],
-    has_zone: bool,
-    frame: RGBDFrame,
-    config: GroundPlaneConfig,
+    planes: NDArray[np.float64], has_zone: bool, frame: RGBDFrame
 ) -> NDArray[np.float64]:
     """Weight (N,) of each plane as a floor: 0 for impossible mountings, less for steep views."""
     length = np.linalg.norm(planes, axis=1)
     up = -planes / length[:, None]
-    as_high, max_tilt_deg = np.ones(len(planes)), config.max_tilt_deg
+    as_high, max_tilt_deg = np.ones(len(planes)), MAX_TILT_DEG
     if frame.camera_height is not None:
-        max_tilt_deg = config.max_known_tilt_deg
-        off = config.max_off_m + config.max_off_share * frame.camera_height
+        max_tilt_deg = MAX_KNOWN_TILT_DEG
+        off = MAX_OFF_M + MAX_OFF_SHARE * frame.camera_height
         as_high = (np.abs(1 / length - frame.camera_height) < off).astype(np.float64)
     if frame.up is not None:
         return as_high * (up @ frame.up > np.cos(np.deg2rad(max_tilt_deg)))
-    level = np.abs(up[:, 0]) <= np.sin(np.deg2rad(config.max_roll_deg))
+    level = np.abs(up[:, 0]) <= np.sin(np.deg2rad(MAX_ROLL_DEG))
     # Straight down, up is across the image: no rounding may decide whether that is upside down.
     upright = up[:, 1] <= UPSIDE_DOWN
     looks_down_deg = np.rad2deg(np.arcsin(np.clip(-up[:, 2], -1, 1)))
     not_from_below = looks_down_deg > -45
-    steep = config.steep_weight if has_zone else 0.0
-    weight = np.where(looks_down_deg > config.steep_deg, steep, 1.0)
+    steep = STEEP_WEIGHT if has_zone else 0.0
+    weight = np.where(looks_down_deg > STEEP_DEG, steep, 1.0)
     return as_high * np.where(level & upright & not_from_below, weight, 0.0)
 
 
@@ -505,14 +458,13 @@ def _refine(
     rays: NDArray[np.float64],
     inverse_depth: NDArray[np.float64],
     weights: NDArray[np.float64],
-    config: GroundPlaneConfig,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], float]:
     """Weighted least squares on the inliers; also the inliers (N,) of the result and their scatter.
 
     The tolerance follows the residuals once the plane is close, so that low things on the floor
     of a noise-free image do not pull at it.
     """
-    tolerance, scale = _tolerance(inverse_depth, config), 0.0
+    tolerance, scale = _tolerance(inverse_depth), 0.0
     for step in range(4):
         residual = np.abs(inverse_depth - rays @ plane)
         inliers = residual < tolerance
@@ -532,10 +484,8 @@ def _solved(
     chosen: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
     """The plane (3,) closest to the chosen ones of N readings, by weighted least squares."""
-    root = np.sqrt(weights[chosen])
-    return np.asarray(
-        np.linalg.lstsq(rays[chosen] * root[:, None], inverse_depth[chosen] * root, rcond=None)[0]
-    )
+    root = np.sqrt(weights) * chosen
+    return least_squares(rays.T * root, inverse_depth * root)
 
 
 def _solved_fast(

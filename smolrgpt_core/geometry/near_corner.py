@@ -34,8 +34,9 @@ INDEPENDENT_READINGS, ALIKE_PX = 16, 25
 """As many readings of a face as err independently at most, and of a deck one in so many pixels:
 neighbors of a stereo camera err alike."""
 
-YAW_READINGS, YAW_STEP_DEG = 40, 1.5
-"""As many readings of an object as tell independently how it is turned; the steps of the search."""
+YAW_READINGS, YAW_STEP_DEG, YAW_STEPS = 40, 2.25, 5
+"""As many readings of an object as tell independently how it is turned at most; the steps of the
+search, and how many smaller ones follow around the best to either side."""
 
 ABOVE_TOP = 0.02
 """Share of an object's readings that may lie above its top."""
@@ -44,9 +45,13 @@ BLUR_ERROR = 0.7
 """Standard deviation of the height that the highest points tell, relative to what noise blurs it
 by: readings that noise puts far off are left out, so that they scatter less than it."""
 
-CUT_TOP_SHARE, TOUCHED_TOP_SHARE = 0.25, 0.1
+CUT_TOP_SHARE, TOUCHED_TOP_SHARE = 0.5, 0.1
 """Standard deviation of the height of what is cut off above, and of what something else begins
-beside its upper end, relative to what is seen of it."""
+beside its upper end, relative to what is seen of it: of 174 racks of 24 simulated halls (seeds
+510000 to 510023) that the border of the image cuts, the root mean square is 0.51."""
+
+FACES_UP = 0.5
+"""The outline is the upper one where its direction outwards points up by more than this."""
 
 UNSEEN_TOP = 0.2
 """From this share of the upper end of the outline on."""
@@ -228,8 +233,7 @@ def find_top(view: TurnedView, deck_m: float = DECK_M) -> tuple[float, float]:
         top = max(top, edge)
     elif edge_std < std:
         top, std = edge, edge_std
-    top, std = _with_thin_parts(view, depth, top, std)
-    return top, math.hypot(std, _unseen_above(view) * top)
+    return _with_thin_parts(view, depth, top, std)
 
 
 def raised_by_outline(
@@ -304,15 +308,32 @@ def _with_thin_parts(
     return edge, off
 
 
-def _unseen_above(view: TurnedView) -> float:
-    """Standard deviation of the height as the upper end is not seen, relative to the height."""
+def unseen_above(view: TurnedView) -> float:
+    """Standard deviation of the height as the upper end is not seen, relative to the height.
+
+    No reading makes such a height surer: what looks like the deck is where the object is cut.
+    """
+    if _reaches_border_above(view):
+        return CUT_TOP_SHARE
     known = np.flatnonzero(np.isfinite(view.outline_depth))
+    if not len(known):
+        return 0.0
     heights = view.outline[:, 2][known] * view.outline_depth[known]
     upper = known[heights >= quantile(heights, 0.9)]
     if np.count_nonzero(view.cut[upper]) > UNSEEN_TOP * len(upper):
         return CUT_TOP_SHARE
     ending = np.count_nonzero(view.ends[upper])
     return TOUCHED_TOP_SHARE if len(upper) - ending > UNSEEN_TOP * len(upper) else 0.0
+
+
+def _reaches_border_above(view: TurnedView) -> bool:
+    """Whether the border of the image cuts anything off above.
+
+    That may be little of the outline and without readings, as the posts of a rack are.
+    """
+    at_border = view.step == -np.inf
+    outward = (view.outline - view.inner_outline)[at_border]
+    return bool(np.any(outward[:, 2] > FACES_UP * np.linalg.norm(outward, axis=1)))
 
 
 def _highest_points(view: TurnedView) -> tuple[float, float]:
@@ -379,33 +400,48 @@ def _roughness(scatter: float, noise: float, independent: float) -> tuple[float,
     return math.sqrt(square), math.hypot(off, ROUGH_SHARE * math.sqrt(square))
 
 
-def likeliest_yaw(view: TurnedView, top: float, step_deg: float = 3.0) -> float:
-    """Yaw in [0, pi/2) of the corner that explains the readings best.
+def likeliest_yaw(view: TurnedView, top: float) -> tuple[float, float]:
+    """Yaw in [0, pi/2) of the corner that explains the readings best, and its standard deviation.
 
-    Uses every reading, so it stands much noise; objects that are not boxes mislead it.
+    Uses every reading, so it stands much noise; objects that are not boxes mislead it. The standard
+    deviation, radians, is that of all yaws by how well they explain the readings; at most that of
+    one that is not known. A small object has few readings that err independently, and what no yaw
+    explains, as what is no box, tells less of it.
 
     Args:
         view: with yaw 0.
-        top: height of the object, metres.
-        step_deg: of the first search.
+        top: height of the object, meters.
     """
-    yaws = np.arange(0, 90, step_deg)
-    best = yaws[np.argmin(_misfits(view, top, np.deg2rad(yaws)))]
-    for fine_deg in (step_deg / 3, step_deg / 10):
-        yaws = best + fine_deg * np.arange(-3, 4)
-        best = yaws[np.argmin(_misfits(view, top, np.deg2rad(yaws)))]
-    return float(np.deg2rad(best % 90))
+    step = np.deg2rad(YAW_STEP_DEG)
+    coarse = np.arange(0.0, np.pi / 2, step)
+    found = _misfits(view, top, coarse)
+    middle = coarse[np.argmin(found)]
+    # Between the neighbors of the best, which are known.
+    fine = step / YAW_STEPS * np.arange(1 - YAW_STEPS, YAW_STEPS)
+    others = np.delete(np.stack([_quarter(coarse - middle), found]), np.argmin(found), axis=1)
+    known = np.concatenate([others, [fine, _misfits(view, top, middle + fine)]], axis=1)
+    apart, misfits = known[:, np.argsort(known[0])]
+    lowest = 1 + int(np.argmin(misfits[1:-1]))
+    best = apart[lowest] + step / YAW_STEPS * _vertex(*misfits[lowest - 1 : lowest + 2])
+    independent = max(len(view.depth) * view.pixels_per_reading / ALIKE_PX, 1.0)
+    readings = min(independent, YAW_READINGS) / max(misfits[lowest], 1.0)
+    weights = np.gradient(apart) * np.exp(-readings / 2 * (misfits - misfits[lowest]))
+    spread = np.sqrt(weights @ _quarter(apart - best) ** 2 / weights.sum())
+    return float((middle + best) % (np.pi / 2)), float(spread)
 
 
-def yaw_spread(view: TurnedView, top: float) -> float:
-    """Standard deviation of the yaw by which a view is turned, radians.
+def _quarter(angles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Angles, radians, less the quarter turns in them: -pi/4 to pi/4."""
+    return np.asarray((angles + np.pi / 4) % (np.pi / 2) - np.pi / 4)
 
-    Of all yaws by how well they explain the readings; at most that of one that is not known.
+
+def _vertex(before: float, lowest: float, after: float) -> float:
+    """Where a parabola through three values is lowest, in steps from the middle one, -0.5 to 0.5.
+
+    The middle one is not above the others.
     """
-    apart = np.deg2rad(np.arange(-45.0, 45.0, YAW_STEP_DEG))
-    misfits = _misfits(view, top, apart)
-    weights = np.exp(-YAW_READINGS / 2 * (misfits - misfits.min()))
-    return float(np.sqrt(weights @ apart**2 / weights.sum()))
+    bend = before - 2 * lowest + after
+    return (before - after) / (2 * bend) if bend > 0 else 0.0
 
 
 def _misfits(
@@ -413,22 +449,24 @@ def _misfits(
 ) -> NDArray[np.float64]:
     """Mean squared deviation (K,), in standard deviations, of the readings from the best corner.
 
-    All yaws at once; shapes are (2, K, N) for rays by axis and yaw.
+    All yaws at once; shapes are (2, K, N) for rays by axis and yaw. In single precision, which is
+    far finer than the noise, and takes two thirds of the time.
     """
-    deck = _reach_deck(view, top)
-    std = np.hypot(view.noise * view.depth**2, ROUGHNESS_M)
-    rays = _turned_rays(view.rays, yaws)
-    away = rays * view.depth
-    low, high = quantiles(away, (0.1, 0.9), axis=2)[..., None]
-    rays *= np.where(low > 0, 1.0, np.where(high < 0, -1.0, 0.0))
+    deck = _reach_deck(view, top).astype(np.float32)
+    depth = view.depth.astype(np.float32)
+    sureness = 1 / np.hypot(np.float32(view.noise) * depth**2, np.float32(ROUGHNESS_M))
+    rays = _turned_rays(view.rays.astype(np.float32), yaws.astype(np.float32))
+    away = rays * depth
+    low, high = quantiles(away, (0.1, 0.9), axis=2).astype(np.float32)[..., None]
+    rays *= (low > 0).astype(np.float32) - (high < 0)
     np.abs(away, out=away)
     # How far in front of the camera the faces are. A ray that does not face one enters it at 0:
     # nowhere.
     position = np.where(low > 0, low, -high)
     facing = rays > 1e-6
     per_metre = np.divide(facing, np.maximum(rays, 1e-6, out=rays), out=rays)
-    weights = np.square(per_metre / std)
-    scales, behind = np.empty((2, *rays.shape))
+    weights = np.square(per_metre * sureness)
+    scales, behind = np.empty((2, *rays.shape), dtype=np.float32)
     for _ in range(iterations):
         np.multiply(position, per_metre, out=scales)
         own = scales >= _last_entered(scales, deck)
@@ -437,21 +475,21 @@ def _misfits(
         total = np.maximum(np.add.reduce(weighted, axis=2, keepdims=True), 1e-9)
         position = position + np.einsum("akn,akn->ak", weighted, behind)[..., None] / total
     entered = _last_entered(np.multiply(position, per_metre, out=scales), deck)
-    deviation = np.where(entered > 0, (view.depth - entered) / std, np.inf)
-    return np.minimum(np.square(deviation), 9.0).mean(axis=1)
+    deviation = np.where(entered > 0, (depth - entered) * sureness, np.float32(np.inf))
+    return np.minimum(np.square(deviation), 9.0).mean(axis=1, dtype=np.float64)
 
 
-def _last_entered(scales: NDArray[np.float64], deck: NDArray[np.float64]) -> NDArray[np.float64]:
+def _last_entered(scales: NDArray[np.float32], deck: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scales (K, N) at which rays enter the last of two faces (2, K, N) and the deck (N,)."""
     entered = np.maximum(scales[0], scales[1])
     return np.asarray(np.maximum(entered, deck, out=entered))
 
 
-def _turned_rays(rays: NDArray[np.float64], yaws: NDArray[np.float64]) -> NDArray[np.float64]:
+def _turned_rays(rays: NDArray[np.float32], yaws: NDArray[np.float32]) -> NDArray[np.float32]:
     """What of rays (N, 3) is along the axes that each yaw (K,) turns: (2, K, N)."""
     cosine, sine = np.cos(yaws)[:, None], np.sin(yaws)[:, None]
     x, y = np.ascontiguousarray(rays[:, :2].T)
-    turned = np.empty((2, len(yaws), len(rays)))
+    turned = np.empty((2, len(yaws), len(rays)), dtype=np.float32)
     np.add(cosine * x, sine * y, out=turned[0])
     np.subtract(cosine * y, sine * x, out=turned[1])
     return turned

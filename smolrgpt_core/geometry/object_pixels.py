@@ -27,48 +27,36 @@ from smolrgpt_core.regions import Box, Region
 MIN_SURFACE_PX = 9
 """Readings without as many neighbors on one surface are those of a laser scanner."""
 
-
 MAX_DEPTH = 2.0
 """Hardly any object is deeper than so many times the larger side of what is seen of it."""
 
 MAX_UPPER = 0.02
 """Share of a mask's readings that may lie in the floor above the middle of the mask."""
 
+MARGIN_PX = 12
+"""How far around a mask to look where its surfaces go on."""
 
-@dataclass(frozen=True)
-class ObjectPixelConfig:
-    """How an object is told from what is around it.
+JUMP_M, JUMP_SHARE = 0.02, 0.02
+"""Neighbors on one surface differ in depth by less than so many meters plus this share of their
+depth."""
 
-    Attributes:
-        margin_px: how far around a mask to look where its surfaces go on.
-        jump_m, jump_share: neighbors on one surface differ in depth by less than `jump_m` plus
-            `jump_share` times their depth, metres.
-        floor_m: height up to which a surface counts as floor, without noise, metres.
-        min_inside: share of a surface that must lie within the mask to be the object's.
-        max_leak: a surface with more than this share of the mask's readings is the object's.
-        min_floor: share of the mask's readings in the floor above which the floor is taken out.
-        min_box_px: pixels of a mask that fills its box from which it is taken for a detector's.
+FLOOR_M = 0.02
+"""Height up to which a surface counts as floor, without noise: lower than the boards of a
+pallet."""
 
-    Raises:
-        ValueError: when a value is outside its range, naming the field.
-    """
+MIN_INSIDE = 0.6
+"""Share of a surface that must lie within the mask to be the object's."""
 
-    margin_px: int = 12
-    jump_m: float = 0.02
-    jump_share: float = 0.02
-    floor_m: float = 0.02
-    min_inside: float = 0.6
-    max_leak: float = 0.35
-    min_floor: float = 0.12
-    min_box_px: int = 100
+MAX_LEAK = 0.35
+"""A surface with more than this share of the mask's readings is the object's wherever it goes
+on."""
 
-    def __post_init__(self) -> None:
-        for name in ("margin_px", "jump_m", "jump_share", "floor_m", "min_box_px"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("min_inside", "max_leak", "min_floor"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be within 0 to 1, got {getattr(self, name)}")
+MIN_FLOOR = 0.12
+"""Share of the mask's readings in the floor above which the floor is taken out."""
+
+BOX_MASK_PX = 100
+"""Pixels of a mask that fills its box from which it is taken for a detector's: a smaller one may
+happen to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +77,7 @@ class ObjectPixels:
     ambiguity_m: float = 0.0
 
 
-def is_box(region: Region, min_box_px: int = ObjectPixelConfig.min_box_px) -> bool:
+def is_box(region: Region, min_box_px: int = BOX_MASK_PX) -> bool:
     """Whether a mask says no more than the box around it."""
     return region.mask.size >= min_box_px and bool(region.mask.all())
 
@@ -100,7 +88,6 @@ def find_object_pixels(
     plane: GroundPlane | None,
     in_floor: NDArray[np.bool_],
     others: NDArray[np.bool_],
-    config: ObjectPixelConfig,
 ) -> ObjectPixels:
     """The pixels of a region that show its object.
 
@@ -110,20 +97,19 @@ def find_object_pixels(
         plane: the floor; None where it is not known.
         in_floor: bool (H, W), see `floor_pixels`.
         others: bool (H, W), pixels of other objects, which may be as near as this one.
-        config: how to tell.
     """
-    window = grown_window(region.box, frame.regions.image_size, config.margin_px)
+    window = grown_window(region.box, frame.regions.image_size, MARGIN_PX)
     mask = cut_out(region, window)
     depth, floor = frame.depth[window.slices], in_floor[window.slices]
-    surfaces = _surfaces(depth, floor, config)
-    if is_box(region, config.min_box_px):
+    surfaces = _surfaces(depth, floor)
+    if is_box(region):
         found, ambiguity = _in_box(surfaces, depth, mask, floor, frame.intrinsics)
         pixels = _pixels(frame, region, window, found, from_box=True)
         return replace(pixels, ambiguity_m=ambiguity)
     on_floor = floor & mask
-    has_floor = _has_floor(on_floor, np.where(mask, depth, np.float32(np.nan)), plane, config)
+    has_floor = _has_floor(on_floor, np.where(mask, depth, np.float32(np.nan)), plane)
     standing = surfaces if has_floor else np.where(floor, 0, surfaces)
-    kept = mask & ~_leaked(standing, mask, others[window.slices] & ~mask, config)
+    kept = mask & ~_leaked(standing, mask, others[window.slices] & ~mask)
     if has_floor:
         kept &= ~on_floor
     near, ambiguity = _as_deep_as_large(surfaces, depth, kept, frame.intrinsics)
@@ -142,10 +128,7 @@ def _pixels(
 
 
 def _has_floor(
-    on_floor: NDArray[np.bool_],
-    depth: NDArray[np.float32],
-    plane: GroundPlane | None,
-    config: ObjectPixelConfig,
+    on_floor: NDArray[np.bool_], depth: NDArray[np.float32], plane: GroundPlane | None
 ) -> bool:
     """Whether a mask reaches into the floor, by its pixels (H, W) on it and all its readings.
 
@@ -157,7 +140,7 @@ def _has_floor(
     count, floor_count = int(np.count_nonzero(readings)), int(np.count_nonzero(on_floor))
     if plane is None or floor_count > max(count, 1) / 2 or not count:
         return False
-    if plane.noise * plane.camera_height * median(depth[readings]) > config.floor_m:
+    if plane.noise * plane.camera_height * median(depth[readings]) > FLOOR_M:
         return False
     # Rows of the middle reading, or of the two.
     up_to_row = np.cumsum(np.count_nonzero(readings, axis=1))
@@ -165,19 +148,11 @@ def _has_floor(
     middle = int(rows.sum() / 2)
     upper = on_floor[:middle] if plane.up[1] < 0 else on_floor[middle:]
     upper_count = int(np.count_nonzero(upper))
-    return floor_count > config.min_floor * count or upper_count > MAX_UPPER * count
+    return floor_count > MIN_FLOOR * count or upper_count > MAX_UPPER * count
 
 
-def floor_pixels(
-    frame: RGBDFrame, plane: GroundPlane | None, config: ObjectPixelConfig
-) -> NDArray[np.bool_]:
-    """Pixels (H, W) of a frame whose reading lies in the floor; none where it is not known.
-
-    Args:
-        frame: measured.
-        plane: the floor; None where it is not known.
-        config: tolerances.
-    """
+def floor_pixels(frame: RGBDFrame, plane: GroundPlane | None) -> NDArray[np.bool_]:
+    """Pixels (H, W) of a frame whose reading lies in the floor; none where it is not known."""
     depth, camera = frame.depth, frame.intrinsics
     if plane is None:
         return np.zeros(depth.shape, dtype=bool)
@@ -190,31 +165,26 @@ def floor_pixels(
     tolerance = np.abs(below)
     tolerance *= depth
     tolerance *= 2 * plane.noise
-    np.minimum(tolerance, config.floor_m, out=tolerance)
-    tolerance += config.floor_m
+    np.minimum(tolerance, FLOOR_M, out=tolerance)
+    tolerance += FLOOR_M
     below += plane.camera_height
     return np.asarray(np.abs(below, out=below) < tolerance)
 
 
-def _surfaces(
-    depth: NDArray[np.float32], floor: NDArray[np.bool_], config: ObjectPixelConfig
-) -> NDArray[np.int32]:
+def _surfaces(depth: NDArray[np.float32], floor: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Number (H, W) of the surface that each pixel shows; 0 at jumps and without a reading."""
     valid = np.isfinite(depth)
     spread = cv2.dilate(np.where(valid, depth, np.float32(0)), AROUND)
     spread -= cv2.erode(np.where(valid, depth, np.float32(np.inf)), AROUND)
     # Where there is no reading, nothing is less than the jump.
-    smooth = spread < config.jump_m + config.jump_share * depth
+    smooth = spread < JUMP_M + JUMP_SHARE * depth
     count, objects = cv2.connectedComponents((smooth & ~floor).view(np.uint8), connectivity=4)
     objects[smooth & floor] = count
     return objects
 
 
 def _leaked(
-    surfaces: NDArray[np.int32],
-    mask: NDArray[np.bool_],
-    others: NDArray[np.bool_],
-    config: ObjectPixelConfig,
+    surfaces: NDArray[np.int32], mask: NDArray[np.bool_], others: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Pixels of surfaces that lie mostly outside of the mask, and of the jumps beside them.
 
@@ -223,12 +193,12 @@ def _leaked(
     nothing = np.zeros(mask.shape, dtype=bool)
     inside = np.bincount(surfaces[mask], minlength=int(surfaces.max()) + 1)
     inside[0] = 0
-    foreign = inside < config.max_leak * inside.sum()
+    foreign = inside < MAX_LEAK * inside.sum()
     foreign[np.argmax(inside)] = foreign[0] = False
     if not inside[foreign].any():
         return nothing
     total = np.bincount(surfaces[~others], minlength=len(inside))
-    foreign &= inside < config.min_inside * total
+    foreign &= inside < MIN_INSIDE * total
     if not inside[foreign].any():
         return nothing
     leaked = foreign[surfaces]

@@ -36,15 +36,13 @@ def fit_with_offset(
     for _ in range(ITERATIONS):
         moved = inverse_depth / np.maximum(1 - offset * inverse_depth, MIN_DEPTH_SHARE)
         columns[3] = -np.square(fitted @ columns[:3])
-        solution = _least_squares(columns, moved)
+        solution = least_squares(columns, moved)
         fitted = solution[:3]
         offset += float(solution[3])
     return fitted
 
 
-def _least_squares(
-    columns: NDArray[np.float64], values: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def least_squares(columns: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The x (K,) for which x @ columns is closest to the values.
 
     As NumPy's, which takes three times as long to decompose all equations, but for the last digits.

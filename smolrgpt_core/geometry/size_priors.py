@@ -79,3 +79,8 @@ SIZE_PRIORS: Mapping[str, SizePrior] = {
     # them, 1.2 m long, hang over by 0.05 m on both sides.
     "shelf": SizePrior(((2.8, 1.2), (1.9, 1.2)), tolerance=0.1, on_floor=True, side_std=0.12),
 }
+
+
+def is_cuboid(prior: SizePrior | None) -> bool:
+    """Whether objects of a class are boxes as a whole, without low parts that reach farther."""
+    return prior is not None and math.isinf(prior.flat_m)

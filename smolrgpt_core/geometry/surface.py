@@ -41,6 +41,36 @@ NEIGHBORS = (
 FLUSH_M = 0.02
 """What is seen beside an object is as near as it within this, without noise."""
 
+EDGE_PX = 2.0
+"""Width of the mask's edge that is left out: flying pixels hang there. Thinner masks lose at most
+half of their half-width."""
+
+JUMP_M, JUMP_SHARE = 0.03, 0.02
+"""Neighbors on one surface differ in depth by less than so many meters plus this share of their
+depth."""
+
+CLUSTER_GAP_M = 0.4
+"""Groups of points are separate when a gap in depth of half the object's extent in the image, at
+most of this, lies between them."""
+
+MIN_CLUSTER_SHARE = 0.03
+"""Groups smaller than this share are background seen through the mask."""
+
+CLUSTER_REACH, SPARSE_REACH = 1.5, 0.3
+"""So are groups farther from the largest one than so many extents of the object; fewer where
+readings are sparse, as no neighbors back them."""
+
+SPARSE_SHARE = 0.25
+"""Below this share of readings, most of them without neighbors, they are taken for those of a laser
+scanner."""
+
+NOISE_VALID_SHARE, NOISE_NEAR_SHARE, NOISE_JUMP_SHARE = 0.75, 0.9, 0.03
+"""Where fewer pixels have a reading, a smaller share of these lies within the object's extent of
+their median, and more of them contradict a neighbor, it is noise."""
+
+MIN_VALID_SHARE, MIN_POINTS = 0.01, 6
+"""Share of mask pixels that must have a depth reading, and points that must remain."""
+
 
 class Edge:
     """Why a mask ends at a pixel of its outline.
@@ -56,59 +86,6 @@ class Edge:
     """The image ends."""
     TOUCHED = 3
     """A pallet begins at the same depth: it may stand on the object."""
-
-
-@dataclass(frozen=True)
-class SurfaceConfig:
-    """How points are chosen under a mask.
-
-    Attributes:
-        edge_px: width of the mask's edge that is left out, in pixels; thinner masks lose at most
-            half of their half-width.
-        jump_m, jump_share: neighbors on one surface differ in depth by less than `jump_m` plus
-            `jump_share` times their depth, metres.
-        cluster_gap_m: groups of points are separate when a gap in depth of half the object's
-            extent in the image, at most of this, lies between them, metres.
-        min_cluster_share: groups smaller than this share are background seen through the mask.
-        cluster_reach: so are groups farther from the largest one than so many extents;
-            `sparse_reach` of them where readings are sparse.
-        sparse_share: below this share of readings, most of them without neighbors, they are
-            taken for those of a laser scanner.
-        noise_valid_share, noise_near_share, noise_jump_share: where fewer pixels have a reading,
-            a smaller share of these lies within the object's extent of their median, and more of
-            them contradict a neighbor, it is noise.
-        min_valid_share: share of mask pixels that must have a depth reading.
-        min_points: number of points that must remain.
-
-    Raises:
-        ValueError: when a value is outside its range, naming the field.
-    """
-
-    edge_px: float = 2.0
-    jump_m: float = 0.03
-    jump_share: float = 0.02
-    min_cluster_share: float = 0.03
-    cluster_gap_m: float = 0.4
-    cluster_reach: float = 1.5
-    sparse_reach: float = 0.3
-    sparse_share: float = 0.25
-    noise_valid_share: float = 0.75
-    noise_near_share: float = 0.9
-    noise_jump_share: float = 0.03
-    min_valid_share: float = 0.01
-    min_points: int = 6
-
-    def __post_init__(self) -> None:
-        reaches = ("cluster_gap_m", "cluster_reach", "sparse_reach")
-        for name in ("edge_px", "jump_m", "jump_share", *reaches):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        noise = ("noise_valid_share", "noise_near_share", "noise_jump_share")
-        for name in ("min_cluster_share", "sparse_share", *noise, "min_valid_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be within 0 to 1, got {getattr(self, name)}")
-        if self.min_points < 1:
-            raise ValueError(f"min_points must be at least 1, got {self.min_points}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +166,6 @@ def valid_depth_share(frame: RGBDFrame, region: Region) -> float:
 def measure_surface(
     frame: RGBDFrame,
     region: Region,
-    config: SurfaceConfig | None = None,
     noise: float = 0.0,
     pixels: ObjectPixels | None = None,
 ) -> Surface:
@@ -198,7 +174,6 @@ def measure_surface(
     Args:
         frame: where to look.
         region: what to look at.
-        config: how to choose points.
         noise: standard deviation of the inverse depth of the camera, 1/m.
         pixels: those of the region that show the object; None: all of its mask.
 
@@ -206,26 +181,25 @@ def measure_surface(
         SpatialError: NO_VALID_DEPTH when too few mask pixels have a usable reading, or their
             readings are noise.
     """
-    config = config or SurfaceConfig()
     share = valid_depth_share(frame, region)
     if pixels is None:
         window = grown_window(region.box, frame.regions.image_size)
         pixels = ObjectPixels(window, cut_out(region, window), from_box=False)
     window, mask = pixels.window, pixels.mask
     raw = frame.depth[window.slices]
-    if share < config.noise_valid_share:
-        _check_coherence(frame, region, pixels.from_box, config)
-    depth, sparse = _trusted_depth(raw, mask, config)
-    reach = config.sparse_reach if sparse else config.cluster_reach
+    if share < NOISE_VALID_SHARE:
+        _check_coherence(frame, region, pixels.from_box)
+    depth, sparse = _trusted_depth(raw, mask)
+    reach = SPARSE_REACH if sparse else CLUSTER_REACH
     rows, columns = np.nonzero(np.isfinite(depth))
     values = depth[rows, columns]
-    stray = _other_clusters(values, _angular_extent(frame, region), noise, reach, config)
+    stray = _other_clusters(values, _angular_extent(frame, region), noise, reach)
     if stray.any():
         depth[rows[stray], columns[stray]] = np.nan
         rows, columns, values = rows[~stray], columns[~stray], values[~stray]
-    _check_readings(region, share, len(rows), config)
+    _check_readings(region, share, len(rows))
     cargo = _cargo_beside(frame, region, window)
-    outline = _trace_outline(frame, mask, depth, cargo, window, noise, config)
+    outline = _trace_outline(frame, mask, depth, cargo, window, noise)
     return Surface(
         rows + window.y,
         columns + window.x,
@@ -238,14 +212,14 @@ def measure_surface(
     )
 
 
-def _check_readings(region: Region, share: float, usable: int, config: SurfaceConfig) -> None:
+def _check_readings(region: Region, share: float, usable: int) -> None:
     """Refuse a region of which too few pixels have a reading."""
-    if share < config.min_valid_share or usable < config.min_points:
+    if share < MIN_VALID_SHARE or usable < MIN_POINTS:
         raise SpatialError(
             Status.NO_VALID_DEPTH,
             f"{region.name} has a depth reading at {share:.0%} of its {region.area} mask pixels, "
-            f"{usable} of them usable; at least {config.min_valid_share:.0%} and "
-            f"{config.min_points} are needed. Move the camera, or check that depth is aligned "
+            f"{usable} of them usable; at least {MIN_VALID_SHARE:.0%} and "
+            f"{MIN_POINTS} are needed. Move the camera, or check that depth is aligned "
             "to RGB and that the surface does not shine",
         )
 
@@ -256,23 +230,21 @@ def _angular_extent(frame: RGBDFrame, region: Region) -> float:
     return max(region.box.width / camera.fx, region.box.height / camera.fy)
 
 
-def _check_coherence(
-    frame: RGBDFrame, region: Region, from_box: bool, config: SurfaceConfig
-) -> None:
+def _check_coherence(frame: RGBDFrame, region: Region, from_box: bool) -> None:
     """Refuse readings that are noise, as of a surface nearer than the camera can measure.
 
     Many pixels have no reading then, and those that have one contradict each other.
     """
-    inside = _middle(region.mask) if from_box else _eroded(region.mask, 2 * config.edge_px)
+    inside = _middle(region.mask) if from_box else _eroded(region.mask, 2 * EDGE_PX)
     depth = np.where(inside, frame.depth[region.box.slices], np.float32(np.nan))
     readings = depth[np.isfinite(depth)]
     valid = len(readings) / max(int(inside.sum()), 1)
-    if not config.sparse_share <= valid < config.noise_valid_share:
+    if not SPARSE_SHARE <= valid < NOISE_VALID_SHARE:
         return
     median = float(np.median(readings))
     reach = _angular_extent(frame, region) * median / 2 + 0.05
     near = float(np.mean(np.abs(readings - median) < reach))
-    if near < config.noise_near_share and _jump_share(depth, config) > config.noise_jump_share:
+    if near < NOISE_NEAR_SHARE and _jump_share(depth) > NOISE_JUMP_SHARE:
         raise SpatialError(
             Status.NO_VALID_DEPTH,
             f"depth under the mask of {region.name} is noise: {valid:.0%} of its pixels have a "
@@ -290,10 +262,10 @@ def _middle(box: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return middle
 
 
-def _jump_share(depth: NDArray[np.float32], config: SurfaceConfig) -> float:
+def _jump_share(depth: NDArray[np.float32]) -> float:
     """Share of neighboring readings of (H, W) that are not on one surface."""
     jumps = pairs = 0
-    tolerance = config.jump_m + config.jump_share * float(np.nanmedian(depth))
+    tolerance = JUMP_M + JUMP_SHARE * float(np.nanmedian(depth))
     for axis in (0, 1):
         steps = np.abs(np.diff(depth, axis=axis))
         pairs += int(np.isfinite(steps).sum())
@@ -302,13 +274,13 @@ def _jump_share(depth: NDArray[np.float32], config: SurfaceConfig) -> float:
 
 
 def _trusted_depth(
-    raw: NDArray[np.float32], mask: NDArray[np.bool_], config: SurfaceConfig
+    raw: NDArray[np.float32], mask: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], bool]:
     """Depth (H, W) of the pixels to be relied on, else NaN; and whether readings are sparse."""
-    trusted = _trusted(raw, mask, config)
+    trusted = _trusted(raw, mask)
     readings = mask & np.isfinite(raw)
     count = np.count_nonzero(readings)
-    is_few = count < config.sparse_share * np.count_nonzero(mask)
+    is_few = count < SPARSE_SHARE * np.count_nonzero(mask)
     sparse = bool(is_few and np.count_nonzero(trusted) < 0.8 * count)
     return np.where(readings if sparse else trusted, raw, np.float32(np.nan)), sparse
 
@@ -329,7 +301,6 @@ def _trace_outline(
     cargo: NDArray[np.bool_],
     window: Box,
     noise: float,
-    config: SurfaceConfig,
 ) -> Outline:
     """The edge of a mask in its window.
 
@@ -340,7 +311,6 @@ def _trace_outline(
         cargo: (H, W), where pallets are.
         window: in the image.
         noise: standard deviation of the inverse depth, 1/m.
-        config: says which jump in depth is an edge.
     """
     inside, step = border_pixels(mask)
     (rows, columns), (down, right) = inside.T, step.T
@@ -354,7 +324,7 @@ def _trace_outline(
     neighbor[in_image] = _local_depth(outside, 5, *beside)
     density = np.count_nonzero(np.isfinite(depth)) / max(int(np.count_nonzero(mask)), 1)
     own = _local_depth(depth, _neighborhood(density), rows, columns)
-    tolerance = config.jump_m + config.jump_share * own + 2 * noise * own**2
+    tolerance = JUMP_M + JUMP_SHARE * own + 2 * noise * own**2
     touched = np.zeros(len(inside), dtype=bool)
     touched[in_image] = cargo[beside]
     touched &= neighbor < own + tolerance
@@ -393,16 +363,14 @@ def _local_depth(
     return np.asarray(total / np.maximum(count, 1))
 
 
-def _trusted(
-    depth: NDArray[np.float32], mask: NDArray[np.bool_], config: SurfaceConfig
-) -> NDArray[np.bool_]:
+def _trusted(depth: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Mask pixels away from the edge whose depth at least three neighbors share.
 
     Where dropouts leave few neighbors, half of them must agree.
     """
-    inside = _eroded(mask, config.edge_px)
+    inside = _eroded(mask, EDGE_PX)
     surface = np.where(mask, depth, np.nan)
-    tolerance = config.jump_m + config.jump_share * surface
+    tolerance = JUMP_M + JUMP_SHARE * surface
     valid = np.isfinite(surface)
     agreeing = np.zeros(mask.shape, dtype=np.uint8)
     for one, other in NEIGHBORS:
@@ -428,7 +396,7 @@ def _eroded(mask: NDArray[np.bool_], edge_px: float) -> NDArray[np.bool_]:
 
 
 def _other_clusters(
-    values: NDArray[np.float32], extent: float, noise: float, reach: float, config: SurfaceConfig
+    values: NDArray[np.float32], extent: float, noise: float, reach: float
 ) -> NDArray[np.bool_]:
     """Which readings (N,) are of groups in depth that cannot be the object's.
 
@@ -437,7 +405,6 @@ def _other_clusters(
         extent: of the region in the image, per meter of its distance.
         noise: standard deviation of the inverse depth, 1/m.
         reach: groups farther away than so many extents are not the object's.
-        config: says which groups these are, too.
     """
     if len(values) < 2:
         return np.zeros(len(values), dtype=bool)
@@ -445,7 +412,7 @@ def _other_clusters(
     steps = ordered[1:] - ordered[:-1]
     middle = float((ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2)
     size = extent * middle
-    gap = min(max(size / 2, 0.1), config.cluster_gap_m) + 2 * noise * middle**2
+    gap = min(max(size / 2, 0.1), CLUSTER_GAP_M) + 2 * noise * middle**2
     if float(steps.max()) <= gap:
         return np.zeros(len(values), dtype=bool)
     first = np.append(0, np.flatnonzero(steps.astype(np.float64) > gap) + 1)
@@ -453,7 +420,5 @@ def _other_clusters(
     low, high = ordered[first], ordered[first + counts - 1]
     main = np.argmax(counts)
     away = np.maximum(low - high[main], low[main] - high)
-    is_other = (counts < config.min_cluster_share * len(values)) | (
-        away > reach * size + config.cluster_gap_m
-    )
+    is_other = (counts < MIN_CLUSTER_SHARE * len(values)) | (away > reach * size + CLUSTER_GAP_M)
     return is_other[np.searchsorted(low, values, side="right") - 1]

@@ -14,8 +14,6 @@ its own looks like free floor.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -56,39 +54,26 @@ HIDDEN_CHOICES, HIDDEN_STRIDES = 32, (1, 5, 11, 23)
 FLOOR_READINGS = 100
 """As many readings of the floor as err independently."""
 
+OUTLINE_POINTS = 500
+"""Points of the outline that take part: more place no side better."""
 
-@dataclass(frozen=True)
-class ZoneFitConfig:
-    """How painted zones are fitted.
+SIDE_WINDOW_M = 0.06
+"""Points of a visible side lie within this of it."""
 
-    Attributes:
-        max_points: number of outline points that take part.
-        side_window_m: points of a visible side lie within this of it.
-        min_side_points, min_side_share: points of the outline that show a side, off its
-            neighbors, and the share of its length along which they lie at least.
-        min_seen_share: share of the outline that must be seen; else it is not known how the zone is
-            turned, and each side is as little known as the worst.
-        max_hidden_m: how far a side may lie behind the last visible paint.
-        step_m: of the search for free floor.
-        min_std_m: standard deviation of a side that is visible.
+MIN_SIDE_POINTS, MIN_SIDE_SHARE = 3, 0.1
+"""Points of the outline that show a side, off its neighbors, and the share of its length along
+which they lie at least."""
 
-    Raises:
-        ValueError: when a value is not positive, naming the field.
-    """
+MIN_SEEN_SHARE = 0.2
+"""Share of the outline that must be seen; else it is not known how the zone is turned, and each
+side is as little known as the worst."""
 
-    max_points: int = 500
-    side_window_m: float = 0.06
-    min_side_points: int = 3
-    min_side_share: float = 0.1
-    min_seen_share: float = 0.2
-    max_hidden_m: float = 3.0
-    step_m: float = 0.1
-    min_std_m: float = 0.02
+MAX_HIDDEN_M, STEP_M = 3.0, 0.1
+"""How far a side may lie behind the last visible paint, and the step of the search for free
+floor."""
 
-    def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+MIN_STD_M = 0.02
+"""Standard deviation of a side that is visible: paint is no more exact."""
 
 
 def free_floor(
@@ -116,7 +101,6 @@ def fit_zone(
     region: Region,
     plane: GroundPlane,
     free: NDArray[np.bool_],
-    config: ZoneFitConfig | None = None,
     mask_off_px: float = 0.0,
 ) -> OrientedBox:
     """A painted zone, as a box without height.
@@ -128,33 +112,31 @@ def fit_zone(
         region: the zone.
         plane: the floor.
         free: bool (H, W), from `free_floor`.
-        config: how to fit.
         mask_off_px: how far masks of the frame are off their objects, pixels.
 
     Raises:
         SpatialError: CANNOT_TELL when the mask does not meet the floor.
     """
-    config = config or ZoneFitConfig()
-    points, inner, at_free_floor, at_hole = _outline_on_floor(frame, region, plane, free, config)
+    points, inner, at_free_floor, at_hole = _outline_on_floor(frame, region, plane, free)
     if len(points) < 4 or np.ptp(points, axis=0).min() < 1e-6:
         raise _off_the_floor(region)
     sides = points[at_free_floor] if np.count_nonzero(at_free_floor) >= 4 else points
     # One pixel covers more floor the farther away it is, so far pixels place a side less exactly.
     yaw = best_yaw(sides, 1 / np.sum(sides**2, axis=1), points)
-    seen, bounds = _side_bounds(turn(points, yaw), turn(sides, yaw), config)
+    seen, bounds = _side_bounds(turn(points, yaw), turn(sides, yaw))
     edge_std_px = float(np.hypot(EDGE_STD_PX, mask_off_px))
     blur = _blur(turn(points, yaw), turn(inner, yaw), plane, edge_std_px)
     blur = np.hypot(blur, np.abs(turn(_moved_if_offset(points, plane), yaw)))
     bare = free.copy()
     bare[region.box.slices] &= ~region.mask
-    hidden = _hidden_lengths(~seen, bounds, yaw, plane, frame, bare, config)
-    off = np.hypot(config.min_std_m, _misfit(turn(sides, yaw), bounds))
+    hidden = _hidden_lengths(~seen, bounds, yaw, plane, frame, bare)
+    off = np.hypot(MIN_STD_M, _misfit(turn(sides, yaw), bounds))
     seen_std = np.hypot(off, _at_sides(blur, turn(points, yaw), bounds))
-    may_end = _may_end(turn(points[at_hole], yaw), bounds, config)
+    may_end = _may_end(turn(points[at_hole], yaw), bounds)
     bounds = bounds + OUTWARD * np.where(may_end, 0.0, HIDDEN_SHARE * hidden)
     std = np.hypot(seen_std, HIDDEN_STD * hidden)
     choices = _hidden_sides(hidden, may_end, seen_std)
-    if np.mean(at_free_floor) < config.min_seen_share:
+    if np.mean(at_free_floor) < MIN_SEEN_SHARE:
         std, choices = np.full((2, 2), std.max()), None
     rectangle = FloorRectangle.from_bounds(yaw, bounds[:, 0], bounds[:, 1])
     return OrientedBox(rectangle, 0.0, 0.0, np.zeros(2), std, choices=choices)
@@ -191,11 +173,7 @@ def _hidden_sides(
 
 
 def _outline_on_floor(
-    frame: RGBDFrame,
-    region: Region,
-    plane: GroundPlane,
-    free: NDArray[np.bool_],
-    config: ZoneFitConfig,
+    frame: RGBDFrame, region: Region, plane: GroundPlane, free: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Where the outline meets the floor (M, 2), and where rays half a pixel inside of it do (M, 2).
 
@@ -219,7 +197,7 @@ def _outline_on_floor(
         pixel_rays(inside[:, 0] + window.y, inside[:, 1] + window.x, frame.intrinsics)
     )
     kept = np.flatnonzero(np.isfinite(points).all(axis=1) & np.isfinite(inner).all(axis=1))
-    kept = kept[:: len(kept) // config.max_points + 1]
+    kept = kept[:: len(kept) // OUTLINE_POINTS + 1]
     return points[kept], inner[kept], at_free_floor[kept], at_hole[kept]
 
 
@@ -287,7 +265,7 @@ def _at_sides(
 
 
 def _side_bounds(
-    points: NDArray[np.float64], sides: NDArray[np.float64], config: ZoneFitConfig
+    points: NDArray[np.float64], sides: NDArray[np.float64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Which sides (2, 2), low and high by axis, are seen, and the bounds (2, 2).
 
@@ -297,24 +275,22 @@ def _side_bounds(
     outermost = np.stack([points.min(axis=0), points.max(axis=0)], axis=1)
     bounds, seen = outermost.copy(), np.zeros((2, 2), dtype=bool)
     for axis in (0, 1):
-        length = config.min_side_share * float(np.ptp(outermost[1 - axis]))
+        length = MIN_SIDE_SHARE * float(np.ptp(outermost[1 - axis]))
         for end in (0, 1):
-            near = np.abs(sides[:, axis] - bounds[axis, end]) < config.side_window_m
+            near = np.abs(sides[:, axis] - bounds[axis, end]) < SIDE_WINDOW_M
             if near.sum() >= 3:
                 bounds[axis, end] = median(sides[near, axis])
             along = sides[near, 1 - axis]
             to_neighbors = np.abs(along[:, None] - outermost[1 - axis])
-            along = along[to_neighbors.min(axis=1, initial=np.inf) > 2 * config.side_window_m]
-            seen[axis, end] = len(along) >= config.min_side_points and np.ptp(along) >= length
+            along = along[to_neighbors.min(axis=1, initial=np.inf) > 2 * SIDE_WINDOW_M]
+            seen[axis, end] = len(along) >= MIN_SIDE_POINTS and np.ptp(along) >= length
     return seen, bounds
 
 
-def _may_end(
-    holes: NDArray[np.float64], bounds: NDArray[np.float64], config: ZoneFitConfig
-) -> NDArray[np.bool_]:
+def _may_end(holes: NDArray[np.float64], bounds: NDArray[np.float64]) -> NDArray[np.bool_]:
     """At which sides (2, 2) paint ends beside holes (M, 2) in depth, be it at a corner only."""
     gaps = np.abs(holes[:, :, None] - bounds)
-    return np.count_nonzero(gaps < config.side_window_m, axis=0) >= config.min_side_points
+    return np.count_nonzero(gaps < SIDE_WINDOW_M, axis=0) >= MIN_SIDE_POINTS
 
 
 def _hidden_lengths(
@@ -324,9 +300,8 @@ def _hidden_lengths(
     plane: GroundPlane,
     frame: RGBDFrame,
     bare: NDArray[np.bool_],
-    config: ZoneFitConfig,
 ) -> NDArray[np.float64]:
-    """How far (2, 2) beyond sides no bare floor is seen, metres, at most `max_hidden_m`.
+    """How far (2, 2) beyond sides no bare floor is seen, meters, at most `MAX_HIDDEN_M`.
 
     Args:
         sides: (2, 2), which are asked for; of the others it is 0.
@@ -335,9 +310,8 @@ def _hidden_lengths(
         plane: the floor.
         frame: where the zone is.
         bare: (H, W), pixels of the floor that show neither an object nor the zone.
-        config: how far to look.
     """
-    steps = np.arange(config.step_m, config.max_hidden_m + config.step_m, config.step_m)
+    steps = np.arange(STEP_M, MAX_HIDDEN_M + STEP_M, STEP_M)
     hidden = np.zeros((2, 2))
     for axis, end in np.argwhere(sides):
         low, high = bounds[1 - axis]
@@ -348,5 +322,5 @@ def _hidden_lengths(
         floor = np.concatenate([turn(strips, -yaw), np.zeros((*strips.shape[:2], 1))], axis=-1)
         seen_bare = look_up(bare, project(plane.from_floor(floor), frame.intrinsics))
         stops = np.flatnonzero(seen_bare.sum(axis=1) >= 2)
-        hidden[axis, end] = steps[stops[0]] - config.step_m if len(stops) else steps[-1]
+        hidden[axis, end] = steps[stops[0]] - STEP_M if len(stops) else steps[-1]
     return hidden

@@ -6,6 +6,8 @@ from smolrgpt_core.language.question import (
     CATEGORIES,
     Category,
     SpatialQuestion,
+    measure_of,
+    measures_of,
     question_of,
     read_question,
 )
@@ -20,6 +22,8 @@ __all__ = [
     "SpatialQuestion",
     "check_placeholders",
     "load_languages",
+    "measure_of",
+    "measures_of",
     "question_of",
     "read_question",
 ]

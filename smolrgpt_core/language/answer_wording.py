@@ -21,6 +21,7 @@ from smolrgpt_core.language.wording import (
     is_room_for_several,
     is_union,
     quantity,
+    taken_zone,
 )
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import in_words
@@ -83,6 +84,7 @@ class _Answer:
             Type.QUANTITY: self._quantity,
             Type.TRUTH: self._truth,
             Type.RELATION: self._relation,
+            Type.COLOR: self._color,
             Type.POINT: self._point,
             Type.VECTOR: self._vector,
             Type.SIZE: self._size,
@@ -110,6 +112,12 @@ class _Answer:
         if program.operator is questions.Count:
             return self._count(program.parts[0], round(value))
         amount = quantity(value, program.unit, self._unit)
+        if zone := taken_zone(program):
+            return f"{amount} of {self._writer.phrase(zone)} is occupied."
+        if program.operator is questions.Share:
+            chosen, predicate = program.arguments
+            words = self._writer.clause(predicate, "are")
+            return f"{amount} of {self._writer.phrase(chosen)} {words}."
         if program.operator is questions.Measure:
             region, attribute = program.arguments
             name = self._writer.phrase(region, last=True)
@@ -180,6 +188,9 @@ class _Answer:
         words = self._writer.phrase(place, last=True)
         return f"{self._writer.phrase(region)} is {RELATIONS[value]} {words}."
 
+    def _color(self, program: Program, value: str) -> str:
+        return f"{self._writer.phrase(program.parts[0], last=True)} is {value}."
+
     def _point(self, program: Program, value: Any) -> str:
         numbers = ", ".join(f"{number:.2f}" for number in value)
         return f"{self._writer.phrase(program.parts[0], last=True)} is at ({numbers}) m."
@@ -206,8 +217,10 @@ def _more_fit(number: int, zone: str) -> str:
 
 
 def _opposite(program: Program) -> tuple[Program, bool]:
-    """What is true where a statement is false: right for left; else that it is not so."""
+    """What is true where a statement is false: right for left, "in" for "not in"; else not so."""
     region, predicate = program.arguments
+    if predicate.operator is predicates.Not:
+        return questions.Whether(region, predicate.parts[0]), True
     sides = {predicates.LeftOf: predicates.RightOf, predicates.RightOf: predicates.LeftOf}
     if predicate.operator in sides:
         return questions.Whether(region, sides[predicate.operator](*predicate.arguments)), True

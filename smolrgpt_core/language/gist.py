@@ -9,8 +9,9 @@ change the meaning is never passed over. Two gists that fit are two meanings, an
 
     taller ONE:a THAN:b => whether(a, compared_to(Height(), "more", b))
 
-`SLOTS` says what fits each kind of slot. `?far` and `?ME` may be missing; `left..?ending..right`
-are senses in this order, each said once at most; `[marks]` has senses that may stand for others.
+`SLOTS` says what fits each kind of slot; what fits one without a name says nothing more. `?far` and
+`?ME` may be missing; `left..?ending..right` are senses in this order, each said once at most;
+`[marks]` has senses that may stand for others.
 `PRED:p` and `SUP:s` stand for any gist `PRED: ... => ...` or `SUP: ...`.
 """
 
@@ -35,6 +36,7 @@ from smolrgpt_core.language.grammar import (
     Reading,
     compile_expression,
 )
+from smolrgpt_core.language.meant import classes_of
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program, ProgramError
 from smolrgpt_core.language.types import Type
@@ -114,6 +116,7 @@ class Item:
         marks: what the prepositions before it are marks of.
         after: the side that was named right before it; "" for none.
         known: its class, as far as it is known.
+        repeats: of a noun: whether it only says again what the regions with ids are.
     """
 
     kind: str
@@ -121,6 +124,7 @@ class Item:
     marks: frozenset[str] = frozenset()
     after: str = ""
     known: str = ""
+    repeats: bool = False
 
 
 @dataclass(frozen=True)
@@ -313,6 +317,9 @@ def _gist(
         else:
             (allowed if optional else senses).add(word)
     build = compile_expression(expression, functions, {slot.name for slot in slots})
+    said = set(re.findall(r"\w+", expression))
+    if dropped := [slot.name for slot in slots if slot.name and slot.name not in said]:
+        raise GrammarError(f"expected an expression with {dropped[0]}, got {expression!r}")
     return Gist(frozenset(senses), frozenset(allowed), tuple(slots), build, tuple(orders))
 
 
@@ -416,10 +423,7 @@ def _read(
         ]  # fmt: skip
         if any(senses.count(side) > 1 for side in BARE):
             continue  # "My left is your right, is it left of pallet 3?"
-        things = [
-            replace(item, known=_class_of(item.value, regions))
-            for item in items if item.kind not in ("sense", "UNIT", PRONOUN)
-        ]  # fmt: skip
+        things = _things(items, regions)
         units = [item.value for item in items if item.kind == "UNIT"]
         if len(units) < 2:
             unit_senses = [IN_UNIT + unit[0] for unit in units]
@@ -434,6 +438,25 @@ def _read(
         if _mirrored(asked) not in likely[:place]
         and not {_of_several(asked), _of_holder(asked)} & {*likely}
     ]  # fmt: skip
+
+
+def _things(items: Sequence[Item], regions: RegionSet) -> list[Item]:
+    """The items for slots, with what is known of their classes."""
+    things = [item for item in items if item.kind not in ("sense", "UNIT", PRONOUN)]
+    named = {name for item in things for name in _classes_named(item, regions)}
+    return [
+        replace(
+            item,
+            known=_class_of(item.value, regions),
+            repeats=isinstance(item.value, Noun) and {known_class(item.value.name)} <= named | {""},
+        )
+        for item in things
+    ]
+
+
+def _classes_named(item: Item, regions: RegionSet) -> set[str]:
+    """The classes of the regions of an item."""
+    return classes_of(item.value, regions) if item.kind in ("ONE", "LIST") else set()
 
 
 def _of_several(asked: Asked) -> Asked | None:
@@ -719,12 +742,17 @@ def _bindings(slots: Sequence[Slot], items: Sequence[Item]) -> Iterator[dict[str
     if slot.kind in ("CARRIER", "HOLDER") and _holds_another(rest, items):
         return
     for place, item in enumerate(items):
-        if SLOTS[slot.kind](item):
+        if _fills(slot, item):
             for bound in _bindings(rest, [*items[:place], *items[place + 1 :]]):
                 yield {slot.name: Reading(0, _meant(item)), **bound}
             break
     if slot.optional:
         yield from _bindings(rest, items)
+
+
+def _fills(slot: Slot, item: Item) -> bool:
+    """Whether an item fits a slot; what restricts a noun is never left out."""
+    return SLOTS[slot.kind](item) and not (slot.name == "" and isinstance(item.value, Nominal))
 
 
 def _holds_another(rest: Sequence[Slot], items: Sequence[Item]) -> bool:
@@ -756,7 +784,9 @@ SLOTS: Mapping[str, Callable[[Item], bool]] = {
     ),
     "THAN": lambda item: _is_one(item) and ("than" in item.marks or item.after == "rel"),
     "REF": lambda item: (
-        _is_one(item) and bool(item.after) and not (item.after in BARE and "other" in item.marks)
+        _is_one(item)
+        and bool(item.after)
+        and not (item.after in BARE and item.marks & {"other", "place"})
     ),
     "THANDEST": lambda item: _is_one(item) and {"than", "to"} <= item.marks,
     "DEST": lambda item: _is_one(item) and "to" in item.marks and "than" not in item.marks,
@@ -779,8 +809,12 @@ SLOTS: Mapping[str, Callable[[Item], bool]] = {
     "SINGULAR": lambda item: _is_noun(item) and not item.value.plural,
     "PLURAL": lambda item: _is_noun(item) and item.value.plural,
     "THINGS": lambda item: _is_noun(item) and item.known != ZONE,
+    "KIND": lambda item: _is_noun(item) and item.repeats,
+    "ROBOT": lambda item: isinstance(item.value, Noun) and item.known in (CARRIER, CARGO, ""),
     "CLASS": _is_noun,
     "NAMED": lambda item: item.kind == "ONE" and not item.marks & (PLACE_MARKS | {"than"}),
+    # "The farthest in buffer 2" is not the farthest from it.
+    "APART": lambda item: item.kind == "ONE" and "place" not in item.marks,
     "ONE": lambda item: item.kind == "ONE",
     "ME": lambda item: item.kind == "ME",
     "LIST": lambda item: item.kind == "LIST" and not item.marks & PLACE_MARKS,

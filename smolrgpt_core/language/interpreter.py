@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.language.operators import OPERATORS
-from smolrgpt_core.language.operators.registry import Chosen, as_mask
-from smolrgpt_core.language.operators.selections import The, standpoint_of
+from smolrgpt_core.language.operators.registry import Chosen, as_mask, standpoint_of
+from smolrgpt_core.language.operators.selections import The
 from smolrgpt_core.language.program import Parameter, Program, program_from_json
 from smolrgpt_core.language.types import LITERALS, Type
 from smolrgpt_core.scene.copies import SceneCopies
@@ -56,9 +56,9 @@ class Finding:
 
     Attributes:
         program: what was asked.
-        value: float for a quantity, bool for a truth, str for a relation, a region id, a tuple of
-            ids for a set, float64 (3,) for point, vector and size (point and vector in the optical
-            frame).
+        value: float for a quantity, bool for a truth, str for a relation or a color, a region id, a
+            tuple of ids for a set, float64 (3,) for point, vector and size (point and vector in the
+            optical frame).
         confidence: share of the disturbed copies that have the same answer, of those in which
             there is the one region that each "the" of the question means.
         rival: the most frequent other answer, None where there is none; not for quantities.
@@ -273,7 +273,7 @@ def _same(program: Program, values: Any, answers: list[Any], slack: float) -> An
 
 
 def _is_discrete(program: Program) -> bool:
-    discrete = (Type.REGION, Type.REGIONS, Type.TRUTH, Type.RELATION)
+    discrete = (Type.REGION, Type.REGIONS, Type.TRUTH, Type.RELATION, Type.COLOR)
     return program.type in discrete or program.unit == "objects"
 
 

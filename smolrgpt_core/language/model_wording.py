@@ -62,8 +62,11 @@ def masked_question(program: Program, regions: RegionSet) -> MaskedWording | Non
     A class of objects is written as the list of its regions, for a model sees masks alone.
 
     Returns:
-        None where a class has more regions than models have seen listed, or only one.
+        None where a class has more regions than models have seen listed, or only one, and where it
+        is about colors, which no model was trained on.
     """
+    if asks_for_color(program):
+        return None
     listed = with_lists(program, regions)
     lists = [part.arguments[0] for part in listed.walk() if part.operator is selections.Listed]
     if not all(1 < len(ids) <= _MOST_LISTED for ids in lists):
@@ -73,6 +76,12 @@ def masked_question(program: Program, regions: RegionSet) -> MaskedWording | Non
         return known
     text, ids = with_placeholders(say(listed, regions), regions)
     return MaskedWording(text, ids, _candidates(listed))
+
+
+def asks_for_color(program: Program) -> bool:
+    """Whether an answer depends on the color of anything."""
+    colors = (questions.Color, predicates.Colored)
+    return any(part.operator in colors for part in program.walk())
 
 
 def with_lists(program: Program, regions: RegionSet) -> Program:

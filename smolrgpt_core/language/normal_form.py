@@ -16,6 +16,9 @@ def normal_form(program: Program, regions: RegionSet) -> Program:
         program: a question.
         regions: of the frame.
     """
+    if program.operator is questions.Difference:
+        first, second = (_of_kind(part, regions) for part in program.parts)
+        return questions.Difference(first, second) if first.unit == second.unit else program
     if program.operator is questions.Whether:
         region, predicate = program.parts
         return _of_one(program, region, predicate, regions)
@@ -28,6 +31,17 @@ def normal_form(program: Program, regions: RegionSet) -> Program:
         holder = _holder_of_objects(program.parts[0], regions)
         return program if holder is None else questions.Whether(holder, predicates.Empty())
     return program
+
+
+def _of_kind(part: Program, regions: RegionSet) -> Program:
+    """How large one thing is: the area of a zone, the volume of anything else."""
+    if part.operator is not questions.Measure or part.parts[1] != attributes.Bigness():
+        return part
+    classes = classes_of(part.parts[0], regions)
+    if not classes - {""}:
+        return part
+    kind = attributes.FootprintArea if ZONE in classes else attributes.Volume
+    return questions.Measure(part.parts[0], kind())
 
 
 def _of_one(program: Program, region: Program, predicate: Program, regions: RegionSet) -> Program:

@@ -79,11 +79,13 @@ def _fits(program: Program, value: Any, option: Option, regions: RegionSet) -> b
         return text in (
             ("yes", "true", "ja", "wahr") if value else ("no", "false", "nein", "falsch")
         )
-    if program.type is Type.RELATION:
-        return value in re.findall("[a-z]+", text)
+    if program.type in (Type.RELATION, Type.COLOR):
+        return value in re.findall("[a-z]+", text.replace("grey", "gray"))
     if program.type is Type.REGION:
         return value in map(int, re.findall("[0-9]+", text)) or text == regions[value].name
-    raise bad_question("a multiple choice must ask for a quantity, a side, yes or no, or a region")
+    raise bad_question(
+        "a multiple choice must ask for a quantity, a side, a color, yes or no, or a region"
+    )
 
 
 def _quantity(text: str, option: Option) -> float:

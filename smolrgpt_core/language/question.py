@@ -42,7 +42,7 @@ class Category(IntEnum):
     QUANTITY = 7
     """A quantity with a unit that is no distance and no count: a size, an area, a bearing."""
     RELATION = 8
-    """In front or behind, above or below, inside or outside."""
+    """One of a few words: in front or behind, above or below, inside or outside; or a color."""
     POSITION = 9
     """Where something is: meters in the optical frame or the target frame."""
     DIRECTION = 10
@@ -199,10 +199,23 @@ def category_of(program: Program) -> Category:
         Type.REGION: Category.MCQ,
         Type.REGIONS: Category.LIST,
         Type.TRUTH: Category.TRUTH,
+        Type.COLOR: Category.RELATION,
         Type.POINT: Category.POSITION,
         Type.VECTOR: Category.DIRECTION,
         Type.SIZE: Category.SIZE,
     }[program.type]
+
+
+def measures_of(program: Program) -> set[str]:
+    """The names of the attributes and predicates in a program: what it measures, whatever of."""
+    measures = (Type.ATTRIBUTE, Type.PREDICATE)
+    return {part.operator.name for part in program.walk() if part.type in measures}
+
+
+def measure_of(program: Program | None) -> str:
+    """The one attribute or predicate that a program measures; "" for none or several."""
+    measures = set() if program is None else measures_of(program)
+    return measures.pop() if len(measures) == 1 else ""
 
 
 def asked_side(program: Program) -> str:

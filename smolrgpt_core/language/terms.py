@@ -55,6 +55,7 @@ SUPERLATIVES = {
 
 ATTRIBUTES: dict[Any, str] = {
     attributes.Distance: "distance to {}",
+    attributes.DistanceToAny: "distance to {}",
     attributes.HorizontalDistance: "horizontal distance to {}",
     attributes.VerticalDistance: "vertical distance to {}",
     attributes.SidewaysDistance: "sideways distance to {}",

@@ -23,6 +23,8 @@ class Type(Enum):
     TRUTH = "truth"
     RELATION = "relation"
     """left, right, front, behind, above, below, inside or outside."""
+    COLOR = "color"
+    """One of the names of colors."""
     POINT = "point"
     """(3,) meters."""
     VECTOR = "vector"
@@ -56,6 +58,7 @@ QUESTIONS = frozenset(
         Type.QUANTITY,
         Type.TRUTH,
         Type.RELATION,
+        Type.COLOR,
         Type.POINT,
         Type.VECTOR,
         Type.SIZE,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from smolrgpt_core.language.builders import RELATIONS_TO_ONE
+from smolrgpt_core.language.meant import classes_of
 from smolrgpt_core.language.operators import (
     attributes,
     predicates,
@@ -35,7 +36,7 @@ from smolrgpt_core.language.terms import (
 )
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.words import plural_of
-from smolrgpt_core.object_classes import ZONE, known_class, label_noun
+from smolrgpt_core.object_classes import ZONE, is_known, known_class, label_noun
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import in_words
 
@@ -100,6 +101,12 @@ class Writer:
             program.operator is selections.All and known_class(program.arguments[0]) == ZONE
         )
 
+    def _stands_on(self, holder: Program) -> bool:
+        """Whether things are on a place, not in it: on pallets, transporters and shelves."""
+        classes = classes_of(holder, self._regions)
+        known = {known_class(label) for label in classes}
+        return bool(known) and all(map(is_known, known)) and ZONE not in known
+
     def question(self, program: Program) -> str:
         """The whole sentence."""
         writers: dict[Type, Callable[[Program], str]] = {
@@ -108,6 +115,7 @@ class Writer:
             Type.QUANTITY: self._how_much,
             Type.TRUTH: self._whether,
             Type.RELATION: self._which_side,
+            Type.COLOR: lambda p: f"what color is {self.phrase(p.parts[0], last=True)}?",
             Type.POINT: lambda p: f"where is {self.phrase(p.parts[0], last=True)}?",
             Type.VECTOR: self._direction,
             Type.SIZE: lambda p: (
@@ -175,6 +183,12 @@ class Writer:
                 return (
                     f"what is the {noun} of {self.phrase(region)} from {self.phrase(place, True)}?"
                 )
+        if zone := taken_zone(program):
+            how = "what share" if program.unit == "share" else "how much"
+            return f"{how} of {self.phrase(zone)} is occupied?"
+        if program.operator is questions.Share:
+            chosen, predicate = program.arguments
+            return f"what share of {self.phrase(chosen)} {self.clause(predicate, 'is')}?"
         return f"what is {self.phrase(program, last=True)}?"
 
     def _how_many(self, chosen: Program) -> str:
@@ -189,8 +203,8 @@ class Writer:
             region, predicate = program.arguments
             if predicate.operator is predicates.HasRoom:
                 return f"is there {self._room_in(region)}?"
-            if _is_in_one_of(predicate):
-                # "Is it in buffer 1 or in buffer 2?" may ask in which.
+            if _is_one_of_several(predicate):
+                # "Is it in buffer 1 or in buffer 2?" may ask in which, "red or blue?" does.
                 return f"is it true that {self.statement(program)}?"
             same = self._is_the_chosen(predicate)
             return f"is {self.phrase(region)} {same or self.predicate(predicate, last=True)}?"
@@ -407,8 +421,8 @@ class Writer:
             if _counts_room(attribute, how, limit):
                 return f"with {_room_for_several(how, limit)}"
             is_amount = limit.operator is questions.Amount
-            if attribute.operator is attributes.Distance and is_amount and how in REACHES:
-                place = self.phrase(attribute.parts[0], last)
+            if attribute.operator in REACHING and is_amount and how in REACHES:
+                (place,) = self._places(attribute, last)
                 return REACHES[how].format(self.phrase(limit), place)
             if comparative := self._comparative(program, last):
                 return comparative
@@ -421,6 +435,8 @@ class Writer:
         if operator is predicates.Nearness:
             first, how, second = arguments
             return NEARNESS[how].format(self.phrase(first), self.phrase(second, last))
+        if operator is predicates.Colored:
+            return str(arguments[0])
         if operator is predicates.OfClass:
             return f"a {arguments[0] or 'object'}"
         if operator is predicates.Holds and arguments[0].operator is selections.Listed:
@@ -428,6 +444,8 @@ class Writer:
         *others, final = [self.phrase(part) for part in program.parts] or [""]
         if program.parts:
             final = self.phrase(program.parts[-1], last)
+        if operator is predicates.In and self._stands_on(arguments[0]):
+            return f"on {final}"
         return PREDICATES[operator].format(*others, final)
 
     def _range(self, program: Program, last: bool) -> str:
@@ -437,8 +455,9 @@ class Writer:
         low, high = program.parts
         attribute = low.arguments[0]
         limits = " and ".join(self.phrase(part.arguments[2]) for part in (low, high))
-        if attribute.operator is attributes.Distance:
-            return f"between {limits} from {self.phrase(attribute.parts[0], last)}"
+        if attribute.operator in REACHING:
+            (place,) = self._places(attribute, last)
+            return f"between {limits} from {place}"
         if attribute.operator in SIZE_ADJECTIVES:
             return f"between {limits} {SIZE_ADJECTIVES[attribute.operator]}"
         return f"with a {self.attribute(attribute)} between {limits}"
@@ -504,8 +523,20 @@ class Writer:
 
     def attribute(self, program: Program, last: bool = False) -> str:
         """As a noun: "distance to pallet 3"."""
-        words = [self.phrase(part, last) for part in program.parts]
-        return ATTRIBUTES[program.operator].format(*words)
+        return ATTRIBUTES[program.operator].format(*self._places(program, last))
+
+    def _places(self, attribute: Program, last: bool) -> list[str]:
+        """What an attribute is measured from, or what it counts."""
+        if attribute.operator is attributes.DistanceToAny:
+            return [f"any {self._any_of(attribute.parts[0], last)}"]
+        return [self.phrase(part, last) for part in attribute.parts]
+
+    def _any_of(self, chosen: Program, last: bool) -> str:
+        """After "any": "empty pallet", "(pallet that is in buffer 2)", "of pallets 3 and 4"."""
+        if is_list(chosen) or chosen.type is Type.REGION:
+            return f"of {self.phrase(chosen, last)}"
+        closed = _is_bare(chosen) or (last and not _is_long(chosen))
+        return self.singular(chosen) if closed else f"({self.singular(chosen)})"
 
     def _quantity(self, program: Program, last: bool) -> str:
         operator, arguments = program.operator, program.arguments
@@ -517,6 +548,10 @@ class Writer:
         if operator is questions.Measure:
             region, attribute = arguments
             return f"the {self._measured(region, attribute, last)}"
+        if operator is questions.Share:
+            chosen, predicate = arguments
+            words = f"share of {self.phrase(chosen)} that is {self._operand(predicate, last)}"
+            return f"the {words}" if last else f"(the {words})"
         if operator is questions.DepthAt:
             column, row = arguments[0]
             return f"the depth at pixel {column}, {row}"
@@ -530,6 +565,21 @@ class Writer:
             ends = self.phrase(region), self.phrase(attribute.parts[0], last)
             return BETWEEN_TWO[attribute.operator].format(*ends)
         return f"{self.attribute(attribute)} of {self.phrase(region, last)}"
+
+
+def taken_zone(program: Program) -> Program | None:
+    """The zone of which it is asked how much is occupied; None for any other question."""
+    if program.operator is not questions.Difference:
+        return None
+    whole, free = program.parts
+    if free.operator is not questions.Measure:
+        return None
+    zone, attribute = free.parts
+    wholes = {
+        attributes.FreeShare: questions.Amount(1.0, "share"),
+        attributes.FreeArea: questions.Measure(zone, attributes.FootprintArea()),
+    }
+    return zone if wholes.get(attribute.operator) == whole else None
 
 
 def _room_for_several(how: str, amount: Program) -> str:
@@ -558,10 +608,11 @@ def _counts_room(attribute: Program, how: str, limit: Program) -> bool:
     return capacity and limit.operator is questions.Amount and how in ("at_least", "more")
 
 
-def _is_in_one_of(predicate: Program) -> bool:
-    held = (predicates.In, predicates.OnTopOf)
+def _is_one_of_several(predicate: Program) -> bool:
+    """Whether it is in one of several places, or of one of several colors."""
+    kinds = (predicates.In, predicates.OnTopOf, predicates.Colored)
     return predicate.operator is predicates.Or and all(
-        part.operator in held or _is_in_one_of(part) for part in predicate.parts
+        part.operator in kinds or _is_one_of_several(part) for part in predicate.parts
     )
 
 
@@ -605,6 +656,9 @@ def _is_long(program: Program) -> bool:
         or any(part.operator in joined for part in program.walk())
     )
 
+
+REACHING = (attributes.Distance, attributes.DistanceToAny)
+"""Attributes of which is said how far something is from there: "within 2 m of"."""
 
 LISTING = (selections.Middle, selections.Member)
 """Operators that are written "... one of pallets that are ..."."""
@@ -658,6 +712,8 @@ def _adjective(predicate: Program) -> str:
     """What stands before a noun for a predicate; "" where nothing does."""
     if predicate.operator is predicates.Empty:
         return "empty"
+    if predicate.operator is predicates.Colored:
+        return str(predicate.arguments[0])
     is_not = predicate.operator is predicates.Not
     return "loaded" if is_not and predicate.arguments[0].operator is predicates.Empty else ""
 

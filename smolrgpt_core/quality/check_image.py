@@ -28,7 +28,7 @@ from smolrgpt_core.files import METERS_PER_UNIT, read_bytes
 from smolrgpt_core.language import CATEGORIES, MASK, Category
 from smolrgpt_core.quality.problems import Problem, ProblemKind
 from smolrgpt_core.regions import rle_run_lengths
-from smolrgpt_core.synthesis.mixtures import TASKS
+from smolrgpt_core.synthesis.mixtures import TASKS, UNMIXED_TASKS
 
 ImageSize = tuple[int, int]
 """Height and width in pixels."""
@@ -233,14 +233,14 @@ def check_answer(record: WarehouseRecord, place: str, answer_expected: bool) -> 
     )
     has_answer = bool(sentences or record.normalized_answer)
     category = CATEGORIES.get(record.category)
-    if record.category in TASKS:
+    if record.category in TASKS | UNMIXED_TASKS:
         # Their answers have no single form that could be checked.
         if has_answer or answer_expected:
             yield from _check_missing(record, sentences, place)
     elif category is None:
         # The public test split states no category, and has no answer that needs one.
         if record.category or has_answer or answer_expected:
-            known = ", ".join((*CATEGORIES, *sorted(TASKS)))
+            known = ", ".join((*CATEGORIES, *sorted(TASKS | UNMIXED_TASKS)))
             found = f"expected one of {known}, found {record.category!r}"
             yield Problem(ProblemKind.CATEGORY, place, found)
     elif has_answer or answer_expected:

@@ -6,9 +6,12 @@ which it comes out the same. The first copy is undisturbed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.errors import SpatialError, Status, bad_question
 from smolrgpt_core.geometry.box_fitting import TAIL
 from smolrgpt_core.geometry.object_pixels import is_box
 from smolrgpt_core.object_classes import (
@@ -19,7 +22,14 @@ from smolrgpt_core.object_classes import (
     known_class,
     named_labels,
 )
-from smolrgpt_core.scene.spatial_scene import Placed, SpatialScene, cannot_tell, mask_column
+from smolrgpt_core.scene.spatial_scene import (
+    COLORS,
+    Placed,
+    SeenColors,
+    SpatialScene,
+    cannot_tell,
+    mask_column,
+)
 
 Mask = NDArray[np.bool_]
 Values = NDArray[np.float64]
@@ -38,6 +48,9 @@ CHOICE_STREAM = 4
 
 LOAD_STREAM = 5
 """The same of what carriers carry."""
+
+COLOR_STREAM = 6
+"""The same of the colors that regions have."""
 
 BOX_COLUMN_STD = 0.1
 """Standard deviation of the middle of a mask from that of its box, relative to the width of the
@@ -66,6 +79,7 @@ class SceneCopies:
         yaw: (N,) radians.
         cargo: (K, N) index of what a transporter carries, or `NOTHING`, or `UNSEEN`.
         column: (K, N) middle of the masks in the image, pixels.
+        color: (K, N) place of the color in `COLORS`; -1 until `look`, and where it is unknown.
     """
 
     def __init__(
@@ -94,6 +108,9 @@ class SceneCopies:
         self._needed = np.zeros(self.number, dtype=bool)
         self._pixel_needed = False
         self._seen = np.zeros(self.number, dtype=bool)
+        self.color = np.full(shape, -1)
+        self._colors: dict[int, SeenColors | SpatialError] = {}
+        self._looked = np.zeros(self.number, dtype=bool)
         self.factors = np.ones(shape)
         for index in range(self.number if ratio_std else 0):
             self.factors[:, index] += ratio_std * self._draws(index, stream=2, width=1)[:, 0]
@@ -189,6 +206,68 @@ class SceneCopies:
             self.column[:, index] = column + self._column_std(int(index)) * noise
             self._seen[index] = True
 
+    def look(self, which: Mask) -> None:
+        """Make `color` valid for regions (N,) or (K, N); unknown ones keep -1.
+
+        Raises:
+            SpatialError: BAD_QUESTION for a zone, or for a scene without colors; CANNOT_TELL where
+                none of the regions has a known color.
+        """
+        needed = which if which.ndim == 1 else which.any(axis=0)
+        if (needed & self.zones).any():
+            raise bad_question(
+                f"{self.names(needed & self.zones)} is part of the floor; ask for the color of an "
+                "object"
+            )
+        self._looked |= needed
+        found = [self._look_at(index) for index in map(int, np.flatnonzero(needed))]
+        problems = [item for item in found if isinstance(item, SpatialError)]
+        if problems and len(problems) == len(found):
+            raise problems[0]
+
+    def _look_at(self, index: int) -> SeenColors | SpatialError:
+        """The colors of a region, or why they are unknown; in the first copy the likeliest."""
+        if index in self._colors:
+            return self._colors[index]
+        try:
+            seen = self._colors[index] = self.scene.colors(self.ids[index])
+        except SpatialError as error:
+            if error.status is not Status.CANNOT_TELL:
+                raise
+            self._colors[index] = error
+            return error
+        generator = np.random.default_rng((self._seed, self.ids[index], COLOR_STREAM))
+        self.color[:, index] = generator.choice(len(COLORS), self.count, p=seen.weights)
+        self.color[0, index] = np.argmax(seen.weights)
+        return seen
+
+    def has_color(self, place: int) -> Mask:
+        """(K, N) what has a color after `look`, by its place in `COLORS`.
+
+        What has an unknown color has it in every second copy, so that no answer which depends on
+        it is sure.
+        """
+        every_second = (np.arange(self.count) % 2 == 1)[:, None]
+        return np.asarray(np.where(self.color < 0, every_second, self.color == place))
+
+    def color_notes(self, certainty: float, ids: Sequence[int]) -> list[str]:
+        """What is to be known of colors that were looked at since `begin_question`.
+
+        Args:
+            certainty: a color that is less likely than this, 0 to 1, is unsure.
+            ids: regions of which it is told, too, where most of their pixels have another color.
+        """
+        notes = []
+        for index in map(int, np.flatnonzero(self._looked)):
+            seen = self._colors[index]
+            if isinstance(seen, SpatialError):
+                notes.append(seen.message)
+                continue
+            is_odd = self.ids[index] in ids and np.argmax(seen.shares) != np.argmax(seen.weights)
+            if is_odd or seen.weights.max() < certainty:
+                notes.append(f"{self.name(index)} is {seen.in_words()}")
+        return notes
+
     def name(self, index: int) -> str:
         """Such as "pallet 3"."""
         return self.regions.regions[index].name
@@ -200,6 +279,7 @@ class SceneCopies:
     def begin_question(self) -> None:
         """Forget what was needed for the question before; what was measured is kept."""
         self._needed[:] = False
+        self._looked[:] = False
         self._pixel_needed = False
 
     def is_needed(self, id: int) -> bool:

@@ -1,14 +1,18 @@
-"""A scene as metric depth and masks show it."""
+"""A scene as metric depth and masks show it, and the color image if that may be looked at."""
 
 from __future__ import annotations
+
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.errors import bad_question
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.frame_geometry import SURFACE_ONLY, FrameGeometry, Located
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.scene.spatial_scene import Choices, Placed, touches_border
+from smolrgpt_core.scene.colors import ColorImage
+from smolrgpt_core.scene.spatial_scene import Choices, Placed, SeenColors, touches_border
 
 MASK_EDGE_STD_PX = 2.0
 """Standard deviation of the column of a mask's center."""
@@ -48,10 +52,12 @@ class MeasuredScene:
 
     Args:
         geometry: of the frame; measures a region when it is first asked for.
+        looks: whether it has colors, from the color image.
     """
 
-    def __init__(self, geometry: FrameGeometry) -> None:
+    def __init__(self, geometry: FrameGeometry, looks: bool = False) -> None:
         self._geometry = geometry
+        self._looks = looks
 
     @property
     def regions(self) -> RegionSet:
@@ -182,6 +188,24 @@ class MeasuredScene:
         ]
         off = np.abs(window - self._geometry.frame.depth[row, column])
         return max(READING_STD_M, float(NORMAL_MAD * np.nanmedian(off)))
+
+    def colors(self, id: int) -> SeenColors:
+        """What colors a region has.
+
+        Raises:
+            SpatialError: UNKNOWN_REGION; BAD_QUESTION without color image; CANNOT_TELL where it
+                does not show them.
+        """
+        region = self.regions[id]
+        if not self._looks:
+            raise bad_question(
+                "colors cannot be told from depth and masks; the answerer fused looks at the image"
+            )
+        return self._image.colors(region)
+
+    @cached_property
+    def _image(self) -> ColorImage:
+        return ColorImage(self._geometry.frame.rgb)
 
 
 def _of_uneven(face_std: NDArray[np.float64], size_std: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,6 +18,49 @@ from numpy.typing import NDArray
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.regions import Region, RegionSet
 
+COLORS = (
+    "black", "white", "gray", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown",
+)  # fmt: skip
+"""The names of colors: the basic color terms of English."""
+
+
+MOST_NAMED = 3
+"""So many colors of a region are named at most."""
+
+MIN_NAMED = 0.1
+"""Colors with smaller shares are not named."""
+
+
+@dataclass(frozen=True, eq=False)
+class SeenColors:
+    """The colors of one region.
+
+    Attributes:
+        shares: (11,) of what is seen of it, by the place of the name in `COLORS`; the sum is 1.
+        weights: (11,) how likely each name is the one for the region; the sum is 1.
+    """
+
+    shares: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+    def in_words(self) -> str:
+        """The shares that matter, such as "55 % black and 30 % yellow"."""
+        order = np.argsort(-self.shares)[:MOST_NAMED]
+        named = [f"{self.shares[i]:.0%} {COLORS[i]}" for i in order if self.shares[i] >= MIN_NAMED]
+        *head, last = named or ["of many colors"]
+        return f"{', '.join(head)} and {last}" if head else last
+
+    @classmethod
+    def only(cls, name: str) -> SeenColors:
+        """Those of what has a single color.
+
+        Raises:
+            ValueError: there is no such name.
+        """
+        weights = np.zeros(len(COLORS))
+        weights[COLORS.index(name)] = 1.0
+        return cls(weights, weights)
+
 
 @dataclass(frozen=True, eq=False)
 class Choices:
@@ -120,6 +163,14 @@ class SpatialScene(Protocol):
 
     def depth_std(self, column: int, row: int) -> float:
         """Standard deviation of the depth at a pixel with a reading, meters."""
+
+    def colors(self, id: int) -> SeenColors:
+        """What colors a region has.
+
+        Raises:
+            SpatialError: UNKNOWN_REGION; CANNOT_TELL, with the reason; BAD_QUESTION for a scene of
+                which no colors are known.
+        """
 
 
 def mask_column(region: Region) -> float:

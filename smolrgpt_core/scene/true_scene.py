@@ -11,7 +11,7 @@ from smolrgpt_core.errors import bad_question
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.scene.spatial_scene import Placed, cannot_tell
+from smolrgpt_core.scene.spatial_scene import Placed, SeenColors, cannot_tell
 from smolrgpt_core.truth import ObjectTruth, SceneTruth
 
 
@@ -109,3 +109,15 @@ class TrueScene:
     def depth_std(self, column: int, row: int) -> float:
         """None: the depth is true."""
         return 0.0
+
+    def colors(self, id: int) -> SeenColors:
+        """The color of a region that has a single one to be known by.
+
+        Raises:
+            SpatialError: UNKNOWN_REGION; CANNOT_TELL for what has none, such as a loaded pallet.
+        """
+        region = self._regions[id]
+        item = self._objects.get(region.id)
+        if item is None or not item.color:
+            raise cannot_tell(f"{region.name} has no single color")
+        return SeenColors.only(item.color)

@@ -6,6 +6,7 @@ The sizes follow vehicles on the market; the parts fill them exactly.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -42,6 +43,16 @@ TRANSPORTER_MODELS = {
     TransporterKind.FORK: TransporterModel((1.98, 0.86, 2.05), (-0.33, 0.0, 0.05)),
 }
 TRANSPORTER_COLORS = ("orange", "yellow", "white")
+
+
+def body_color(parts: Sequence[ConvexPart]) -> str:
+    """The color that a transporter is painted in, one of `TRANSPORTER_COLORS`.
+
+    Args:
+        parts: of any object; empty for what is no transporter.
+    """
+    materials = {part.material for part in parts}
+    return next((color for color in TRANSPORTER_COLORS if f"body_{color}" in materials), "")
 
 
 def transporter_parts(kind: TransporterKind, color: str) -> list[ConvexPart]:

@@ -17,6 +17,7 @@ from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.wording import say_statement
 from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.scene.spatial_scene import COLORS
 from smolrgpt_core.synthesis.drafts import RegionStyle
 from smolrgpt_core.synthesis.forms.draws import pick
 from smolrgpt_core.synthesis.generator import (
@@ -95,6 +96,9 @@ def _options(item: QuestionWithTruth, regions: RegionSet, rng: np.random.Generat
         return ["yes", "no"] if truth else ["no", "yes"]
     if program.type is Type.RELATION:
         return [str(truth), _OPPOSITES[str(truth)]]
+    if program.type is Type.COLOR:
+        wrong = [name for name in COLORS if name != truth]
+        return [str(truth), *map(str, rng.permutation(wrong)[: MOST_OPTIONS - 1])]
     others = [id for id in item.question.candidate_ids if id != truth]
     if program.type is not Type.REGION or item.region_ids or not others:
         return []

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.scene.spatial_scene import Placed, SpatialScene
+from smolrgpt_core.scene.spatial_scene import Placed, SeenColors, SpatialScene
 
 
 @dataclass(frozen=True)
@@ -120,3 +120,11 @@ class WithMargins:
     def depth_std(self, column: int, row: int) -> float:
         """That of the scene, meters: questions about pixels have margins of their own."""
         return self._scene.depth_std(column, row)
+
+    def colors(self, id: int) -> SeenColors:
+        """Those of the scene.
+
+        Raises:
+            SpatialError: as of the scene.
+        """
+        return self._scene.colors(id)

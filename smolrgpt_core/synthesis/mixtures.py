@@ -180,3 +180,9 @@ TASKS = frozenset(name for mixture in MIXTURES.values() for name in mixture.fami
     *CATEGORIES
 }
 """Names of families that a record of a data set may have in the place of a category."""
+
+ORIENTATION, GENERAL = "orientation", "general"
+
+UNMIXED_TASKS = frozenset({ORIENTATION, GENERAL})
+"""What imported records may have in the place of a category beside `TASKS`: which way an object
+faces, and questions about anything in an image. No mixture generates or draws them."""

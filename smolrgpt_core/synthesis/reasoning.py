@@ -32,6 +32,7 @@ _PLANS = {
     Type.REGION: "choose one",
     Type.REGIONS: "list those that fit",
     Type.RELATION: "compare where they are",
+    Type.COLOR: "look at its color",
     Type.POINT: "say where it is",
     Type.VECTOR: "subtract the one place from the other",
     Type.SIZE: "read its sides",

@@ -50,6 +50,11 @@ class BruteForce:
     def zone(self, id):
         return self.label(id) == "buffer"
 
+    def color(self, id):
+        if self.zone(id):
+            raise NoAnswerError
+        return self.items[id].color
+
     def at(self, id: int) -> tuple[float, float, float]:
         x, y, z = self.items[id].center
         return float(x), float(z), float(self.camera_height - y)
@@ -251,6 +256,13 @@ class BruteForce:
 
     def do_Distance(self, place):
         return self.from_other(place, self.meters)
+
+    def do_DistanceToAny(self, chosen):
+        members = self.some(chosen)
+        return lambda id: min(
+            (self.meters(id, Place(*self.at(other), id=other)) for other in members if other != id),
+            default=None,
+        )
 
     def do_HorizontalDistance(self, place):
         return self.from_other(
@@ -621,6 +633,9 @@ class BruteForce:
     def do_IsAmong(self, chosen):
         return lambda id: id in self.some(chosen)
 
+    def do_Colored(self, color):
+        return lambda id: self.color(id) == color
+
     def do_OfClass(self, name):
         return lambda id: id in self.do_All(name)
 
@@ -659,6 +674,12 @@ class BruteForce:
             raise NoAnswerError
         return all(self(predicate)(id) for id in found)
 
+    def do_Share(self, chosen, predicate):
+        found = self.some(chosen)
+        if not found:
+            raise NoAnswerError
+        return sum(bool(self(predicate)(id)) for id in found) / len(found)
+
     def do_Negation(self, truth):
         return not self(truth)
 
@@ -676,6 +697,9 @@ class BruteForce:
         if value == 0:
             raise NoAnswerError
         return lower if value < 0 else upper
+
+    def do_Color(self, region):
+        return self.color(self(region))
 
     def do_Position(self, region):
         return tuple(map(float, self.items[self(region)].center))

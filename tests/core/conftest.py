@@ -23,6 +23,7 @@ import pytest
 from smolrgpt_core.depth import clean_depth
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.regions import Box, Region, RegionSet
+from smolrgpt_core.scene.spatial_scene import COLORS
 from smolrgpt_core.truth import ObjectTruth, SceneTruth
 
 FAR_M = 40.0
@@ -191,7 +192,8 @@ def make_random_scene(seed: int) -> tuple[SceneTruth, RegionSet]:
     """Boxes in front of a level pinhole camera, with the truth as a simulator states it.
 
     Three square buffers with ids 1 to 3 (`BUFFERS`: right, forward and side in meters), pallets
-    from 10, transporters from 60, some with a pallet from 40 on them, shelves from 80.
+    from 10, transporters from 60, some with a pallet from 40 on them, shelves from 80; objects of
+    one color each.
     """
     rng = np.random.default_rng(seed)
     made = [
@@ -220,9 +222,14 @@ def make_random_scene(seed: int) -> tuple[SceneTruth, RegionSet]:
         made.append(box_truth(id, "shelf", free_place(rng), size, rng.uniform(-1.5, 1.5)))
     rng.shuffle(made)
     visible = rng.uniform(0.2, 1.0, len(made))
+    colors = rng.integers(len(COLORS), size=len(made))
     made = [
-        replace(item, visible_fraction=float(fraction))
-        for item, fraction in zip(made, visible, strict=True)
+        replace(
+            item,
+            visible_fraction=float(fraction),
+            color="" if item.label == "buffer" else COLORS[color],
+        )
+        for item, fraction, color in zip(made, visible, colors, strict=True)
     ]
     boxes = [(item, projected_box(item.center)) for item in made]
     seen = tuple(item for item, box in boxes if box is not None)

@@ -81,6 +81,13 @@ REGIONS = RegionSet(
          "No, there are fewer than 2 pallets that are in buffer 2."),
         ("are there more than 5 pallets", False, "No, there are at most 5 pallets."),
         ("are there exactly 5 pallets", False, "No, there are not exactly 5 pallets."),
+        ("is pallet 12 not in buffer 2", False, "No, pallet 12 is in buffer 2."),
+        ("is pallet 12 not in buffer 2", True, "Yes, pallet 12 is not in buffer 2."),
+        ("what is on transporter 60", (12,), "Pallet 12 is on transporter 60."),
+        ("what share of the pallets is in buffer 2", 0.5, "50 % of pallets are in buffer 2."),
+        ("what share of buffer 2 is occupied", 0.25, "25 % of buffer 2 is occupied."),
+        ("is pallet 12 within 2 m of any transporter", True,
+         "Yes, pallet 12 is within 2 m of any transporter."),
     ],
 )  # fmt: skip
 def test_sentence(text, value, sentence):

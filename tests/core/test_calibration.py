@@ -32,9 +32,13 @@ from smolrgpt_core.checkpoints.weights import (
 )
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.evaluation.calibration_fit import (
+    MIN_SHIFT_SAMPLES,
     MIN_SLOPE_SAMPLES,
+    JudgedAnswer,
     fit_curve,
+    fit_curves,
     judged_answers,
+    shifted_curve,
 )
 from smolrgpt_core.evaluation.challenge_scores import score_answer
 from smolrgpt_core.evaluation.evaluation import EvaluatedSystem
@@ -129,6 +133,41 @@ def test_answers_about_doubted_inputs_are_not_fitted() -> None:
         assert len(judged_answers(said, measured, AgreementTolerances())) == answers
 
 
+@pytest.mark.parametrize("is_right", [True, False])
+def test_a_curve_is_shifted_the_farther_the_more_answers_differ_from_it(is_right: bool) -> None:
+    found = [
+        shifted_curve(CURVE, [0.8] * count, [is_right] * count)(0.8) for count in (1, 10, 1000)
+    ]
+    expected = sorted([CURVE(0.8), *found], reverse=not is_right)
+    assert [CURVE(0.8), *found] == expected
+    assert found[-1] > 0.99 if is_right else found[-1] < 0.01
+    assert shifted_curve(CURVE, [0.8], [is_right]).slope == CURVE.slope
+
+
+def test_a_shifted_curve_is_as_sure_as_its_answers_are_right() -> None:
+    confidences, right = overconfident(4000, seed=0)
+    curve = shifted_curve(fit_curve([0.5] * 4, [True, False] * 2), confidences, right)
+    assert curve(0.5) == pytest.approx(np.mean(right), abs=0.001)
+
+
+def test_what_is_measured_has_a_curve_of_its_own() -> None:
+    def judged(measure: str, hits: int, misses: int) -> list[JudgedAnswer]:
+        rights = [True] * hits + [False] * misses
+        values = (Category.QUANTITY, Evidence.MODEL, 0.8)
+        return [JudgedAnswer("a", *values, right, measure) for right in rights]
+
+    few = judged("Volume", 0, MIN_SHIFT_SAMPLES - 1)
+    curves = fit_curves([*judged("Height", 95, 5), *judged("Width", 5, 95), *few])
+    assert list(curves["model"]) == ["quantity", "quantity of Height", "quantity of Width"]
+    calibration = Calibration("short", curves, weights_sha256="0a" * 32)
+    height, width, other = (
+        calibration.confidence(Evidence.MODEL, Category.QUANTITY, 0.8, measure)
+        for measure in ("Height", "Width", "Volume")
+    )
+    assert width < 0.1 < other < 0.9 < height
+    assert other == calibration.confidence(Evidence.MODEL, Category.QUANTITY, 0.8)
+
+
 def test_certain_and_unknown_confidences() -> None:
     curve = ConfidenceCurve(1e308, 1e308, 1, 1)
     assert curve(1.0) == 1.0
@@ -182,6 +221,7 @@ def test_answers_of_every_category_are_calibrated(calibration: Calibration, tmp_
         ({"curves": {"luck": {}}}, "'luck'"),
         ({"curves": {"model": {"color": {}}}}, "slope"),
         ({"curves": {"model": {"color": CURVE.__dict__}}}, "'color'"),
+        ({"curves": {"model": {"color of Width": CURVE.__dict__}}}, "'color'"),
         ({"curves": {"model": {"count": {**CURVE.__dict__, "slope": -1.0}}}}, "slope must"),
         ({"curves": {"model": {"count": {**CURVE.__dict__, "intercept": math.nan}}}}, "intercept"),
         ({"curves": {"model": {"count": {**CURVE.__dict__, "right": 41}}}}, "right must"),

@@ -99,6 +99,19 @@ class TestAsk:
         assert len(answer["centers"]) == len(answer["valid_depth"]) == len(answer["region_ids"])
         assert answer["latency_s"]["answer"] > 0
 
+    def test_colors_need_the_image(self) -> None:
+        answer = json.loads(ask("What color is transporter 60?", "--json").stdout)
+        assert (answer["status"], answer["relation"]) == ("OK", "orange")
+        assert answer["confidence"] > 0.8
+        unsure = json.loads(ask("What color is transporter 61?", "--json").stdout)
+        assert unsure["status"] == "CANNOT_TELL"
+        assert "% black" in unsure["message"]
+        for answerer in ("geometric", "model"):
+            given = ask("What color is transporter 60?", "--json", "--answerer", answerer)
+            refused = json.loads(given.stdout)
+            assert refused["status"] == "BAD_QUESTION"
+            assert "answerer fused" in refused["message"]
+
     def test_placeholders_and_categories(self) -> None:
         first, second = TRUTH["pair"]
         expected = json.loads(ask(TRUTH["distance"]["question"], "--json").stdout)["value"]

@@ -7,15 +7,11 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry import (
     SIZE_PRIORS,
-    BoxFitConfig,
     FloorRectangle,
     FrameGeometry,
     GroundPlane,
-    GroundPlaneConfig,
     OrientedBox,
     SizePrior,
-    SurfaceConfig,
-    ZoneFitConfig,
     back_project,
     find_ground_plane,
     fit_box,
@@ -29,6 +25,7 @@ from smolrgpt_core.geometry.box_fitting import BoxFitter, _complete
 from smolrgpt_core.geometry.box_sides import Sides
 from smolrgpt_core.geometry.floor_rectangle import turn
 from smolrgpt_core.geometry.masks import STEPS, border_pixels
+from smolrgpt_core.geometry.surface import EDGE_PX
 from smolrgpt_core.regions import Region, RegionSet
 
 EUR, INDUSTRIAL = (1.2, 0.8), (1.2, 1.0)
@@ -352,7 +349,7 @@ def test_noise_does_not_make_things_lower(ray_caster, block, stereo_noise, forwa
         box = box_of(stereo_noise(frame, std_per_m=0.003, seed=seed), 1)
         errors.append(box.top - 1.0)
         stds.append(box.top_std)
-    edge_m = SurfaceConfig().edge_px * forward / frame.intrinsics.fy
+    edge_m = EDGE_PX * forward / frame.intrinsics.fy
     assert abs(np.mean(errors)) < max(edge_m, 0.02), "the edge of a mask is left out"
     assert np.sqrt(np.mean(np.square(errors))) < 1.5 * np.mean(stds)
 
@@ -553,6 +550,31 @@ def test_a_face_that_rays_graze_does_not_tell_how_far_down_it_reaches(
         assert box.bottom == pytest.approx(0.32, abs=0.05)
 
 
+def test_all_readings_tell_how_a_near_pallet_is_turned(ray_caster, block, stereo_noise):
+    for yaw in (0.2, 0.35, 0.65, 0.8):
+        truth = block(1, "pallet", 0.6, 5.5, yaw)
+        box = fitted(ray_caster((truth,), 3.0, 25), 1, SIZE_PRIORS["pallet"], stereo_noise)
+        off = (box.footprint.yaw - yaw + np.pi / 4) % (np.pi / 2) - np.pi / 4
+        assert abs(np.degrees(off)) < 1.2
+
+
+def test_a_rack_that_the_border_cuts_may_be_much_higher(ray_caster, block, stereo_noise):
+    levels, ends = (1.0, 2.2, 3.4), 1.35 * np.array([[-np.cos(0.3), -np.sin(0.3)]]) * [[1], [-1]]
+    beams = [block(1, "shelf", 0.0, 9.0, 0.3, 2.8, 1.1, z, z + 0.12) for z in levels]
+    posts = [block(1, "shelf", x, 9.0 + y, 0.3, 0.1, 1.1, top=7.5) for x, y in ends]
+    scene = ray_caster((*beams, *posts), 4.5, 25)
+    box = fitted(scene, 1, SIZE_PRIORS["shelf"], stereo_noise)
+    assert box.top < 6.0
+    assert box.top_std > 0.4 * box.top
+
+
+@pytest.mark.parametrize("yaw", [0.1, 0.5, 1.3])
+def test_a_deck_that_is_seen_edge_on_may_not_be_on_the_floor(ray_caster, block, stereo_noise, yaw):
+    empty = block(1, "pallet", 2.0, 16.0, yaw, bottom=1.02, top=1.164)
+    box = fitted(ray_caster((empty,), 1.25, 5), 1, SIZE_PRIORS["pallet"], stereo_noise)
+    assert abs(box.bottom - empty.bottom) < 3 * box.bottom_std
+
+
 def test_all_readings_of_a_deck_tell_its_height(ray_caster, block, stereo_noise):
     deck = block(1, "transporter", 0.3, 9.0, 0.3, length=1.35, width=0.9, top=0.35)
     frame = ray_caster((deck,), height=5.0, pitch_deg=30).render()
@@ -702,17 +724,11 @@ def test_a_zone_above_the_horizon_is_refused(ray_caster):
 @pytest.mark.parametrize(
     ("make", "field"),
     [
-        (lambda: GroundPlaneConfig(zone_weight=1.0), "zone_weight"),
-        (lambda: GroundPlaneConfig(min_share=2.0), "min_share"),
-        (lambda: SurfaceConfig(edge_px=-1), "edge_px"),
-        (lambda: SurfaceConfig(min_points=0), "min_points"),
-        (lambda: BoxFitConfig(max_points=1), "max_points"),
-        (lambda: ZoneFitConfig(step_m=0), "step_m"),
         (lambda: SizePrior(((1.2, 0.0),), 0.1, True), "footprints"),
         (lambda: SizePrior(((1.2, 0.8),), 0.0, True), "tolerance"),
     ],
 )
-def test_configurations_name_the_wrong_field(make, field):
+def test_size_priors_name_the_wrong_field(make, field):
     with pytest.raises(ValueError, match=field):
         make()
 
@@ -723,10 +739,10 @@ def test_a_transporter_that_is_seen_in_part_may_be_long_along_either_side():
     std = np.array([[0.07, 0.09], [0.08, 0.21]])
     sides = Sides(bounds, std, np.ones((2, 2), dtype=bool), np.zeros((2, 2)), bottom=0.0)
     prior = SIZE_PRIORS["transporter"]
-    size_std = _complete(sides, 0.36, prior, BoxFitConfig()).std
+    size_std = _complete(sides, 0.36, prior).std
     assert (size_std > prior.tolerance).all()
     # What is seen well is not doubted for that.
     whole = replace(sides, bounds=np.array([[1.0, 2.35], [6.9, 7.8]]), std=np.full((2, 2), 0.02))
-    done = _complete(whole, 0.36, prior, BoxFitConfig())
+    done = _complete(whole, 0.36, prior)
     assert done.size == pytest.approx([1.35, 0.9], abs=0.01)
     assert (done.std < 0.05).all()

@@ -20,7 +20,6 @@ from smolrgpt_core.answerers.likeness import (
     LikenessTest,
     classes_of,
     features_of,
-    operators_of,
     range_of,
     read_likeness,
     write_likeness,
@@ -32,7 +31,7 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.frame_files import FrameFiles, read_frame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
-from smolrgpt_core.language import read_question
+from smolrgpt_core.language import measures_of, read_question
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 DATA = Path(__file__).parents[1] / "data" / "warehouse"
@@ -140,7 +139,7 @@ def test_operators_that_the_training_had_not_are_named(
     likeness: Likeness, frame: RGBDFrame
 ) -> None:
     programs = [read_question(text, frame.regions).program for text in QUESTIONS]
-    known = set.union(*(operators_of(program) for program in programs if program is not None))
+    known = set.union(*(measures_of(program) for program in programs if program is not None))
     recorded = replace(likeness, operators=tuple(sorted(known)))
     assert all(differences(recorded, frame, text) == [] for text in QUESTIONS)
     less = replace(likeness, operators=tuple(sorted(known - {"Distance"})))

@@ -407,3 +407,10 @@ def test_a_height_that_no_camera_has_is_refused(pallet_scene, height):
     with pytest.raises(SpatialError, match="height of the camera") as error:
         replace(pallet_scene.render(), camera_height=height)
     assert error.value.status is Status.BAD_INPUT
+
+
+def test_a_truck_is_measured_where_only_up_is_known(ray_caster, block):
+    scene = ray_caster((block(1, "transporter", 0.3, 4.0, 0.4, 1.6, 0.8, top=1.2),), floor=False)
+    geometry = FrameGeometry(replace(scene.render(), up=scene.up))
+    assert geometry.plane is None
+    assert np.linalg.norm(geometry.locate(1).center - scene.center(1)) < 0.2

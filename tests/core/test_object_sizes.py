@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from smolrgpt_core.answerers.registry import make_answerer
-from smolrgpt_core.geometry import SIZE_PRIORS, FrameGeometry, GeometryConfig
+from smolrgpt_core.geometry import SIZE_PRIORS, FrameGeometry
 from smolrgpt_core.geometry.object_sizes import size_priors
 from smolrgpt_core.language.question import read_question
 
@@ -69,7 +69,7 @@ def test_what_is_no_size_is_refused(text, reason):
 
 def test_hidden_sides_have_the_lengths_of_the_own_objects(half_pallets):
     frame = half_pallets.render()
-    own = GeometryConfig(size_priors=size_priors("pallet:0.8x0.6"))
+    own = size_priors("pallet:0.8x0.6")
     for id in (10, 11):
         standard = FrameGeometry(frame).locate(id)
         known = FrameGeometry(frame, own).locate(id)
@@ -93,6 +93,6 @@ def test_answerers_measure_with_the_own_sizes(half_pallets, name):
 def test_sizes_of_unknown_labels_are_used(ray_caster, block):
     carton = block(1, "carton", 0.1, 1.2, 0.0, 0.4, 0.3, top=0.25)
     scene = ray_caster((carton,), height=0.3, pitch_deg=2, wall_m=4.0)
-    own = GeometryConfig(size_priors=size_priors("carton:0.4x0.3"))
+    own = size_priors("carton:0.4x0.3")
     place = FrameGeometry(scene.render(), own).locate(1)
     np.testing.assert_allclose(np.sort(place.size[:2]), [0.3, 0.4], atol=0.03)

@@ -185,6 +185,26 @@ def start_node(start_command: Callable[..., NodeProcess]) -> Callable[..., NodeP
     return start
 
 
+LEASE = """
+        <builtin>
+          <discovery_config>
+            <leaseDuration><sec>8</sec></leaseDuration>
+            <leaseAnnouncement><sec>1</sec></leaseAnnouncement>
+          </discovery_config>
+        </builtin>
+"""
+
+
+@pytest.fixture(scope="session")
+def soon_missed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment of a process that is to be killed: others miss it after 8 s instead of 20 s."""
+    profile = (ROOT / "config" / "fastdds.xml").read_text()
+    assert profile.count("</rtps>") == 1
+    path = tmp_path_factory.mktemp("fastdds") / "short_lease.xml"
+    path.write_text(profile.replace("</rtps>", f"{LEASE}</rtps>"))
+    return {"FASTRTPS_DEFAULT_PROFILES_FILE": str(path)}
+
+
 @pytest.fixture(scope="session")
 def wait_for() -> Callable[..., None]:
     """Wait until a condition holds: wait_for(lambda: ..., "what", timeout=60.0)."""

@@ -299,11 +299,12 @@ def test_a_node_that_is_restarted(
 
 
 def test_a_node_that_is_killed_with_a_question(
-    camera: Any, ros_domain: int, start_node: Any, slow_answer: Any, wait_for: Any
+    camera: Any, start_node: Any, slow_answer: Any, soon_missed: dict[str, str], wait_for: Any
 ) -> None:
     name = ("-r", "spatial_query:=killed")
     scripted = (*name, "-p", "answerer:=scripted")
-    process = start_node(SCRIPTED, *scripted, environment=slow_answer.environment)
+    environment = slow_answer.environment | soon_missed
+    process = start_node(SCRIPTED, *scripted, environment=environment)
     with SpatialQueryClient(service="killed", timeout=50.0) as client, slow_answer.held():
         wait_for(lambda: client.ask(DISTANCE).ok, "an answer")
         lost = client.ask_async("Is pallet 1 to the left of pallet 2?")

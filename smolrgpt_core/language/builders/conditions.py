@@ -381,6 +381,12 @@ def near(place: Program, limit: Program) -> Program:
 
 
 @builder
+def within_any(chosen: Program, limit: Program) -> Program:
+    """Not farther from the nearest of a set than an amount."""
+    return measured(attributes.DistanceToAny(chosen), "at_most", limit)
+
+
+@builder
 def more(attribute: Program, how: str) -> tuple[Program, str]:
     """A comparative: "wider" is more width."""
     return attribute, how

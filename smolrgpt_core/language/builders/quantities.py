@@ -88,13 +88,14 @@ def span_from(kind: str, place: Program) -> Program:
 
 @builder
 def described(region: Program, by: str) -> Program:
-    """The size, the dimensions, the position or the direction of a region."""
+    """The size, the dimensions, the position, the direction or the color of a region."""
     if by == "direction":
         return questions.Direction(region, selections.Camera())
     operators = {
         "size": HOW_LARGE,
         "dimensions": questions.Dimensions,
         "position": questions.Position,
+        "color": questions.Color,
     }
     return operators[by](region)
 

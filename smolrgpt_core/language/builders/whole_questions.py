@@ -7,7 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from smolrgpt_core.language.builders.choices import extreme
-from smolrgpt_core.language.builders.conditions import count_number, in_another, one_or_which
+from smolrgpt_core.language.builders.conditions import (
+    count_number,
+    in_another,
+    negated,
+    one_or_which,
+)
 from smolrgpt_core.language.builders.parts import (
     INSIDE,
     MENTIONED,
@@ -110,12 +115,47 @@ def whether(region: Program, verb: Any) -> Any:
 
 
 @builder
+def whether_or_color(region: Program, verb: Any) -> Any:
+    """As `whether`; "is it red or blue?" asks for the color."""
+    return questions.Color(region) if _offers_colors(verb) else whether(region, verb)
+
+
+def _offers_colors(verb: Any) -> bool:
+    """Whether it is one of several colors."""
+    return (
+        isinstance(verb, Program)
+        and verb.operator is predicates.Or
+        and all(part.operator is predicates.Colored or _offers_colors(part) for part in verb.parts)
+    )
+
+
+@builder
 def every(chosen: Program, verb: Any) -> Program:
     """Whether something is true of all of a set."""
     if type(chosen) is Alternatives:
         raise one_or_which(chosen)
     verb = for_number(verb, plural=True)
     return questions.Every(chosen, predicate(verb))
+
+
+@builder
+def share(chosen: Program, verb: Any) -> Program:
+    """For "What share of the pallets is empty?"."""
+    if chosen.type is Type.REGION or type(chosen) is Alternatives:
+        raise NoReadingError
+    return questions.Share(chosen, predicate(for_number(verb, plural=True)))
+
+
+@builder
+def share_of_part(part: Nominal, whole: Any) -> Program:
+    """For "The percentage of empty pallets", "... of empty pallets among all pallets"."""
+    chosen = several(part)
+    if chosen.operator is not selections.Where:
+        raise NoReadingError
+    base, condition = chosen.parts
+    if whole is not None and several(whole) != base:
+        raise NoReadingError("a share is of a whole, such as all pallets, that the part is of")
+    return questions.Share(base, condition)
 
 
 @builder
@@ -328,6 +368,15 @@ def located(place: Program, asked: Any) -> Any:
     """For "In buffer 2, which pallet is ...": what is asked for is in it."""
     given = ask(asked)
     return replace(given, program=_restricted(given.program, place))
+
+
+@builder
+def without_ones(condition: Program, asked: Any) -> Any:
+    """For "Which pallet is the tallest, excluding the loaded ones?"."""
+    parts = ask(asked).program.walk()
+    if any(part.operator is attributes.Holding for part in parts):
+        raise NoReadingError("which ones are left out, those that hold or those that are held?")
+    return located(negated(condition), asked)
 
 
 def _restricted(program: Program, place: Program) -> Program:

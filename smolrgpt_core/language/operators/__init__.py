@@ -15,7 +15,7 @@ What the function gets for an argument, and returns, by type:
 | PLACE | `Standpoint` |
 | QUANTITY | float (K,), NaN where there is none |
 | TRUTH | float (K,): 1, 0, or NaN where it has no meaning |
-| RELATION | str (K,), "" where there is none |
+| RELATION, COLOR | str (K,), "" where there is none |
 | POINT, VECTOR, SIZE | float (K, 3), floor frame |
 | PREDICATE | a function of regions bool (K, N) that returns bool (K, N) |
 | ATTRIBUTE | a function of regions bool (K, N) that returns float (K, N), NaN elsewhere |

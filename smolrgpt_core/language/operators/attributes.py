@@ -17,6 +17,7 @@ from smolrgpt_core.language.operators.registry import (
     as_mask,
     gather,
     operator,
+    standpoint_of,
 )
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.scene.copies import Mask, SceneCopies, Values
@@ -67,6 +68,19 @@ def _together(copies: SceneCopies, subjects: Mask, other: Indices) -> Mask:
         inside = gather(depth_inside(copies, np.full(copies.count, zone)), other) > 0
         together[:, zone] |= zones[:, zone] & inside
     return together
+
+
+@operator(
+    "DistanceToAny", [a(Type.REGIONS)], Type.ATTRIBUTE,
+    "The distance to the nearest of a set, itself not counted.", unit="m",
+)  # fmt: skip
+def DistanceToAny(copies: SceneCopies, subjects: Mask, chosen: Chosen) -> Values:
+    least = np.full((copies.count, copies.number), np.inf)
+    for index in np.flatnonzero(chosen.any_copy):
+        alone = np.where(chosen.mask[:, index], index, -1)
+        meters = Distance.evaluate(copies, subjects, standpoint_of(copies, alone))
+        least = np.fmin(least, meters)
+    return np.where(subjects & np.isfinite(least), least, np.nan)
 
 
 @operator(

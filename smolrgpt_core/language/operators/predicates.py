@@ -23,6 +23,7 @@ from smolrgpt_core.language.operators.registry import (
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.scene.copies import NOTHING, Mask, SceneCopies, Values
 from smolrgpt_core.scene.free_space import room_for
+from smolrgpt_core.scene.spatial_scene import COLORS
 
 BARE_PALLET_M = 0.144
 """Height of an empty EUR pallet (EN 13698-1)."""
@@ -280,6 +281,15 @@ def HasRoom(copies: SceneCopies, subjects: Mask) -> Mask:
     for index in np.flatnonzero(subjects.any(axis=0)):
         room[:, index] = room_for(copies, int(index)) > 0
     return subjects & room
+
+
+@operator(
+    "Colored", [a(Type.WORD, "color", COLORS)], Type.PREDICATE,
+    "An object that has this color, as Color says it.",
+)  # fmt: skip
+def Colored(copies: SceneCopies, subjects: Mask, color: str) -> Mask:
+    copies.look(subjects)
+    return subjects & copies.has_color(COLORS.index(color))
 
 
 @operator("Is", [a(Type.REGION)], Type.PREDICATE, "It is this one.")

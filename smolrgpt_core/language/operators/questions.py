@@ -25,7 +25,7 @@ from smolrgpt_core.language.operators.registry import (
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.scene.copies import SceneCopies, Values
-from smolrgpt_core.scene.spatial_scene import cannot_tell
+from smolrgpt_core.scene.spatial_scene import COLORS, cannot_tell
 
 AXES = ("left_right", "front_behind", "above_below", "inside_outside")
 
@@ -119,6 +119,19 @@ def Every(copies: SceneCopies, chosen: Chosen, predicate: Predicate) -> Values:
     return _truth(~failing, ~chosen.mask.any(axis=1))
 
 
+@operator(
+    "Share", [a(Type.REGIONS), a(Type.PREDICATE)], Type.QUANTITY,
+    "Of how many of a set, which has at least one, something is true, as a share of all of them.",
+    unit="share",
+)  # fmt: skip
+def Share(copies: SceneCopies, chosen: Chosen, predicate: Predicate) -> Values:
+    total = chosen.mask.sum(axis=1)
+    if not total[0]:
+        raise cannot_tell("there is none of which it could be true")
+    fitting = (chosen.mask & predicate(chosen.mask)).sum(axis=1)
+    return np.where(total > 0, fitting / np.maximum(total, 1), np.nan)
+
+
 @operator("Negation", [a(Type.TRUTH)], Type.TRUTH, "Whether it is not so.")
 def Negation(copies: SceneCopies, truth: Values) -> Values:
     return 1.0 - truth
@@ -151,6 +164,18 @@ def _inside_or_outside(copies: SceneCopies, region: Indices, place: Standpoint) 
         raise bad_question("only a zone has an inside")
     held = held_by(copies, int(place.region[0]), as_mask(copies, region))
     return np.where(held.any(axis=1), "inside", "outside")
+
+
+@operator(
+    "Color", [a(Type.REGION)], Type.COLOR,
+    "The name of the color that most of what is seen of an object has; black and gray may count "
+    "less, as shadow, rubber and steel are part of much.",
+)  # fmt: skip
+def Color(copies: SceneCopies, region: Indices) -> NDArray[np.str_]:
+    copies.look(as_mask(copies, region[:1]))
+    copies.look(as_mask(copies, region))
+    places = gather(copies.color, region, missing=-1)
+    return np.array([COLORS[place] if place >= 0 else "" for place in places.astype(int)])
 
 
 @operator("Position", [a(Type.REGION)], Type.POINT, "Where the center of a region is.")

@@ -116,6 +116,16 @@ def gather(values: NDArray[Any], index: Indices, missing: float = np.nan) -> NDA
     return np.where(absent, missing, picked)
 
 
+def standpoint_of(copies: SceneCopies, index: Indices) -> Standpoint:
+    """A region as a place; it is measured when its center is asked for."""
+
+    def center() -> Values:
+        copies.measure(as_mask(copies, index))
+        return gather(copies.center, index)
+
+    return Standpoint(center, index)
+
+
 def of_region(copies: SceneCopies, attribute: Attribute, index: Indices) -> Values:
     """(K,) an attribute of one region.
 

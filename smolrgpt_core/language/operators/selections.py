@@ -16,6 +16,7 @@ from smolrgpt_core.language.operators.registry import (
     as_mask,
     gather,
     operator,
+    standpoint_of,
 )
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.regions import names_of
@@ -205,16 +206,6 @@ def Observer(copies: SceneCopies, stands: Indices, looks: Indices) -> Standpoint
     along = (other - own)[:, :2]
     forward = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), SAME)
     return Standpoint(lambda: own, None, forward)
-
-
-def standpoint_of(copies: SceneCopies, index: Indices) -> Standpoint:
-    """A region as a place; it is measured when its center is asked for."""
-
-    def center() -> Values:
-        copies.measure(as_mask(copies, index))
-        return gather(copies.center, index)
-
-    return Standpoint(center, index)
 
 
 def _ranked(chosen: Chosen, attribute: Attribute, end: str) -> Values:

@@ -134,7 +134,8 @@ def pickle_to_safetensors(source: Path, destination: Path) -> None:
     Raises:
         ValueError: when it holds anything but tensors, or cannot be read.
     """
-    module = f"{__package__}.pickled_weights"
+    # A module outside this package, which would load transformers beside what is unpickled.
+    module = "smolrgpt_core.checkpoints.pickled_weights"
     command = [sys.executable, "-m", module, str(source), str(destination)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

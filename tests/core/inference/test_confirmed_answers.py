@@ -1,4 +1,4 @@
-"""Geometry's uncertain answers, beside somebody who gives the likeliest one whatever it is."""
+"""Geometry beside others that measure as it does, and differ by one or are never uncertain."""
 
 import pickle
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from smolrgpt_core.answer import Agreement
-from smolrgpt_core.answerer_settings import AgreementTolerances
+from smolrgpt_core.answerer_settings import CONFIDENT, AgreementTolerances, FusionSettings
 from smolrgpt_core.answerers.base import UncertainAnswerError
 from smolrgpt_core.answerers.calibration import Calibration, ConfidenceCurve, Evidence
 from smolrgpt_core.answerers.fused import FusedAnswerer
@@ -101,6 +101,61 @@ def test_it_stays_too_close_to_call_otherwise(
     with pytest.raises(SpatialError, match=r"^too close to call") as caught:
         fused(anything, model, right, **ranges).answer(frame, doubtful)
     assert caught.value.status is Status.CANNOT_TELL
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("How tall is pallet 10?", Other()),
+        ("How wide is pallet 10?", GeometricAnswerer()),
+    ],
+)
+def test_who_counts_depends_on_what_is_measured(frame, anything, text, source) -> None:
+    often, seldom = ConfidenceCurve(0.0, 2.0, 100, 88), ConfidenceCurve(0.0, -2.0, 100, 12)
+    curves = {
+        Evidence.MODEL_AGAINST_GEOMETRY.value: {"quantity": seldom, "quantity of Height": often},
+        Evidence.GEOMETRY_AGAINST_MODEL.value: {"quantity": often, "quantity of Height": seldom},
+    }
+    calibration = Calibration("short", curves, AgreementTolerances(), weights_sha256="0" * 64)
+    cache = GeometryCache()
+    settings = FusionSettings(prefer=CONFIDENT)
+    both = FusedAnswerer(
+        Other(), GeometricAnswerer(cache), LikenessTest(anything(), cache), settings, calibration
+    )
+    question = read_question(text, frame.regions)
+    answer = both.answer(frame, question)
+    assert answer.value == source.answer(frame, question).value
+    assert answer.agreement is Agreement.DISAGREE
+    assert answer.confidence == pytest.approx(often(0.5))
+
+
+@pytest.mark.parametrize("model", [GeometricAnswerer(certainty=0.0), Other()])
+def test_a_close_call_is_not_as_sure_as_the_clear_ones_of_a_calibration(
+    frame, anything, model
+) -> None:
+    """Its questions have a margin, so all that both say is correct there."""
+    away = GeometricAnswerer().answer(frame, read_question("How far is pallet 10?", frame.regions))
+    assert away.value is not None
+    always = {"count": ConfidenceCurve(0.0, 6.0, 400, 400)}
+    curves = {item.value: always for item in Evidence}
+    calibration = Calibration("short", curves, AgreementTolerances(), weights_sha256="0" * 64)
+    cache = GeometryCache()
+    geometry = GeometricAnswerer(cache)
+    both = FusedAnswerer(model, geometry, LikenessTest(anything(), cache), calibration=calibration)
+    confidences = []
+    for margin in (0.04, 0.5):
+        text = f"How many of pallets 10 and 12 are closer than {away.value + margin:.3f} m?"
+        question = read_question(text, frame.regions)
+        measured = geometry.answer(frame, question).confidence
+        confidences.append((measured, both.answer(frame, question).confidence))
+    (close, fused_close), (clear, fused_clear) = confidences
+    assert 0.8 <= close < 0.95
+    assert clear > 0.99
+    assert fused_clear == pytest.approx(always["count"](0.5), abs=0.002)
+    if isinstance(model, Other):
+        assert fused_close == close
+    else:
+        assert close < fused_close < 0.98
 
 
 def test_nobody_decides_between_equals(frame, anything) -> None:

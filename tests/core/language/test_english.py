@@ -88,8 +88,6 @@ def refusal(text: str, regions: RegionSet = SMALL, ids: tuple[int, ...] = ()) ->
     ("text", "words"),
     [
         # What no picture tells.
-        ("What color is pallet 3?", '"color": colors cannot be told'),
-        ("how many red pallets are in buffer 2", '"red"'),
         ("How heavy is pallet 3?", '"heavy": weights cannot be seen'),
         ("How many pallets can buffer 2 hold?", "how many more pallets fit"),
         ("How many pallets could be placed in buffer 2?", "how many more pallets fit"),

@@ -87,7 +87,7 @@ def read(text: str, *masks: int) -> Read:
             "Wie viele der Paletten 10, 11 und 12 sind leer?",
             "How many of pallets 10, 11 and 12 are empty?",
         ),
-        ("Wie viele Paletten trägt Transporter 60?", "How many pallets are in transporter 60?"),
+        ("Wie viele Paletten trägt Transporter 60?", "How many pallets are on transporter 60?"),
         (
             "In welchem Puffer stehen die meisten Paletten?",
             "Which buffer is the one with the largest number of pallets held?",
@@ -114,7 +114,7 @@ def read(text: str, *masks: int) -> Read:
             "Von den Paletten 10, 11 und 12: welche steht am weitesten rechts?",
             "Which of pallets 10, 11 and 12 is the rightmost?",
         ),
-        ("Welche Palette trägt Transporter 60?", "Which pallet is in transporter 60?"),
+        ("Welche Palette trägt Transporter 60?", "Which pallet is on transporter 60?"),
         ("Welche Paletten enthält Puffer 2?", "Which pallets are in buffer 2?"),
         (
             "Wo ist der Transporter, der Palette 32 trägt?",
@@ -122,7 +122,7 @@ def read(text: str, *masks: int) -> Read:
         ),
         (
             "Wie hoch ist die Palette, die der Transporter 60 trägt?",
-            "What is the height of the pallet that is in transporter 60?",
+            "What is the height of the pallet that is on transporter 60?",
         ),
         (
             "Wie breit ist der Puffer, in dem Palette 10 steht?",
@@ -237,7 +237,7 @@ def read(text: str, *masks: int) -> Read:
             "In welcher Reihenfolge stehen die Paletten von links nach rechts?",
             "Order the pallets from left to right",
         ),
-        ("Wird Palette 10 von Transporter 60 getragen?", "Is pallet 10 in transporter 60?"),
+        ("Wird Palette 10 von Transporter 60 getragen?", "Is pallet 10 on transporter 60?"),
         (
             "Wie weit ist Plaette zehn von Palette elf entfrent?",
             "How far is pallet 10 from pallet 11?",
@@ -308,7 +308,6 @@ def test_masks_are_regions() -> None:
         # Who carries whom cannot be told from the words.
         "Welche Paletten tragen die Transporter 60 und 61?",
         # Not to be answered from a picture.
-        "Welche Farbe hat Palette 10?",
         "Wie viele Paletten kann Transporter 60 tragen?",
         "Wie viele Paletten waren gestern in Puffer 1?",
         "Soll ich Palette 10 nehmen?",
@@ -333,5 +332,5 @@ def test_a_name_of_another_class_is_reported() -> None:
 def test_two_meanings_are_named() -> None:
     with pytest.raises(SpatialError, match="this has two meanings") as refusal:
         read("Welche Paletten tragen die Transporter 60 und 61?")
-    assert "pallets are in transporters 60 and 61" in str(refusal.value)
+    assert "pallets are on transporters 60 and 61" in str(refusal.value)
     assert "pallets are holding one of transporters 60 and 61" in str(refusal.value)

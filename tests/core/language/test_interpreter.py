@@ -19,6 +19,7 @@ from smolrgpt_core.language.types import Type
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.scene import SceneCopies
 from smolrgpt_core.scene.free_space import CELL_M, FOOTPRINT_M, MARGIN_M, packed_rectangles
+from smolrgpt_core.scene.spatial_scene import COLORS
 from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.synthesis.margins import AmbiguityMargins, WithMargins
 from smolrgpt_core.truth import SceneTruth
@@ -115,6 +116,7 @@ class Draw:
         region = self.one("buffer") if zones else self.thing() if solid else self.one()
         taken = {
             "Clearance": self.thing, "SurfaceDistance": self.thing, "Holding": self.some,
+            "DistanceToAny": self.some,
         }.get(name, self.place)  # fmt: skip
         return questions.Measure(region, operator(*(taken() for _ in operator.parameters)))
 
@@ -126,6 +128,8 @@ class Draw:
             return operator(self.attribute_in_meters(), how, self.length())
         if name == "Nearness":
             return operator(self.place(), self.pick(["less", "more"]), self.place())
+        if name == "Colored":
+            return operator(self.pick(COLORS))
         if name == "OfClass":
             return operator(self.pick(("", *CLASSES)))
         if name == "Holds":
@@ -163,7 +167,9 @@ class Draw:
     use_Exists = lambda self, op: op(s.Where(self.some(), self.predicate()))
     use_Whether = lambda self, op: op(self.thing(), self.predicate())
     use_Every = lambda self, op: op(self.some("shelf", "transporter"), self.predicate())
+    use_Share = lambda self, op: op(self.some("shelf", "transporter"), self.predicate())
     use_Negation = lambda self, op: op(questions.Whether(self.thing(), self.predicate()))
+    use_Color = lambda self, op: op(self.one())
     use_Position = lambda self, op: op(self.one())
     use_Direction = lambda self, op: op(self.one(), self.place())
     use_Dimensions = lambda self, op: op(self.one())

@@ -29,6 +29,7 @@ from smolrgpt_core.language.operators.selections import Region as Named
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.scene import Placed, SceneCopies
+from smolrgpt_core.scene.spatial_scene import SeenColors
 
 PITCH = np.deg2rad(25)
 CAMERA_HEIGHT = 2.0
@@ -69,6 +70,9 @@ class ExactScene:
 
     def depth_std(self, column: int, row: int) -> float:
         return 0.0
+
+    def colors(self, id: int) -> SeenColors:
+        return SeenColors.only("white")
 
     def place(self, id: int) -> Placed:
         _, center, size, yaw = BOXES[id]

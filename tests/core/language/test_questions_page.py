@@ -29,6 +29,13 @@ EXAMPLES = [
 ]
 """Question and answer, or status of the refusal."""
 
+IN_COLOR = [
+    tuple(re.split(r"\s{2,}", line))
+    for block in re.findall(r"^```colors\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+]
+"""The same of questions that need the color image."""
+
 LABELS = {
     **dict.fromkeys((1, 2), "buffer"),
     **dict.fromkeys((10, 11, 12, 13, 15, 16, 19, 20, 22, 23, 24, 25), "pallet"),
@@ -81,11 +88,29 @@ def true_copies(seen: SimulatedFrame) -> SceneCopies:
     return SceneCopies(scene, copies=1)
 
 
+@pytest.fixture(scope="module")
+def answers_in_color(seen: SimulatedFrame) -> dict[str, SpatialAnswer]:
+    answerer = make_answerer("fused")
+    return {
+        question: ask(seen.frame, AskedQuestion(question), answerer) for question, _ in IN_COLOR
+    }
+
+
+@pytest.mark.parametrize(("question", "expected"), IN_COLOR)
+def test_every_color_is_as_the_page_says(
+    question: str, expected: str, answers_in_color: dict[str, SpatialAnswer]
+) -> None:
+    check(answers_in_color[question], expected)
+
+
 @pytest.mark.parametrize(("question", "expected"), EXAMPLES)
 def test_every_example_is_answered_as_the_page_says(
     question: str, expected: str, answers: dict[str, SpatialAnswer]
 ) -> None:
-    answer = answers[question]
+    check(answers[question], expected)
+
+
+def check(answer: SpatialAnswer, expected: str) -> None:
     if expected in Status.__members__:
         assert answer.status.name == expected
         return

@@ -20,6 +20,7 @@ from smolrgpt_core.language.reader import read_text
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.wording import say
 from smolrgpt_core.regions import Box, Region, RegionSet
+from smolrgpt_core.scene.spatial_scene import COLORS
 
 PROGRAMS = int(os.environ.get("SMOLRGPT_ROUND_TRIPS", "2000"))
 """Number of programs; a long run by hand takes 20,000."""
@@ -140,7 +141,9 @@ class Programs:
         return self._positive(depth)
 
     def _positive(self, depth: int) -> Program:
-        kind = self._random.randrange(11)
+        kind = self._random.randrange(12)
+        if kind == 11:
+            return predicates.Colored(self._choose(COLORS))
         if kind == 10:
             first, second = self._place(depth - 1), self._place(depth - 1)
             return predicates.Nearness(first, self._choose(("less", "more")), second)
@@ -196,6 +199,8 @@ class Programs:
         if kind == 3:
             gap = self._choose([attributes.Clearance, benchmarks.SurfaceDistance])
             return gap(self.region(depth))
+        if kind == 4 and self._random.random() < 0.3:
+            return attributes.DistanceToAny(self._several(depth))
         if kind == 4:
             return attributes.Holding(self._several(depth))
         if kind == 5:
@@ -212,6 +217,8 @@ class Programs:
 
     def quantity(self, depth: int) -> Program:
         kind = self._random.randrange(8)
+        if kind == 7 and self._random.random() < 0.4:
+            return questions.Share(self._several(depth - 1), self._predicate(depth - 1))
         if kind == 0:
             return questions.DepthAt((self._random.randint(0, 99), self._random.randint(0, 99)))
         if kind < 3:
@@ -253,7 +260,9 @@ class Programs:
         return questions.Side(self.region(depth - 1), self._place(depth - 1), self._choose(AXES))
 
     def _where(self, depth: int) -> Program:
-        kind = self._random.randrange(3)
+        kind = self._random.randrange(4)
+        if kind == 3:
+            return questions.Color(self.region(depth - 1))
         if kind == 0:
             return questions.Position(self.region(depth - 1))
         if kind == 1:
@@ -292,6 +301,10 @@ def _normal(part: Program) -> Program:
         return join(*part.arguments)
     if part.operator is predicates.Not:
         return negated(part.arguments[0])
+    if part == predicates.Measures(
+        attributes.Capacity(), "at_least", questions.Amount(1.0, "objects")
+    ):
+        return predicates.HasRoom()
     if part.operator is selections.Either:
         first, second = part.arguments
         if first.operator is second.operator is selections.Listed:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,13 @@ from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.types import SPATIAL_ANSWER
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.bag_types import known_types
+from smolrgpt_core.recordings.dataset import convert_recording
 from smolrgpt_core.recordings.frame_source import FrameSource
 from smolrgpt_core.recordings.motion import MotionConfig
 from smolrgpt_core.recordings.options import RecordingOptions, ReplayOptions, TopicChoice
 from smolrgpt_core.recordings.question_bag import QuestionBagWriter
 from smolrgpt_core.recordings.replay import Replay, replay
+from smolrgpt_core.recordings.report import RecordingReport
 from smolrgpt_core.recordings.topics import choose_topics
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.sim import RenderOptions
@@ -186,6 +189,26 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def mcap_recording(recording: Path) -> Path:
     """The same in MCAP."""
     return rewrite(recording, recording.parent / "mcap" / "drive", storage="mcap")
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A data set made from every frame of a recording; do not change its files."""
+
+    folder: Path
+    report: RecordingReport
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Converted]:
+    """The data set of a recording, which is converted once: converted(recording)."""
+
+    @cache
+    def convert(recording: Path) -> Converted:
+        folder = tmp_path_factory.mktemp("converted") / "data"
+        return Converted(folder, convert_recording(recording, folder, EVERY_FRAME))
+
+    return convert
 
 
 @pytest.fixture(scope="session")

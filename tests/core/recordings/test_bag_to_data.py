@@ -46,10 +46,10 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_data_set_shows_what_the_camera_saw(
-    recording: Path, drive: SimulatedDrive, every_frame: RecordingOptions, tmp_path: Path
+    recording: Path, drive: SimulatedDrive, converted: Any
 ) -> None:
-    report = convert_recording(recording, tmp_path / "data", every_frame)
-    folder = SplitFolder(tmp_path / "data", "train")
+    report = converted(recording).report
+    folder = SplitFolder(converted(recording).folder, "train")
     records, cameras = folder.read_records(), folder.read_cameras()
     seen = dict(zip(range(3), drive.frames(), strict=False))
     origins = json.loads((folder.root / "train" / "provenance.json").read_text())["images"]
@@ -90,12 +90,11 @@ def test_the_answers_are_called_measured(
 
 
 def test_both_storages_give_the_same_bytes(
-    recording: Path, mcap_recording: Path, every_frame: RecordingOptions, tmp_path: Path
+    recording: Path, mcap_recording: Path, converted: Any
 ) -> None:
-    first = convert_recording(recording, tmp_path / "sqlite3", every_frame)
-    second = convert_recording(mcap_recording, tmp_path / "mcap", every_frame)
-    assert first == second
-    assert files(tmp_path / "sqlite3") == files(tmp_path / "mcap")
+    first, second = converted(recording), converted(mcap_recording)
+    assert first.report == second.report
+    assert files(first.folder) == files(second.folder)
 
 
 def test_instance_image_gives_the_same_bytes(
@@ -137,11 +136,13 @@ def test_only_frames_that_differ_are_taken(
     assert 1 < convert_recording(bag, tmp_path / "strict", strict).frames < 7
 
 
-def test_every_and_limit(recording: Path, every_frame: RecordingOptions, tmp_path: Path) -> None:
+def test_every_and_limit(
+    recording: Path, drive: SimulatedDrive, every_frame: RecordingOptions, tmp_path: Path
+) -> None:
     report = convert_recording(recording, tmp_path / "data", replace(every_frame, every=3, limit=2))
     assert report.frames == 2
-    assert report.skipped[dataset.NOT_EVERY] == 8
-    assert report.images == report.frames + report.skipped.total() == 12
+    assert report.skipped[dataset.NOT_EVERY] == drive.frame_count - drive.frame_count // 3
+    assert report.images == report.frames + report.skipped.total() == drive.frame_count
 
 
 def test_unsynchronized_images_are_skipped(
@@ -166,7 +167,7 @@ def test_unsynchronized_images_are_skipped(
 
 
 def test_images_without_a_stamp_are_skipped(
-    changed: Change, every_frame: RecordingOptions, tmp_path: Path
+    changed: Change, drive: SimulatedDrive, every_frame: RecordingOptions, tmp_path: Path
 ) -> None:
     def unstamped(topic: str, message: Any, number: int) -> Any:
         if topic == "/rgb" and number < 4:
@@ -175,7 +176,7 @@ def test_images_without_a_stamp_are_skipped(
 
     report = convert_recording(changed(unstamped), tmp_path / "data", every_frame)
     assert report.skipped["without a stamp"] == 4
-    assert report.images == report.frames + report.skipped.total() == 12
+    assert report.images == report.frames + report.skipped.total() == drive.frame_count
 
 
 def test_wrong_depth_unit_is_skipped(
@@ -233,7 +234,7 @@ def test_broken_messages_are_skipped(
 
 
 def test_without_a_usable_frame_nothing_is_written(
-    changed: Change, every_frame: RecordingOptions, tmp_path: Path
+    changed: Change, drive: SimulatedDrive, every_frame: RecordingOptions, tmp_path: Path
 ) -> None:
     def in_feet(topic: str, message: Any, number: int) -> Any:
         if topic == "/depth":
@@ -241,14 +242,14 @@ def test_without_a_usable_frame_nothing_is_written(
         return message
 
     bag = changed(in_feet)
-    with pytest.raises(NoFrameError, match="none of 12 color images") as caught:
+    with pytest.raises(NoFrameError, match=f"none of {drive.frame_count} color images") as caught:
         convert_recording(bag, tmp_path / "data", replace(every_frame, sensor=SensorSettings(1e-6)))
-    assert caught.value.report.skipped[dataset.WRONG_UNIT] == 12
+    assert caught.value.report.skipped[dataset.WRONG_UNIT] == drive.frame_count
     assert [path.name for path in tmp_path.iterdir()] == ["changed"]
 
 
 def test_ambiguous_topics_are_listed(
-    changed: Change, recording: Path, every_frame: RecordingOptions, tmp_path: Path
+    changed: Change, drive: SimulatedDrive, every_frame: RecordingOptions, tmp_path: Path
 ) -> None:
     def two_depths(topic: str, message: Any, number: int) -> Any:
         if topic == "/instances":
@@ -260,7 +261,7 @@ def test_ambiguous_topics_are_listed(
     with pytest.raises(SpatialError) as caught:
         convert_recording(bag, tmp_path / "data", every_frame)
     assert "depth could be /depth or /instances" in str(caught.value)
-    assert "/rgb  sensor_msgs/msg/Image  rgb8  12 messages" in str(caught.value)
+    assert f"/rgb  sensor_msgs/msg/Image  rgb8  {drive.frame_count} messages" in str(caught.value)
     named = replace(every_frame, topics=TopicChoice(depth="/depth"), limit=1)
     assert convert_recording(bag, tmp_path / "data", named).frames == 1
 

@@ -6,6 +6,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.dataset import convert_recording
 from smolrgpt_core.recordings.options import RecordingOptions
+from smolrgpt_core.sim.drive import SimulatedDrive
 
 
 def cut(recording: Path, path: Path, share: float) -> Path:
@@ -32,15 +34,15 @@ def either(request: pytest.FixtureRequest) -> Path:
 
 @pytest.mark.parametrize("share", [0.7, 0.99])
 def test_what_lies_before_the_cut_is_used(
-    either: Path, share: float, every_frame: RecordingOptions, tmp_path: Path
+    either: Path, share: float, converted: Any, every_frame: RecordingOptions, tmp_path: Path
 ) -> None:
-    whole = convert_recording(either, tmp_path / "whole", every_frame)
+    whole = converted(either)
     bag = cut(either, tmp_path / "drive", share)
     report = convert_recording(bag, tmp_path / "data", every_frame)
     assert report.damage
-    assert 0.3 * whole.frames < report.frames < whole.frames
+    assert 0.3 * whole.report.frames < report.frames < whole.report.frames
     for image in sorted((tmp_path / "data" / "train" / "images").iterdir()):
-        assert image.read_bytes() == (tmp_path / "whole/train/images" / image.name).read_bytes()
+        assert image.read_bytes() == (whole.folder / "train/images" / image.name).read_bytes()
 
 
 def test_cut_before_the_first_message(either: Path, tmp_path: Path) -> None:
@@ -51,14 +53,14 @@ def test_cut_before_the_first_message(either: Path, tmp_path: Path) -> None:
 
 
 def test_metadata_that_was_never_written(
-    either: Path, every_frame: RecordingOptions, tmp_path: Path
+    either: Path, drive: SimulatedDrive, every_frame: RecordingOptions, tmp_path: Path
 ) -> None:
     bag = tmp_path / "drive"
     shutil.copytree(either, bag)
     (bag / "metadata.yaml").unlink()
     report = convert_recording(bag, tmp_path / "data", every_frame)
     assert "metadata.yaml is missing" in report.damage
-    assert report.images == 12
+    assert report.images == drive.frame_count
 
 
 def test_messages_that_sqlite_has_not_merged(
@@ -71,10 +73,12 @@ def test_messages_that_sqlite_has_not_merged(
     assert "drive.db3-wal contains messages that are not read" in report.damage
 
 
-def test_single_file(either: Path, every_frame: RecordingOptions, tmp_path: Path) -> None:
+def test_single_file(
+    either: Path, drive: SimulatedDrive, every_frame: RecordingOptions, tmp_path: Path
+) -> None:
     (file,) = (item for item in either.iterdir() if item.name != "metadata.yaml")
     report = convert_recording(file, tmp_path / "data", every_frame)
-    assert report.images == 12
+    assert report.images == drive.frame_count
     assert not report.damage
 
 

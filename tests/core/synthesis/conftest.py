@@ -72,7 +72,8 @@ def made(random_scene, true_scene) -> Callable[..., list[Made]]:
             questions = generate_questions(
                 true_scene(seed), rng, style=style, forms=forms, per_form=per_form
             )
-            found += [Made(truth, regions, stripes(regions), item) for item in questions]
+            depth = stripes(regions)
+            found += [Made(truth, regions, depth, item) for item in questions]
         return found
 
     return make

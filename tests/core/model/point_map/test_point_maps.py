@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image, PngImagePlugin
 
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.frame import CameraIntrinsics
@@ -16,11 +15,7 @@ from smolrgpt_core.model.point_map.points import (
     resized_point_map,
 )
 
-from .released_records import (
-    ca1m_point_map,
-    read_log_depth,
-    wild_point_map,
-)
+from .released_records import ca1m_point_map, wild_point_map
 
 SIZE = (56, 56)
 
@@ -50,19 +45,6 @@ def test_clipping_of_the_authors(expected):
     points = np.concatenate([coordinates, np.ones((1, len(coordinates[0]), 1))], axis=-1)
     clipped = model_points(points.astype(np.float32), HISPATIAL).permute(1, 2, 0)[0]
     assert torch.equal(clipped, expected["clip_out"])
-
-
-def test_logarithmic_depth(released, expected, tmp_path):
-    depth = read_log_depth(released / "depth_log16.png")
-    wanted = expected["depth_decoded"].numpy()
-    np.testing.assert_array_equal(np.isnan(depth), np.isnan(wanted))
-    np.testing.assert_array_equal(np.isinf(depth), np.isinf(wanted))
-    known = np.isfinite(wanted)
-    np.testing.assert_allclose(depth[known], wanted[known], rtol=1e-6)
-    plain = tmp_path / "plain.png"
-    Image.fromarray(np.ones((2, 2), np.uint16)).save(plain, pnginfo=PngImagePlugin.PngInfo())
-    with pytest.raises(SpatialError, match=r"texts near and far, got .*no texts"):
-        read_log_depth(plain)
 
 
 def test_a_frame_becomes_meters_in_the_optical_frame():

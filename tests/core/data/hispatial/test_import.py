@@ -1,0 +1,316 @@
+"""Released shards of all kinds become a data set that other commands read."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import tarfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from smolrgpt_core.cli.application import app
+from smolrgpt_core.data.hispatial import run as run_module
+from smolrgpt_core.data.hispatial.run import ImportRun, ImportSettings
+from smolrgpt_core.data.hispatial.unpickling import Unpickler
+from smolrgpt_core.data.readers import DatasetConfig, open_dataset
+from smolrgpt_core.data.warehouse_format import SplitFolder
+from smolrgpt_core.files import encode_image, read_rgb
+from smolrgpt_core.geometry.back_projection import back_project
+from smolrgpt_core.quality.check import check_dataset
+from smolrgpt_core.synthesis.mixtures import MIXTURES, UNMIXED_TASKS
+from smolrgpt_core.training.config import (
+    CheckpointConfig,
+    DataConfig,
+    LoggingConfig,
+    OptimizerConfig,
+    SourceConfig,
+    StartConfig,
+    TrainConfig,
+)
+from smolrgpt_core.training.run import train
+
+
+def call(*words: object) -> Any:
+    runner = CliRunner(env={"COLUMNS": "200"})
+    return runner.invoke(app, ["import-hispatial", *map(str, words)])
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def mixed(shard, records) -> list[Path]:
+    """A shard of each stream."""
+    return [
+        shard("o365.tar", {"a/0001": records.wild(), "a/0002": records.wild()}),
+        shard("ca1m.tar", {"scene-42_7": records.ca1m()}),
+        shard("general.tar", {"v1": records.general()}),
+    ]
+
+
+def test_all_streams_in_one_call_are_checked_and_trained_on(mixed, tmp_path, tiny_vlms):
+    root = tmp_path / "out"
+    done = call(*mixed, "--out", root, "--questions", 100)
+    assert done.exit_code == 0, done.output
+    report = check_dataset(root)
+    assert report.clean, report.examples
+    found = SplitFolder(root, "train").read_records()
+    assert {item.category for item in found} == {*MIXTURES["hispatial"].families, *UNMIXED_TASKS}
+    vlm = tiny_vlms.save_vlm("paligemma", tmp_path / "vlm")
+    sources = (
+        SourceConfig("warehouse", str(root), mixture="hispatial", weight=7),
+        SourceConfig("warehouse", str(root), categories=("orientation", "general")),
+    )
+    run = TrainConfig(
+        output=str(tmp_path / "trained"),
+        start=StartConfig(vlm=str(vlm), point_code="hispatial"),
+        trainable={"point_encoder": 1e-3, "projector": 1e-3},
+        data=DataConfig(sources=sources, workers=0),
+        optimizer=OptimizerConfig(batch_rows=4, micro_rows=4, steps=2),
+        checkpoints=CheckpointConfig(every_steps=2, keep=1),
+        logging=LoggingConfig(every_steps=1, tensorboard=False),
+    )
+    assert (train(run) / "model.safetensors").is_file()
+
+
+def test_each_record_says_where_it_comes_from(mixed, tmp_path):
+    root = tmp_path / "out"
+    summary = json.loads(call(*mixed, "--out", root, "--json").stdout)
+    assert summary["images"] == {"wild": 2, "ca1m": 1, "general": 1}
+    assert summary["broken"] == []
+    facts = [json.loads(line) for line in (root / "train/facts.jsonl").read_text().splitlines()]
+    assert [(item["shard"], item["key"]) for item in facts] == [
+        ("o365.tar", "a/0001"), ("o365.tar", "a/0002"), ("ca1m.tar", "scene-42_7"),
+        ("general.tar", "v1"),
+    ]  # fmt: skip
+    assert [item["image"] for item in facts][:2] == ["00000-000000.jpg", "00000-000001.jpg"]
+    ids = [id for item in facts for id in item["questions"]]
+    assert ids == [record.id for record in SplitFolder(root, "train").read_records()]
+    assert len(facts[0]["questions"]) == 16 + 2
+    assert Counter(summary["formats"])["free"] == len(ids)
+
+
+def test_the_point_maps_are_those_of_the_authors(shard, records, tmp_path):
+    """As their code reads the same files, up to the millimeters of a depth image."""
+    released = Path(__file__).parents[3] / "data" / "hispatial_tiny"
+    jpg = encode_image(read_rgb(released / "image.png"), ".jpg")
+    with np.load(released / "expected.npz") as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    depth = np.nan_to_num(arrays["depth_decoded"], nan=0.0, posinf=0.0)
+    estimate = {
+        "points": torch.from_numpy(arrays["points_estimator"].astype(np.float32)),
+        "mask": torch.from_numpy(arrays["mask_estimator"] > 0),
+    }
+    content = {
+        "wild": records.wild(
+            {}, jpg=jpg, png=(released / "depth_log16.png").read_bytes(),
+            intrinsics_pt=records.pickle(torch.from_numpy(arrays["intrinsics_normalized"])),
+        ),
+        "ca1m": {
+            "image.jpg": jpg, "depth.npy": records.npy(depth.astype(np.float32)),
+            "intrinsics.pt": records.pickle({"K": torch.from_numpy(arrays["intrinsics_pixels"])}),
+            "qa.pt": records.pickle([]),
+        },
+        "general": records.general(jpg=jpg, pt=records.pickle(estimate)),
+    }  # fmt: skip
+    root = tmp_path / "out"
+    assert call(shard("all.tar", content), "--out", root).exit_code == 0
+    dataset = open_dataset(DatasetConfig("warehouse", root), group_by_image=True)
+    for index, name in enumerate(("xyz_wild", "xyz_ca1m", "xyz_general")):
+        sample = dataset[index]
+        assert sample.depth is not None
+        assert sample.camera is not None
+        points = back_project(sample.depth.read_meters(), sample.camera.intrinsics)
+        wanted = arrays[name].reshape(4, 56, 56)
+        height, width = points.shape[:2]
+        small = points[np.ix_(np.arange(56) * height // 56, np.arange(56) * width // 56)]
+        known = np.isfinite(small[..., 2])
+        in_range = (wanted[3] > 0) & (wanted[2] <= (30 if name == "xyz_ca1m" else 60))
+        np.testing.assert_array_equal(known, in_range, err_msg=name)
+        np.testing.assert_allclose(small[known], wanted[:3, in_range].T, atol=1e-3, err_msg=name)
+
+
+def test_calibrations_follow_the_conventions_of_their_streams(mixed, tmp_path):
+    call(*mixed, "--out", tmp_path / "out")
+    cameras = SplitFolder(tmp_path / "out", "train").read_cameras()
+    found = [
+        (camera.intrinsics.fx, camera.intrinsics.fy, camera.intrinsics.cx, camera.intrinsics.cy)
+        for camera in cameras.values()
+    ]
+    # Fractions of the image with half-pixel centers; whole pixels of an image of half the size; and
+    # what the points say.
+    expected = [(48, 48, 23.5, 15.5), (48, 48, 23.5, 15.5), (48, 48, 23.5, 15.5)]
+    np.testing.assert_allclose(found[:3], expected, atol=1e-4)
+    np.testing.assert_allclose(found[3], (50, 50, 23.5, 15.5), atol=1e-3)
+    meters = open_dataset(DatasetConfig("warehouse", tmp_path / "out"), True)[2].depth
+    assert meters is not None
+    depth = meters.read_meters()
+    # No depth, and beyond 30 m, in two rows of half the size.
+    assert np.isnan(depth[:4]).all()
+    np.testing.assert_allclose(depth[4:], 3)
+
+
+class Bomb:
+    """Runs a command when it is unpickled without care."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple:
+        return (os.system, (f"touch {self.trace}",))
+
+
+def test_a_pickle_that_would_run_something_does_not(shard, records, tmp_path):
+    trace = tmp_path / "trace"
+    with_bomb = {"level1": [Bomb(trace)]}
+    plain = pickle.dumps(Bomb(trace), protocol=2)
+    content = {
+        "saved": records.wild(with_bomb),
+        "plain": records.wild(pt=plain),
+        "array": records.wild({"level1": [np.float64(1)]}),
+        "set": records.wild({"level1": [{1, 2}]}),
+        "no_pickle": records.wild(pt=b"no pickle"),
+        "good": records.wild(),
+    }
+    done = call(shard("bad.tar", content), "--out", tmp_path / "out", "--json")
+    assert done.exit_code == 0, done.output
+    assert not trace.exists()
+    reasons = {item["key"]: item["reason"] for item in json.loads(done.stdout)["broken"]}
+    assert set(reasons) == {"saved", "plain", "array", "set", "no_pickle"}
+    assert all("a pickle is refused" in reason for reason in reasons.values())
+    assert "system" in reasons["saved"]
+    assert "system" in reasons["plain"]
+    assert "numpy" in reasons["array"]
+
+
+def test_the_process_that_reads_pickles_may_die(shard, records, tmp_path, monkeypatch):
+    (tmp_path / "dies.py").write_text("import sys; sys.stdin.buffer.read(9); sys.exit(3)")
+    monkeypatch.setattr("smolrgpt_core.data.hispatial.unpickling.PROGRAM", "dies")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    path = shard("all.tar", {"a": records.wild(), "b": records.wild()})
+    done = call(path, "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "ended the process that reads it (exit status 3)" in done.output
+
+
+def test_broken_records_are_named_and_the_others_are_used(shard, records, tmp_path):
+    camera = torch.eye(3)
+    content = {
+        "no_depth": records.wild(png=None),
+        "no_reading": records.wild(png=records.log_png(np.full(records.size, np.nan))),
+        "no_log": records.wild(png=records.wild()["jpg"]),
+        "no_picture": records.wild(jpg=b"no picture"),
+        "no_camera": records.wild(intrinsics_pt=records.pickle(camera * 9)),
+        "no_lists": records.wild([1]),
+        "../../outside": records.wild(),
+        "no_camera_of_points": records.general(pt=records.pickle({"points": torch.zeros(2, 2, 3)})),
+        "good": records.wild(),
+    }
+    path = shard("bad.tar", content)
+    with tarfile.open(path, "a") as archive:
+        link = tarfile.TarInfo("link.jpg")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    done = call(path, "--out", tmp_path / "out", "--json")
+    assert done.exit_code == 0, done.output
+    summary = json.loads(done.stdout)
+    reasons = {item["key"]: item["reason"] for item in summary["broken"]}
+    expected = {
+        "no_depth": "a record without png",
+        "no_reading": "a record without depth from 0.1 to 60 m",
+        "no_log": "expected depth on a logarithmic scale",
+        "no_picture": "expected a color image",
+        "no_camera": "cannot belong to an image of 48x32",
+        "no_lists": "expected lists of questions by level",
+        "../../outside": "its name leads out of the archive",
+        "no_camera_of_points": "expected a dictionary with mask",
+        "link": "it is a link or a device",
+    }
+    assert set(reasons) == set(expected)
+    for key, reason in expected.items():
+        assert reason in reasons[key]
+    assert summary["images"] == {"wild": 1}
+    inside = {path.name for path in tmp_path.iterdir()}
+    assert inside == {"bad.tar", "out"}
+    assert check_dataset(tmp_path / "out").clean
+
+
+def test_a_shard_that_is_cut_off_is_named_and_its_records_are_used(shard, records, tmp_path):
+    path = shard("cut.tar", {"a": records.wild(), "b": records.wild()})
+    with tarfile.open(path) as archive:
+        end = archive.getmember("b.pt").offset_data + 100
+    path.write_bytes(path.read_bytes()[:end])
+    summary = json.loads(call(path, "--out", tmp_path / "out", "--json").stdout)
+    assert summary["images"] == {"wild": 1}
+    record, cut = summary["broken"]
+    assert (record["key"], cut["key"]) == ("b", "")
+    assert record["reason"].startswith("a record without pt: ")
+    assert "cut.tar: the shard cannot be read to its end" in cut["reason"]
+    assert cut["reason"].endswith("; 2 records before it")
+
+
+def test_nothing_usable_is_an_error(shard, records, tmp_path):
+    done = call(shard("bad.tar", {"a": records.wild(png=None)}), "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "no record of the shards can be used; the first: a record without png" in done.output
+    assert not (tmp_path / "out" / "train.json").exists()
+
+
+def test_a_run_that_is_stopped_goes_on_with_the_same_bytes(mixed, tmp_path, monkeypatch):
+    mixed = mixed[:2]
+    call(*mixed, "--out", tmp_path / "whole")
+    settings = ImportSettings(tuple(mixed))
+    stopped = ImportRun(settings, tmp_path / "stopped")
+    with stopped.locked(), Unpickler() as unpickler:
+        assert list(stopped.convert(0, unpickler)) == ["a/0001", "a/0002"]
+        # In the middle of a shard.
+        next(iter(stopped.convert(1, unpickler)))
+    converted: list[int] = []
+    convert = ImportRun.convert
+    monkeypatch.setattr(
+        run_module.ImportRun,
+        "convert",
+        lambda self, number, *rest: converted.append(number) or convert(self, number, *rest),
+    )
+    assert call(*mixed, "--out", tmp_path / "stopped").exit_code == 0
+    assert converted == [1]
+    assert tree(tmp_path / "stopped") == tree(tmp_path / "whole")
+    again = call(*mixed, "--out", tmp_path / "stopped")
+    assert "already complete" in again.output
+    other = call(*mixed, "--out", tmp_path / "stopped", "--seed", 1)
+    assert other.exit_code == 2
+    assert "seed: 0 there, 1 now" in other.output
+
+
+def test_wrong_calls(mixed, tmp_path):
+    twice = call(mixed[0], mixed[0], "--out", tmp_path / "out")
+    assert twice.exit_code == 2
+    assert "expected each shard once" in twice.output
+    assert call(mixed[0], "--out", tmp_path / "out", "--split", "other").exit_code == 2
+    assert call(tmp_path / "nowhere.tar", "--out", tmp_path / "out").exit_code == 2
+
+
+def test_a_pickle_says_no_more_than_it_holds(shard, records, tmp_path, monkeypatch):
+    shared: list[Any] = ["x"] * 10
+    for _ in range(8):
+        shared = [shared] * 10
+    view = torch.zeros(1).expand(2**28)
+    content = {
+        "shared": records.wild({"level1": shared}),
+        "view": records.wild({"level1": [view]}),
+        "good": records.wild(),
+    }
+    path = shard("bombs.tar", content)
+    summary = json.loads(call(path, "--out", tmp_path / "out", "--json").stdout)
+    reasons = {item["key"]: item["reason"] for item in summary["broken"]}
+    assert "values" in reasons["shared"]
+    assert "numbers" in reasons["view"]
