@@ -60,7 +60,6 @@ from smolrgpt_core.geometry.loads import (
     fork_areas,
 )
 from smolrgpt_core.geometry.masks import with_border_moved
-from smolrgpt_core.geometry.object_classes import is_cargo, is_carrier, is_zone
 from smolrgpt_core.geometry.object_pixels import (
     ObjectPixels,
     find_object_pixels,
@@ -72,7 +71,7 @@ from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior, is_cuboid
 from smolrgpt_core.geometry.surface import Edge, Surface, measure_surface
 from smolrgpt_core.geometry.visible_surface import VisibleExtent, visible_extent
 from smolrgpt_core.geometry.zones import fit_zone, free_floor
-from smolrgpt_core.object_classes import CARGO, known_class
+from smolrgpt_core.object_classes import CARGO, is_cargo, is_carrier, is_zone, known_class
 from smolrgpt_core.regions import Region
 
 CARGO_MISFIT_M = 0.5

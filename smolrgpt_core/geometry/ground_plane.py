@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
-from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.geometry.order_statistics import median, quantiles
 from smolrgpt_core.geometry.plane_error import fit_with_offset, least_squares
+from smolrgpt_core.object_classes import is_zone
 from smolrgpt_core.regions import Region
 
 CLOSE, EXACT = 2.5, 1e-9

@@ -22,9 +22,9 @@ from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.box_fitting import MeasuredSize
 from smolrgpt_core.geometry.edge_shift import edge_shift
 from smolrgpt_core.geometry.masks import AROUND, grown_window
-from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.geometry.object_pixels import is_box
 from smolrgpt_core.geometry.size_priors import SizePrior
+from smolrgpt_core.object_classes import is_zone
 from smolrgpt_core.regions import Region
 
 MIN_EDGE_FIT = 0.74

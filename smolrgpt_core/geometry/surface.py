@@ -23,9 +23,9 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.masks import border_pixels, cut_out, grown_window, paint
-from smolrgpt_core.geometry.object_classes import is_cargo
 from smolrgpt_core.geometry.object_pixels import ObjectPixels
 from smolrgpt_core.geometry.order_statistics import fraction_of
+from smolrgpt_core.object_classes import is_cargo
 from smolrgpt_core.regions import Box, Region
 
 ALL, FIRST, LATER = slice(None), slice(None, -1), slice(1, None)

@@ -26,8 +26,8 @@ from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, best_yaw, tur
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.hidden_space import look_up
 from smolrgpt_core.geometry.masks import border_pixels, cut_out, grown_window, overlap, paint
-from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.geometry.order_statistics import median, quantile
+from smolrgpt_core.object_classes import is_zone
 from smolrgpt_core.regions import Box, Region
 
 OUTWARD = np.array([-1.0, 1.0])
