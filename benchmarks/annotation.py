@@ -34,8 +34,8 @@ from smolrgpt_core.answer.scoring import is_correct
 from smolrgpt_core.data.warehouse_format import CameraRecord
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_depth, write_file, write_image
-from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.language.interpreter import evaluate
+from smolrgpt_core.object_classes import is_zone
 from smolrgpt_core.perception.cleaning import box_around, object_points
 from smolrgpt_core.ray_workers import LOCAL
 from smolrgpt_core.region_files.own_form import write_regions

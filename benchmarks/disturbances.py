@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from smolrgpt_core.depth import depth_to_units
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.making import (
     camera_info_message,
@@ -30,6 +29,7 @@ from smolrgpt_core.messages.making import (
 from smolrgpt_core.messages.reading import frame_from_messages
 from smolrgpt_core.messages.region_sources import REGION_SOURCES
 from smolrgpt_core.messages.stamps import DEFAULT_SYNC_TOLERANCE_S, NANOSECONDS
+from smolrgpt_core.object_classes import is_zone
 from smolrgpt_core.regions import Region, RegionSet
 
 STAMP_NS = 1_700_000_000 * NANOSECONDS

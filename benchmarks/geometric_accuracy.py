@@ -38,8 +38,8 @@ from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.box_fitting import OrientedBox
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry, Located
-from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.language import CATEGORIES, Category
+from smolrgpt_core.object_classes import is_zone
 from smolrgpt_core.regions import Region, RegionSet
 from smolrgpt_core.report import compare_with_truth
 from smolrgpt_core.scene.true_scene import TrueScene

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from smolrgpt_core.regions import Region
+
 LABEL_SYNONYMS: dict[str, tuple[str, ...]] = {
     "pallet": ("pallet", "box pallet", "skid"),
     "buffer": ("buffer", "buffer zone", "buffer area", "zone", "area"),
@@ -41,6 +43,21 @@ def known_class(label: str) -> str:
 def is_known(label: str) -> bool:
     """Whether a label belongs to a known class."""
     return known_class(label) in LABEL_SYNONYMS
+
+
+def is_zone(region: Region) -> bool:
+    """Whether a region is painted on the floor, and objects stand in it."""
+    return known_class(region.label) == ZONE
+
+
+def is_carrier(region: Region) -> bool:
+    """Whether a region may carry cargo."""
+    return known_class(region.label) == CARRIER
+
+
+def is_cargo(region: Region) -> bool:
+    """Whether a region makes a carrier loaded."""
+    return known_class(region.label) == CARGO
 
 
 def named_labels(noun: str, labels: Iterable[str]) -> frozenset[str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.extras import require
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.object_classes import is_zone
+from smolrgpt_core.object_classes import is_zone
 from smolrgpt_core.regions import Region
 from smolrgpt_core.scene.measured_scene import MeasuredScene
 from smolrgpt_core.scene.spatial_scene import Placed

@@ -11,7 +11,7 @@ from smolrgpt_core.annotation.filters import NO_FLOOR, SkippedError
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import back_project
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
-from smolrgpt_core.geometry.object_classes import is_zone
+from smolrgpt_core.object_classes import is_zone
 from smolrgpt_core.scene.measured_scene import MeasuredScene
 from smolrgpt_core.scene.spatial_scene import Placed, cannot_tell
 

@@ -1,6 +1,6 @@
 """Pixels to rays and metric points.
 
-All points are in the optical frame of the camera (REP 103: x right, y down, z forward), metres.
+All points are in the optical frame of the camera (REP 103: x right, y down, z forward), meters.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def pixel_rays(
 
 
 def back_project(depth: NDArray[np.floating], intrinsics: CameraIntrinsics) -> NDArray[np.float64]:
-    """Points (H, W, 3) of a depth image (H, W) in metres; NaN stays NaN.
+    """Points (H, W, 3) of a depth image (H, W) in meters; NaN stays NaN.
 
     Args:
-        depth: metres along the optical axis.
+        depth: meters along the optical axis.
         intrinsics: calibration of the same image.
     """
     height, width = depth.shape

@@ -67,7 +67,7 @@ counts as none of the standard ones."""
 
 MAX_GUESS_M, MAX_GUESS_SHARE = 0.25, 0.5
 """How far a hidden side of no standard size is guessed beyond what is visible: at most so many
-metres, and this share of the object's largest side."""
+meters, and this share of the object's largest side."""
 
 GROUND_CONTACT_M = 0.15
 """An object whose lowest point is lower than this stands on the floor."""
@@ -86,7 +86,7 @@ class SizeChoices:
     Attributes:
         weights: (S,), how likely each is; the sum is 1.
         outward: (S, 3, 2), how far each face lies farther out than that of the box then, by axis,
-            then low and high side, metres.
+            then low and high side, meters.
         shift_std, side_std, bottom_std: as those of `OrientedBox`, of an object of one of these
             boxes.
     """
@@ -104,14 +104,14 @@ class OrientedBox:
 
     Attributes:
         footprint: its rectangle on the floor.
-        bottom: height of its lower face above the floor, metres.
-        top: height of its upper face above the floor, metres.
-        shift_std: (2,), standard deviation of the place of all of it along its sides, metres.
+        bottom: height of its lower face above the floor, meters.
+        top: height of its upper face above the floor, meters.
+        shift_std: (2,), standard deviation of the place of all of it along its sides, meters.
         side_std: (2, 2), standard deviation of each side for itself on top of that, by axis, then
-            low and high side, metres.
+            low and high side, meters.
         in_part: whether what was seen is shorter than any standard size.
-        bottom_std: standard deviation of `bottom`, 0 on the floor, metres.
-        top_std: standard deviation of `top`, metres.
+        bottom_std: standard deviation of `bottom`, 0 on the floor, meters.
+        top_std: standard deviation of `top`, meters.
         choices: what the standard deviations of the footprint are made up of where the object has
             one of several standard sizes; None: nothing is known of it but these.
     """
@@ -128,22 +128,22 @@ class OrientedBox:
 
     @property
     def center(self) -> NDArray[np.float64]:
-        """Right, forward, height (3,) in metres."""
+        """Right, forward, height (3,) in meters."""
         return np.append(self.footprint.center, (self.bottom + self.top) / 2)
 
     @property
     def std(self) -> float:
-        """Standard deviation of the center, metres."""
+        """Standard deviation of the center, meters."""
         return float(np.linalg.norm([*self.center_std, self.bottom_std / 2]))
 
     @property
     def size_std(self) -> NDArray[np.float64]:
-        """Standard deviation (2,) of the footprint's size, metres."""
+        """Standard deviation (2,) of the footprint's size, meters."""
         return _lengths(self.side_std)
 
     @property
     def center_std(self) -> NDArray[np.float64]:
-        """Standard deviation (2,) of the footprint's center along its sides, metres."""
+        """Standard deviation (2,) of the footprint's center along its sides, meters."""
         return np.hypot(self.shift_std, self.size_std / 2)
 
 
@@ -152,7 +152,7 @@ class MeasuredSize:
     """The size of an object's footprint.
 
     Attributes:
-        size, std: (2,), metres.
+        size, std: (2,), meters.
     """
 
     size: NDArray[np.float64]
@@ -230,7 +230,7 @@ class _SeenBox:
     """What is seen of an object if what ends it above is twice `deck_m` deep.
 
     Attributes:
-        top, top_std: its height above the floor and the standard deviation, metres.
+        top, top_std: its height above the floor and the standard deviation, meters.
     """
 
     def __init__(
@@ -257,7 +257,7 @@ class _SeenBox:
         return NearCorner.first_guess(view, self.top).fit(view)
 
     def ended(self, by_deck: bool) -> tuple[NearCorner, float, Sides]:
-        """The near corner, the standard deviation of its top, metres, and the sides.
+        """The near corner, the standard deviation of its top, meters, and the sides.
 
         Args:
             by_deck: whether a deck ends the object above, so that readings on it tell its height.
@@ -293,7 +293,7 @@ def _box(
         view: of the object, along its sides.
         yaw_std: standard deviation of its yaw, radians.
         corner: its near corner.
-        top_std: standard deviation of its height, metres.
+        top_std: standard deviation of its height, meters.
         sides: of it.
         prior: standard sizes of its class.
     """
@@ -356,8 +356,8 @@ class _Bottom:
     """The lower face of an object.
 
     Attributes:
-        height, std: above the floor, metres; the standard deviation is 0 on the floor.
-        raised: height at which it lies if the object stands on what hides its foot, metres.
+        height, std: above the floor, meters; the standard deviation is 0 on the floor.
+        raised: height at which it lies if the object stands on what hides its foot, meters.
     """
 
     height: float
@@ -368,7 +368,7 @@ class _Bottom:
 def _find_bottom(
     sides: Sides, corner: NearCorner, small: float, prior: SizePrior | None
 ) -> _Bottom:
-    """The lower face of an object, `small` metres along its smaller side.
+    """The lower face of an object, `small` meters along its smaller side.
 
     Of what is seen from straight above, no face tells how far down it reaches. What has standard
     sizes is taken to reach the floor there, and where its lower part is hidden, as it is where only
@@ -433,10 +433,10 @@ class _Completed:
     """The footprint of an object, with what of it is hidden.
 
     Attributes:
-        size, std: (2,), metres.
+        size, std: (2,), meters.
         weights: (S,), how likely the object has each of the standard footprints; of none: S = 0.
-        standard: (S, 2), its size then, metres.
-        own_std: (2,), standard deviation of that, metres.
+        standard: (S, 2), its size then, meters.
+        own_std: (2,), standard deviation of that, meters.
     """
 
     size: NDArray[np.float64]

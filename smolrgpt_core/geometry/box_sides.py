@@ -60,7 +60,7 @@ SEEN_THROUGH, BETWEEN_FORKS = 0.3, 0.6
 it, and the same near the floor: forks are narrow, and the floor is seen between them."""
 
 ROUGH_M = 0.02
-"""Standard deviation of what sticks out from a flat side, metres."""
+"""Standard deviation of what sticks out from a flat side, meters."""
 
 REACH_M = 0.15
 """Rays of the outline that end within this of a side, without noise, belong to it."""
@@ -87,11 +87,11 @@ class Sides:
 
     Attributes:
         bounds: (2, 2), where the object ends if that was seen, else where what is visible ends.
-        std: (2, 2), standard deviation of the bounds, metres.
+        std: (2, 2), standard deviation of the bounds, meters.
         seen: (2, 2), whether the object was seen to end there.
-        hidden: (2, 2), how far a side that was not seen may lie farther out, metres.
-        bottom: height of the lowest visible point, metres.
-        bottom_std: standard deviation of that, metres.
+        hidden: (2, 2), how far a side that was not seen may lie farther out, meters.
+        bottom: height of the lowest visible point, meters.
+        bottom_std: standard deviation of that, meters.
         bottom_cut: whether the object may go on below that, behind something or outside of the
             image.
     """
@@ -109,13 +109,13 @@ class Sides:
 
         Args:
             turn_std: relative to the extent along a side, as the object may be turned.
-            side_std: of each side, metres.
+            side_std: of each side, meters.
         """
         along = np.maximum(self.bounds[::-1, 1] - self.bounds[::-1, 0], 0.0)[:, None]
         return replace(self, std=np.sqrt(self.std**2 + (turn_std * along) ** 2 + side_std**2))
 
     def open_behind(self, facing: NDArray[np.int_], length: float) -> Sides:
-        """The sides, if the object may be this long away from the camera, metres.
+        """The sides, if the object may be this long away from the camera, meters.
 
         Args:
             facing: (2,), see `NearCorner.sign`.
@@ -152,10 +152,10 @@ class _Touch:
     """Where the rays of the outline touch the object.
 
     Attributes:
-        points: (M, 3), metres.
-        std: (M, 3), standard deviation of the points, metres.
+        points: (M, 3), meters.
+        std: (M, 3), standard deviation of the points, meters.
         height, height_std: (M,), of the points, or as depth shows it where a ray grazes its face,
-            metres.
+            meters.
         face: (M,), the face of the near corner that each ray enters.
         way: (M, 3), direction in which the points move where the outline is one pixel farther out.
         ends: (M,), whether the object ends there.
@@ -177,7 +177,14 @@ class _Touch:
 
 
 def find_sides(view: TurnedView, corner: NearCorner, plane: GroundPlane, frame: RGBDFrame) -> Sides:
-    """The sides of an object whose near corner is known."""
+    """The sides of an object whose near corner is known.
+
+    Args:
+        view: of the object.
+        corner: the near one.
+        plane: the floor.
+        frame: for what is seen through.
+    """
     touch = _touch(view, corner)
     sides = _seen_sides(view, corner, touch)
     sides = replace(sides, seen=_without_cuts(sides, corner, touch))
@@ -193,6 +200,12 @@ def doubt_sides(sides: Sides, view: TurnedView, plane: GroundPlane, frame: RGBDF
     """The sides, if the object may go on near the floor behind what ends it higher up.
 
     So do the forks of a truck behind its body, or under a pallet.
+
+    Args:
+        sides: as found.
+        view: of the object.
+        plane: the floor.
+        frame: for what is seen through.
     """
     hidden = np.array(
         [
@@ -243,7 +256,7 @@ def _touch(view: TurnedView, corner: NearCorner) -> _Touch:
 def _heights(
     view: TurnedView, points: NDArray[np.float64], std: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Heights (M,) of points (M, 3) on the outline and their standard deviation, metres.
+    """Heights (M,) of points (M, 3) on the outline and their standard deviation, meters.
 
     Of a ray that grazes its face, the depth beside it tells more than the face.
     """
@@ -393,9 +406,9 @@ def _assign(
 
     Args:
         touch: of all rays.
-        bounds: (2, 2), of the object, metres.
+        bounds: (2, 2), of the object, meters.
         sides: axis and end of each.
-        reach: (2, M), how far inside of a side of each axis a ray may be at it, metres.
+        reach: (2, M), how far inside of a side of each axis a ray may be at it, meters.
     """
     # By how much of its reach a ray is beyond each side.
     beyond = np.empty((len(sides) + 1, len(touch.face)))
@@ -423,7 +436,7 @@ def _with_protrusions(sides: Sides, view: TurnedView) -> Sides:
 
 
 def _levels(axis: int, bound: float, touch: _Touch, top: float) -> NDArray[np.float64]:
-    """Heights (3,) at which the object reaches one of its sides, metres.
+    """Heights (3,) at which the object reaches one of its sides, meters.
 
     Not the lowest ones: the camera looks through the openings of a pallet.
     """
@@ -442,7 +455,7 @@ def _hidden(
     frame: RGBDFrame,
     share: float = SEEN_THROUGH,
 ) -> float:
-    """How far beyond its bound a side may lie before the camera looks through the object, metres.
+    """How far beyond its bound a side may lie before the camera looks through the object, meters.
 
     It does so where it looks through a share of a line along the side at one of the levels,
     or through the end of the line that is nearer to the camera.

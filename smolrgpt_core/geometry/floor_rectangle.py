@@ -1,6 +1,6 @@
 """Rectangles on the floor: the shape of painted zones and of the footprints of objects.
 
-Coordinates are (right, forward) in metres on the floor, as `GroundPlane.to_floor` gives them.
+Coordinates are (right, forward) in meters on the floor, as `GroundPlane.to_floor` gives them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ class FloorRectangle:
     """An oriented rectangle on the floor.
 
     Attributes:
-        center: (2,), metres.
+        center: (2,), meters.
         yaw: angle of the first side from the right axis towards forward, radians.
-        size: (2,), extent along the first side and across it, metres.
+        size: (2,), extent along the first side and across it, meters.
     """
 
     center: NDArray[np.float64]
@@ -51,10 +51,10 @@ class FloorRectangle:
         return middle - self.size / 2, middle + self.size / 2
 
     def misfit_at_end(self, other: FloorRectangle) -> float:
-        """How far another rectangle is from standing straight at the middle of a side, metres.
+        """How far another rectangle is from standing straight at the middle of a side, meters.
 
         The gap between the two, how far its middle is from a middle axis, and how far it is
-        turned (half a metre away from its middle).
+        turned (half a meter away from its middle).
         """
         away = np.abs(turn(other.center - self.center, self.yaw))
         half = np.abs(turn(other.corners - other.center, self.yaw)).max(axis=0)
@@ -63,7 +63,7 @@ class FloorRectangle:
         return gap + float(away.min()) + 0.5 * float(turned)
 
     def depth_inside(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """How far points (..., 2) are inside, metres: distance to the border, negative outside."""
+        """How far points (..., 2) are inside, meters: distance to the border, negative outside."""
         beyond = np.abs(turn(np.asarray(points) - self.center, self.yaw)) - self.size / 2
         outside = np.linalg.norm(np.maximum(beyond, 0), axis=-1)
         return -np.minimum(beyond.max(axis=-1), 0) - outside

@@ -60,7 +60,6 @@ from smolrgpt_core.geometry.loads import (
     fork_areas,
 )
 from smolrgpt_core.geometry.masks import with_border_moved
-from smolrgpt_core.geometry.object_classes import is_cargo, is_carrier, is_zone
 from smolrgpt_core.geometry.object_pixels import (
     ObjectPixels,
     find_object_pixels,
@@ -72,7 +71,7 @@ from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior, is_cuboid
 from smolrgpt_core.geometry.surface import Edge, Surface, measure_surface
 from smolrgpt_core.geometry.visible_surface import VisibleExtent, visible_extent
 from smolrgpt_core.geometry.zones import fit_zone, free_floor
-from smolrgpt_core.object_classes import CARGO, known_class
+from smolrgpt_core.object_classes import CARGO, is_cargo, is_carrier, is_zone, known_class
 from smolrgpt_core.regions import Region
 
 CARGO_MISFIT_M = 0.5
@@ -143,16 +142,16 @@ class Located:
     """Where one region is.
 
     Attributes:
-        center: (3,), metres, optical frame.
-        std: standard deviation of the center, metres.
+        center: (3,), meters, optical frame.
+        std: standard deviation of the center, meters.
         footprint: on the floor; None where the frame shows too little floor.
         load: what a transporter carries.
         box: in floor coordinates; None where the frame shows too little floor.
-        size: (3,), metres along `axes`: length, width, height of a box; across, along and up as
+        size: (3,), meters along `axes`: length, width, height of a box; across, along and up as
             the camera looks at it where only the visible surface is told. NaN where unknown.
         axes: (3, 3), rows are unit vectors in the optical frame.
-        center_std: (3,), standard deviation of the center along the optical axes, metres.
-        size_std: (3,), standard deviation of the size, metres.
+        center_std: (3,), standard deviation of the center along the optical axes, meters.
+        size_std: (3,), standard deviation of the size, meters.
         notes: what was assumed, such as "from a box, not a mask".
         cut: whether the border of the image or something nearer hides much of it.
     """
@@ -294,7 +293,7 @@ class FrameGeometry:
         return footprint
 
     def depth_inside(self, id: int, zone_id: int) -> float:
-        """How far the middle of a region's footprint is inside another's, metres; < 0 outside.
+        """How far the middle of a region's footprint is inside another's, meters; < 0 outside.
 
         Raises:
             SpatialError: as `footprint`.
@@ -623,7 +622,7 @@ class FrameGeometry:
         return self._unlabeled
 
     def _is_at_carrier(self, region: Region, away: float) -> bool:
-        """Whether a region `away` metres from the camera may be on a carrier."""
+        """Whether a region `away` meters from the camera may be on a carrier."""
         for other in self.frame.regions:
             if is_carrier(other) and boxes_touch(region, other, margin_px=0):
                 readings = self.frame.depth[other.box.slices][other.mask]
@@ -637,7 +636,7 @@ class FrameGeometry:
         return f"{name}, which stands at an end of {carrier.name}, is taken for its load"
 
     def _is_raised(self, id: int, level: float) -> bool:
-        """Whether an object seems to stand at a level above the floor, metres."""
+        """Whether an object seems to stand at a level above the floor, meters."""
         box = self.locate(id).box
         return box is not None and box.bottom > RAISED_M and abs(box.bottom - level) < LEVEL_M
 
@@ -659,7 +658,7 @@ def _height_apart(surface: str, seen: GroundPlane, height: float) -> str:
 
 
 def _extent(surface: Surface) -> tuple[float, float]:
-    """How far a surface reaches along the rows and the columns of the image, metres."""
+    """How far a surface reaches along the rows and the columns of the image, meters."""
     low, high = quantiles(surface.points[:, :2], (0.02, 0.98))
     return float(high[0] - low[0]), float(high[1] - low[1])
 
@@ -675,7 +674,7 @@ def _may_be_lifted(box: OrientedBox) -> OrientedBox:
 
 
 def _less_sure(located: Located, center_std: float, size_std: float) -> Located:
-    """A place that may be off by this much more, metres."""
+    """A place that may be off by this much more, meters."""
     return replace(
         located,
         std=float(np.hypot(located.std, center_std)),

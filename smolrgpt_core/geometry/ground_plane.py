@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
-from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.geometry.order_statistics import median, quantiles
 from smolrgpt_core.geometry.plane_error import fit_with_offset, least_squares
+from smolrgpt_core.object_classes import is_zone
 from smolrgpt_core.regions import Region
 
 CLOSE, EXACT = 2.5, 1e-9
@@ -52,10 +52,10 @@ ZONE_WEIGHT = 3.0
 """Weight of a pixel of a painted zone relative to one of no region, which is 1: zones are floor."""
 
 NOISE_M, NEAR_NOISE_SHARE = 0.01, 0.005
-"""Depth noise that does not grow with distance, metres, and at most this share of the distance."""
+"""Depth noise that does not grow with distance, meters, and at most this share of the distance."""
 
 NOISE_PER_M2 = 0.003
-"""Depth noise that grows with the square of the distance, metres per m^2."""
+"""Depth noise that grows with the square of the distance, meters per m^2."""
 
 MAX_ROLL_DEG = 30.0
 """Largest roll of the camera about its optical axis, unless the frame says what is up."""
@@ -66,7 +66,7 @@ camera too: a plane askew might pass there."""
 
 MAX_OFF_M, MAX_OFF_SHARE = 0.1, 0.05
 """How far the floor may be off the height of the camera that the frame says: the sum of an error in
-metres and one as a share of that height."""
+meters and one as a share of that height."""
 
 MOUNTING_TILT_STD_DEG, MOUNTING_HEIGHT_STD_M = 1.0, 0.03
 """Standard deviations of up and height as the frame says them, where the floor is not seen."""
@@ -109,15 +109,15 @@ evenly scattered pixels have 0.5."""
 
 @dataclass(frozen=True, eq=False)
 class GroundPlane:
-    """The floor, and metric coordinates on it: (right, forward) in metres from the camera's foot.
+    """The floor, and metric coordinates on it: (right, forward) in meters from the camera's foot.
 
     Attributes:
         up: unit vector (3,) in the optical frame, from the floor towards the camera.
-        camera_height: of the optical center above the floor, metres.
+        camera_height: of the optical center above the floor, meters.
         share: part of the scored pixels that lie in the plane, 0 to 1; 0 where it is not seen.
         noise: standard deviation of the inverse depth of floor pixels, 1/m.
         tilt_std: standard deviation of its tilt, radians.
-        height_std: the same of `camera_height`, metres.
+        height_std: the same of `camera_height`, meters.
         if_offset: the plane that fits if all depth is off by one length; None where not known.
     """
 
@@ -130,7 +130,7 @@ class GroundPlane:
     if_offset: GroundPlane | None = None
 
     def level_std(self, distance: float) -> float:
-        """Standard deviation of heights above it at a distance from the camera, metres."""
+        """Standard deviation of heights above it at a distance from the camera, meters."""
         return float(np.hypot(self.height_std, self.tilt_std * distance))
 
     @cached_property
@@ -141,7 +141,7 @@ class GroundPlane:
         return np.stack([right, np.cross(self.up, right), self.up])
 
     def to_floor(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Right, forward, height above the floor (..., 3) of points (..., 3) in metres."""
+        """Right, forward, height above the floor (..., 3) of points (..., 3) in meters."""
         floor = points @ self.axes.T
         floor[..., 2] += self.camera_height
         return floor
@@ -290,7 +290,7 @@ def _carries(
 
     Args:
         plane: plausible otherwise.
-        objects: readings (N, 3) of each in the optical frame, metres.
+        objects: readings (N, 3) of each in the optical frame, meters.
         scatter: of its pixels, see `_scatter`.
         fills_zones: whether most of the painted zones lie in it.
     """
@@ -318,7 +318,7 @@ def _carries(
 def object_readings(
     frame: RGBDFrame, readings: int = 200, min_readings: int = 6
 ) -> list[NDArray[np.float64]]:
-    """Readings (N, 3) in the optical frame, metres, of each region that is no painted zone.
+    """Readings (N, 3) in the optical frame, meters, of each region that is no painted zone.
 
     Args:
         frame: with regions.

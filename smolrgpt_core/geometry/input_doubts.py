@@ -22,9 +22,9 @@ from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.box_fitting import MeasuredSize
 from smolrgpt_core.geometry.edge_shift import edge_shift
 from smolrgpt_core.geometry.masks import AROUND, grown_window
-from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.geometry.object_pixels import is_box
 from smolrgpt_core.geometry.size_priors import SizePrior
+from smolrgpt_core.object_classes import is_zone
 from smolrgpt_core.regions import Region
 
 MIN_EDGE_FIT = 0.74
@@ -127,7 +127,7 @@ halls it was 0.85 and more, and 0.75 with boxes that are wider and higher by a f
 ones of 5 boxes and more 0.85. With boxes that are off by 40 pixels it was less in 62 to 92 %."""
 
 SIZE_STD_M = 0.04
-"""Standard deviation of a measured side beside what its fit tells, metres at the factor 1."""
+"""Standard deviation of a measured side beside what its fit tells, meters at the factor 1."""
 
 INSET_M = 0.03
 """By how much the sides that are seen of a pallet are shorter than it: loads stay behind its edge,
@@ -510,7 +510,7 @@ def extent_doubt(extents: Sequence[tuple[float, float]], prior: SizePrior) -> st
     narrower, but hardly each one.
 
     Args:
-        extents: of what is seen of pallets, along the rows and the columns of the image, metres.
+        extents: of what is seen of pallets, along the rows and the columns of the image, meters.
         prior: their standard sizes.
     """
     if len(extents) < MIN_SIZED:

@@ -57,7 +57,7 @@ UNSEEN_TOP = 0.2
 """From this share of the upper end of the outline on."""
 
 LEVEL_SLOPE = 0.1
-"""A ray that falls by less than this, in metres per metre, is about level."""
+"""A ray that falls by less than this, in meters per meter, is about level."""
 
 NORMAL = NormalDist()
 
@@ -85,10 +85,10 @@ class NearCorner:
     Attributes:
         sign: (2,), for each horizontal axis +1 if the low side faces the camera, -1 if the high
             side does, 0 if the camera looks along that axis and sees neither.
-        position: (2,), where the facing side lies, metres.
-        top: height of the deck above the floor, metres.
-        camera_height: above the floor, metres.
-        std: (2,), standard deviation of the position by noise, metres.
+        position: (2,), where the facing side lies, meters.
+        top: height of the deck above the floor, meters.
+        camera_height: above the floor, meters.
+        std: (2,), standard deviation of the position by noise, meters.
     """
 
     sign: NDArray[np.int_]
@@ -99,7 +99,7 @@ class NearCorner:
 
     @classmethod
     def first_guess(cls, view: TurnedView, top: float) -> NearCorner:
-        """The corner around the visible points, with its deck at the height `top`, metres."""
+        """The corner around the visible points, with its deck at the height `top`, meters."""
         points = view.points
         low, high = quantiles(points[:, :2].T, (0.05, 0.95), axis=1)
         sign = np.where(low > 0, 1, np.where(high < 0, -1, 0))
@@ -172,10 +172,10 @@ class NearCorner:
 
         Args:
             view: the readings.
-            top_std: standard deviation of `top`, metres.
+            top_std: standard deviation of `top`, meters.
 
         Returns:
-            The corner, and the standard deviation of its `top`, metres.
+            The corner, and the standard deviation of its `top`, meters.
         """
         scale, face = self.enter(view.rays)
         own = (face == TOP) & (np.abs(view.depth - scale) < FAR_OFF_M + 3 * view.std[:, 2])
@@ -207,12 +207,12 @@ class NearCorner:
 
     @property
     def _below(self) -> float:
-        """Height of the deck as seen from the camera, metres; negative below it."""
+        """Height of the deck as seen from the camera, meters; negative below it."""
         return self.top - self.camera_height
 
 
 def find_top(view: TurnedView, deck_m: float = DECK_M) -> tuple[float, float]:
-    """Height of the deck, metres, and its standard deviation: of points, or of the outline.
+    """Height of the deck, meters, and its standard deviation: of points, or of the outline.
 
     The highest points are below the edge of the mask, which their surface leaves out. The outline
     is more exact, as long as it tells a height: above the camera, and far away. Below the camera it
@@ -250,13 +250,13 @@ def raised_by_outline(
 
     Args:
         view: the outline.
-        bounds: (2, 2), of the footprint, by axis, then low and high side, metres.
-        bounds_std: (2, 2), standard deviation of these, metres.
-        top: height by other means, metres.
-        std: standard deviation of that, metres.
+        bounds: (2, 2), of the footprint, by axis, then low and high side, meters.
+        bounds_std: (2, 2), standard deviation of these, meters.
+        top: height by other means, meters.
+        std: standard deviation of that, meters.
 
     Returns:
-        The height and its standard deviation, metres.
+        The height and its standard deviation, meters.
     """
     level = np.where(view.outline[:, :2] == 0, 1e-9, view.outline[:, :2]).T
     scales = bounds[:, :, None] / level[:, None]
@@ -285,16 +285,16 @@ def raised_by_outline(
 def _with_thin_parts(
     view: TurnedView, depth: NDArray[np.float64], top: float, std: float
 ) -> tuple[float, float]:
-    """The height and its standard deviation, metres, with what ends higher and has no readings.
+    """The height and its standard deviation, meters, with what ends higher and has no readings.
 
     Thin parts, as the uprights of a rack, are as far away as the rest is, within its extent. That
     tells the height of what is above the camera, or about level with it.
 
     Args:
         view: the outline.
-        depth: (M,), where the outline ends, metres; NaN without a reading.
-        top: of what has readings, metres.
-        std: standard deviation of that, metres.
+        depth: (M,), where the outline ends, meters; NaN without a reading.
+        top: of what has readings, meters.
+        std: standard deviation of that, meters.
     """
     known = np.isfinite(depth)
     middle, spread = median(depth[known]), float(np.std(depth[known]))
@@ -337,7 +337,7 @@ def _reaches_border_above(view: TurnedView) -> bool:
 
 
 def _highest_points(view: TurnedView) -> tuple[float, float]:
-    """Height of the highest points, less what noise adds to it, and its standard deviation, metres.
+    """Height of the highest points, less what noise adds to it, and its standard deviation, meters.
 
     The more points lie on top, the farther the largest error of so many lifts the highest of them.
     """
@@ -355,15 +355,15 @@ def _highest_points(view: TurnedView) -> tuple[float, float]:
 def outermost(
     behind: NDArray[np.float64], std: NDArray[np.float64], pixels: int = ALIKE_PX
 ) -> tuple[float, float]:
-    """Where the outermost part of a rough surface lies, metres, on the scale of `behind`.
+    """Where the outermost part of a rough surface lies, meters, on the scale of `behind`.
 
     A load stays behind its foremost point by distances with some mean, which for the usual
     distributions is about their standard deviation; what scatters more than the depth noise does
-    is such roughness. Also how sure that is, as a standard deviation, metres.
+    is such roughness. Also how sure that is, as a standard deviation, meters.
 
     Args:
-        behind: (N,), measured distance behind an assumed face, metres.
-        std: (N,), standard deviation of each by noise, metres.
+        behind: (N,), measured distance behind an assumed face, meters.
+        std: (N,), standard deviation of each by noise, meters.
         pixels: of the surface for each of them; by default, all err independently.
     """
     middle = median(behind)
@@ -384,7 +384,7 @@ def outermost(
 
 
 def _roughness(scatter: float, noise: float, independent: float) -> tuple[float, float]:
-    """Roughness of a surface and its standard deviation, metres.
+    """Roughness of a surface and its standard deviation, meters.
 
     Args:
         scatter: variance of the readings, m2.
@@ -410,7 +410,7 @@ def likeliest_yaw(view: TurnedView, top: float) -> tuple[float, float]:
 
     Args:
         view: with yaw 0.
-        top: height of the object, metres.
+        top: height of the object, meters.
     """
     step = np.deg2rad(YAW_STEP_DEG)
     coarse = np.arange(0.0, np.pi / 2, step)

@@ -37,7 +37,7 @@ MARGIN_PX = 12
 """How far around a mask to look where its surfaces go on."""
 
 JUMP_M, JUMP_SHARE = 0.02, 0.02
-"""Neighbors on one surface differ in depth by less than so many metres plus this share of their
+"""Neighbors on one surface differ in depth by less than so many meters plus this share of their
 depth."""
 
 FLOOR_M = 0.02
@@ -68,7 +68,7 @@ class ObjectPixels:
         mask: bool (window.height, window.width), pixels that show the object.
         from_box: whether the region came as a box.
         ambiguity_m: how far readings are from those that were chosen, of which sparse ones do not
-            tell whether they are the object's instead; root mean square, metres.
+            tell whether they are the object's instead; root mean square, meters.
     """
 
     window: Box
@@ -302,9 +302,9 @@ def _fullest_stretch(
     """Nearest and farthest depth of the stretch that holds most of the weighted readings (N,).
 
     Args:
-        depth: metres.
+        depth: meters.
         weights: of the readings.
-        extent: length of the stretch per metre of its distance.
+        extent: length of the stretch per meter of its distance.
     """
     order = np.argsort(depth)
     values, total = depth[order], np.append(0.0, np.cumsum(weights[order]))

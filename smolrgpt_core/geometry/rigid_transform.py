@@ -36,7 +36,7 @@ class RigidTransform:
 
     Attributes:
         rotation: quaternion (x, y, z, w) that turns source axes to target axes.
-        translation: metres, origin of the source frame in the target frame.
+        translation: meters, origin of the source frame in the target frame.
 
     Raises:
         ValueError: for a rotation that is 0, or numbers that are not finite.
@@ -51,7 +51,7 @@ class RigidTransform:
             raise ValueError(f"a translation must be finite meters, got {self.translation}")
 
     def apply(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Points (N, 3), or one (3,), in the target frame, metres; NaN stays NaN."""
+        """Points (N, 3), or one (3,), in the target frame, meters; NaN stays NaN."""
         return self.rotate(points) + np.array(self.translation, dtype=np.float64)
 
     def rotate(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 DECK_M = 0.5
-"""Half of the usual depth of a deck, metres."""
+"""Half of the usual depth of a deck, meters."""
 
 
 @dataclass(frozen=True)
@@ -19,16 +19,16 @@ class SizePrior:
     """Usual sizes of one kind of object.
 
     Attributes:
-        footprints: (length, width) of the standard footprints, metres.
-        tolerance: standard deviation of real objects from a standard footprint, metres.
+        footprints: (length, width) of the standard footprints, meters.
+        tolerance: standard deviation of real objects from a standard footprint, meters.
         on_floor: whether such objects always stand on the floor.
-        side_std: standard deviation of where a side is seen from where the object ends, metres, as
+        side_std: standard deviation of where a side is seen from where the object ends, meters, as
             the camera sees through a rack, and the mast of a truck stands behind its forks.
         flat_m: what is higher has low parts that may go on behind what ends it higher up, as the
-            forks of a truck behind its body, metres.
-        deck_m: half of the usual depth of what ends it above, metres.
+            forks of a truck behind its body, meters.
+        deck_m: half of the usual depth of what ends it above, meters.
         tall: of what is higher than `tall_m`, as of a truck with a mast; None: the same.
-        tall_m: height above the floor, metres.
+        tall_m: height above the floor, meters.
 
     Raises:
         ValueError: when a size is not positive, naming the field.
@@ -52,7 +52,7 @@ class SizePrior:
             raise ValueError(f"side_std must not be negative, got {self.side_std}")
 
     def of_height(self, top: float) -> SizePrior:
-        """The prior of an object that ends at a height above the floor, metres."""
+        """The prior of an object that ends at a height above the floor, meters."""
         return self.tall if self.tall is not None and top > self.tall_m else self
 
 

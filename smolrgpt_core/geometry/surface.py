@@ -23,9 +23,9 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.masks import border_pixels, cut_out, grown_window, paint
-from smolrgpt_core.geometry.object_classes import is_cargo
 from smolrgpt_core.geometry.object_pixels import ObjectPixels
 from smolrgpt_core.geometry.order_statistics import fraction_of
+from smolrgpt_core.object_classes import is_cargo
 from smolrgpt_core.regions import Box, Region
 
 ALL, FIRST, LATER = slice(None), slice(None, -1), slice(1, None)
@@ -46,7 +46,7 @@ EDGE_PX = 2.0
 half of their half-width."""
 
 JUMP_M, JUMP_SHARE = 0.03, 0.02
-"""Neighbors on one surface differ in depth by less than so many metres plus this share of their
+"""Neighbors on one surface differ in depth by less than so many meters plus this share of their
 depth."""
 
 CLUSTER_GAP_M = 0.4
@@ -95,9 +95,9 @@ class Outline:
     Attributes:
         rays: float64 (M, 3), through the border between inside and outside, z = 1.
         inner_rays: float64 (M, 3), half a pixel further inside, z = 1.
-        depth: float64 (M,), of the surface just inside, metres; NaN without a reading.
+        depth: float64 (M,), of the surface just inside, meters; NaN without a reading.
         edges: int (M,), an `Edge` each.
-        step: float64 (M,), how far behind the surface lies what is seen beside it, metres; NaN
+        step: float64 (M,), how far behind the surface lies what is seen beside it, meters; NaN
             without a reading.
     """
 
@@ -126,7 +126,7 @@ class Surface:
     Attributes:
         rows, columns: int (N,), of the trusted pixels in the image.
         camera: calibration of the image.
-        depth: float64 (N,), metres along the optical axis.
+        depth: float64 (N,), meters along the optical axis.
         outline: the edge of the mask.
         valid_share: share of mask pixels with a depth reading.
         sparse: whether the readings are those of a laser scanner: few, and without neighbors.
@@ -148,7 +148,7 @@ class Surface:
 
     @property
     def points(self) -> NDArray[np.float64]:
-        """Points (N, 3) of the surface, metres, optical frame."""
+        """Points (N, 3) of the surface, meters, optical frame."""
         return self.rays() * self.depth[:, None]
 
     def some_points(self, count: int) -> NDArray[np.float64]:
@@ -225,7 +225,7 @@ def _check_readings(region: Region, share: float, usable: int) -> None:
 
 
 def _angular_extent(frame: RGBDFrame, region: Region) -> float:
-    """Larger side of the region's box per metre of its distance."""
+    """Larger side of the region's box per meter of its distance."""
     camera = frame.intrinsics
     return max(region.box.width / camera.fx, region.box.height / camera.fy)
 
@@ -350,7 +350,7 @@ def _local_depth(
     One pixel at an edge may be a flying one, so a neighborhood speaks for it.
 
     Args:
-        depth: (H, W), metres, NaN without a reading.
+        depth: (H, W), meters, NaN without a reading.
         size: side of the square, pixels.
         rows: (M,), of its middle.
         columns: (M,), of its middle.
@@ -401,8 +401,8 @@ def _other_clusters(
     """Which readings (N,) are of groups in depth that cannot be the object's.
 
     Args:
-        values: (N,), metres.
-        extent: of the region in the image, per metre of its distance.
+        values: (N,), meters.
+        extent: of the region in the image, per meter of its distance.
         noise: standard deviation of the inverse depth, 1/m.
         reach: groups farther away than so many extents are not the object's.
     """

@@ -24,17 +24,17 @@ class TurnedView:
 
     Attributes:
         yaw: by which the axes are turned, radians.
-        camera_height: above the floor, metres.
+        camera_height: above the floor, meters.
         noise: standard deviation of the inverse depth, 1/m.
         rays: float64 (N, 3), rays of the surface; depth times ray is a point from the camera.
-        depth: float64 (N,), metres along the optical axis.
+        depth: float64 (N,), meters along the optical axis.
         outline: float64 (M, 3), rays of the outline.
         inner_outline: float64 (M, 3), the same half a pixel further inside.
-        outline_depth: float64 (M,), of the surface just inside, metres; NaN without a reading.
+        outline_depth: float64 (M,), of the surface just inside, meters; NaN without a reading.
         ends: bool (M,), whether the object ends at that part of its outline.
         cut: bool (M,), whether something nearer or the border of the image hides what goes on
             there.
-        step: float64 (M,), how far behind the surface lies what is seen beside it, metres; NaN
+        step: float64 (M,), how far behind the surface lies what is seen beside it, meters; NaN
             without a reading, -inf at the border of the image.
         pixels_per_reading: of the object, as not all of its readings are among the N.
     """
@@ -101,22 +101,22 @@ class TurnedView:
 
     @cached_property
     def points(self) -> NDArray[np.float64]:
-        """Points (N, 3) of the surface, metres."""
+        """Points (N, 3) of the surface, meters."""
         return self.at(self.rays, self.depth)
 
     @cached_property
     def std(self) -> NDArray[np.float64]:
-        """Standard deviation (N, 3) of the points along each axis by depth noise, metres."""
+        """Standard deviation (N, 3) of the points along each axis by depth noise, meters."""
         return np.abs(self.rays) * (self.noise * self.depth**2)[:, None]
 
     @cached_property
     def depth_std(self) -> float:
-        """Typical standard deviation of a reading, metres."""
+        """Typical standard deviation of a reading, meters."""
         return self.noise * median(self.depth) ** 2
 
     @cached_property
     def pixel_height(self) -> float:
-        """Height of a pixel at the object, metres."""
+        """Height of a pixel at the object, meters."""
         half = np.abs(self.outline[:, 2] - self.inner_outline[:, 2]).max()
         return float(2 * half) * median(self.depth)
 

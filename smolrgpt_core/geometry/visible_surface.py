@@ -47,11 +47,11 @@ class VisibleExtent:
     """An object as its visible surface shows it.
 
     Attributes:
-        center: (3,), metres, optical frame.
+        center: (3,), meters, optical frame.
         axes: (3, 3), rows: right, away from the camera, up as unit vectors in the optical frame.
-        size: (3,) along the axes, metres; the second one is a guess.
-        center_std: (3,), standard deviation of the center along the axes, metres.
-        size_std: (3,), of the size, metres.
+        size: (3,) along the axes, meters; the second one is a guess.
+        center_std: (3,), standard deviation of the center along the axes, meters.
+        size_std: (3,), of the size, meters.
     """
 
     center: NDArray[np.float64]
@@ -62,7 +62,7 @@ class VisibleExtent:
 
     @property
     def std(self) -> float:
-        """Standard deviation of the center, metres."""
+        """Standard deviation of the center, meters."""
         return float(np.linalg.norm(self.center_std))
 
 
@@ -146,13 +146,13 @@ def _viewing_axes(points: NDArray[np.float64], up: NDArray[np.float64]) -> NDArr
 
 
 def _usual_depth(across: NDArray[np.float64]) -> tuple[float, float]:
-    """How deep an object with a face (N, 2) usually is, and the standard deviation, metres."""
+    """How deep an object with a face (N, 2) usually is, and the standard deviation, meters."""
     small, large = np.sqrt(12 * np.maximum(np.linalg.eigvalsh(np.cov(across.T)), 0.0))
     return USUAL_DEPTH * float(small), DEPTH_STD * float(np.sqrt(small * large))
 
 
 def _standard_depth(width: float, prior: SizePrior | None) -> float | None:
-    """How deep an object of a class is whose face is so wide, metres; None where no size fits.
+    """How deep an object of a class is whose face is so wide, meters; None where no size fits.
 
     It does not make the usual depth surer: whether the object stands square to the view is unknown.
     """

@@ -26,8 +26,8 @@ from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, best_yaw, tur
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.hidden_space import look_up
 from smolrgpt_core.geometry.masks import border_pixels, cut_out, grown_window, overlap, paint
-from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.geometry.order_statistics import median, quantile
+from smolrgpt_core.object_classes import is_zone
 from smolrgpt_core.regions import Box, Region
 
 OUTWARD = np.array([-1.0, 1.0])
@@ -229,7 +229,7 @@ def _blur(
     """Standard deviation (M, 2) of outline points on the floor by their pixel and the floor's fit.
 
     Args:
-        points: (M, 2), metres.
+        points: (M, 2), meters.
         inner: (M, 2), the same half a pixel further inside.
         plane: the floor.
         edge_std_px: standard deviation of the edge of the mask, pixels.
@@ -242,7 +242,7 @@ def _blur(
 
 
 def _misfit(sides: NDArray[np.float64], bounds: NDArray[np.float64]) -> float:
-    """How far the visible outline (M, 2) is off the sides of the rectangle, metres.
+    """How far the visible outline (M, 2) is off the sides of the rectangle, meters.
 
     What fits badly is no rectangle, or is turned otherwise, and then no side is where it seems.
     """
@@ -301,11 +301,11 @@ def _hidden_lengths(
     frame: RGBDFrame,
     bare: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """How far (2, 2) beyond sides no bare floor is seen, metres, at most `MAX_HIDDEN_M`.
+    """How far (2, 2) beyond sides no bare floor is seen, meters, at most `MAX_HIDDEN_M`.
 
     Args:
         sides: (2, 2), which are asked for; of the others it is 0.
-        bounds: (2, 2), of the zone along its axes, metres.
+        bounds: (2, 2), of the zone along its axes, meters.
         yaw: of the zone.
         plane: the floor.
         frame: where the zone is.

@@ -133,15 +133,15 @@ def test_answers_about_doubted_inputs_are_not_fitted() -> None:
         assert len(judged_answers(said, measured, AgreementTolerances())) == answers
 
 
-@pytest.mark.parametrize("is_right", [True, False])
-def test_a_curve_is_shifted_the_farther_the_more_answers_differ_from_it(is_right: bool) -> None:
+@pytest.mark.parametrize("is_correct", [True, False])
+def test_a_curve_is_shifted_the_farther_the_more_answers_differ_from_it(is_correct: bool) -> None:
     found = [
-        shifted_curve(CURVE, [0.8] * count, [is_right] * count)(0.8) for count in (1, 10, 1000)
+        shifted_curve(CURVE, [0.8] * count, [is_correct] * count)(0.8) for count in (1, 10, 1000)
     ]
-    expected = sorted([CURVE(0.8), *found], reverse=not is_right)
+    expected = sorted([CURVE(0.8), *found], reverse=not is_correct)
     assert [CURVE(0.8), *found] == expected
-    assert found[-1] > 0.99 if is_right else found[-1] < 0.01
-    assert shifted_curve(CURVE, [0.8], [is_right]).slope == CURVE.slope
+    assert found[-1] > 0.99 if is_correct else found[-1] < 0.01
+    assert shifted_curve(CURVE, [0.8], [is_correct]).slope == CURVE.slope
 
 
 def test_a_shifted_curve_is_as_sure_as_its_answers_are_right() -> None:

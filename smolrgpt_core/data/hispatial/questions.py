@@ -93,7 +93,7 @@ class ImportedQuestion:
 
 
 @dataclass
-class Draw:
+class QuestionDraw:
     """Draws the questions of one record.
 
     Attributes:
@@ -145,7 +145,7 @@ class Draw:
         return made
 
 
-def wild_questions(content: Any, draw: Draw) -> list[ImportedQuestion]:
+def wild_questions(content: Any, draw: QuestionDraw) -> list[ImportedQuestion]:
     """Of COYO and Objects365: lists of items by level.
 
     Args:
@@ -179,7 +179,7 @@ def wild_questions(content: Any, draw: Draw) -> list[ImportedQuestion]:
     return draw.questions(weights, read)
 
 
-def ca1m_questions(content: Any, draw: Draw) -> list[ImportedQuestion]:
+def ca1m_questions(content: Any, draw: QuestionDraw) -> list[ImportedQuestion]:
     """Of CA-1M: a list of items.
 
     Args:

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from smolrgpt_core.data.hispatial.calibrations import CalibratedDepth
 from smolrgpt_core.data.hispatial.pixels import pixel_questions
 from smolrgpt_core.data.hispatial.questions import (
-    Draw,
     ImportedQuestion,
+    QuestionDraw,
     ca1m_questions,
     general_question,
     wild_questions,
@@ -267,7 +267,7 @@ class ImportRun:
         rng = np.random.default_rng([self.settings.seed, place])
         left_out: list[str] = []
         image, size = f"{stem}.jpg", (known.camera.height, known.camera.width)
-        draw = Draw(rng, self.settings.questions, size, left_out.append)
+        draw = QuestionDraw(rng, self.settings.questions, size, left_out.append)
         questions = [*_questions(record, draw), *pixel_questions(known, rng)]
         ids = [f"{stem}-{number:02}" for number in range(len(questions))]
         records = [
@@ -299,7 +299,7 @@ class ImportRun:
         }
 
 
-def _questions(record: ReleasedRecord, draw: Draw) -> list[ImportedQuestion]:
+def _questions(record: ReleasedRecord, draw: QuestionDraw) -> list[ImportedQuestion]:
     if record.stream is Stream.GENERAL:
         return [general_question(record.questions)]
     read = wild_questions if record.stream is Stream.WILD else ca1m_questions

@@ -16,7 +16,7 @@ from smolrgpt_core.data.hispatial.pixels import GRID, pixel_questions
 from smolrgpt_core.data.hispatial.questions import (
     CA1M_TYPES,
     WILD_TYPES,
-    Draw,
+    QuestionDraw,
     ca1m_questions,
     general_question,
     wild_questions,
@@ -33,7 +33,9 @@ SIZE = (32, 48)
 
 def drawn(content: Any, read=wild_questions, limit: int = 100, seed: int = 0):
     left_out: list[str] = []
-    return read(content, Draw(np.random.default_rng(seed), limit, SIZE, left_out.append)), left_out
+    return read(
+        content, QuestionDraw(np.random.default_rng(seed), limit, SIZE, left_out.append)
+    ), left_out
 
 
 def pair(format: str, answer: Any, options: Any = None, kind: str = "", question: Any = "Is it?"):

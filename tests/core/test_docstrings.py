@@ -1,0 +1,96 @@
+"""Public functions describe their parameters and what they raise.
+
+Ruff sees that there is a docstring, and nothing of its sections. Commands are described by their
+options, and the functions that build programs from sentences by the docstring of their package.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MANY = 3
+"""So many parameters need a section."""
+
+ELSEWHERE = re.compile(r"(\b[Aa]s (in )?|\bsee )`|^As the ")
+"""The docstring refers to another one, such as that of the protocol."""
+
+FOLDERS = sorted(
+    path
+    for package in ("smolrgpt_core", "smolrgpt_ros")
+    for path in (ROOT / package, *(ROOT / package).iterdir())
+    if path.is_dir() and path.name not in ("cli", "__pycache__") and next(path.glob("*.py"), None)
+)
+
+
+def public_functions(body: list[ast.stmt]) -> Iterator[ast.FunctionDef]:
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+            if isinstance(node, ast.FunctionDef):
+                yield node
+            else:
+                yield from public_functions(node.body)
+
+
+def parameters(function: ast.FunctionDef) -> list[str]:
+    arguments = function.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return [item.arg for item in every if item.arg not in ("self", "cls")]
+
+
+def raises(node: ast.AST) -> bool:
+    """Whether it raises an exception by itself, outside of `try`."""
+    if isinstance(node, ast.Raise):
+        return node.exc is not None and "NotImplementedError" not in ast.unparse(node.exc)
+    children = node.orelse if isinstance(node, ast.Try) else ast.iter_child_nodes(node)
+    inner = (ast.FunctionDef, ast.Lambda, ast.ClassDef)
+    return any(raises(child) for child in children if not isinstance(child, inner))
+
+
+def lacking(function: ast.FunctionDef) -> list[str]:
+    text = ast.get_docstring(function) or ""
+    if not text or ELSEWHERE.search(text):
+        return []  # ruff demands a docstring
+    sections = []
+    if len(parameters(function)) >= MANY and "Args:" not in text:
+        sections.append("Args")
+    if raises(function) and "raise" not in text.lower():
+        sections.append("Raises")
+    return sections
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_parameters_and_exceptions_are_described(folder: Path) -> None:
+    files = folder.glob("*.py") if folder.parent == ROOT else folder.rglob("*.py")
+    found = [
+        f"{path.relative_to(ROOT)}:{function.lineno} {function.name} lacks {section}"
+        for path in sorted(files)
+        if "builders" not in path.parts
+        for function in public_functions(ast.parse(path.read_text(encoding="utf-8")).body)
+        for section in lacking(function)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_what_lacks_a_section_is_found() -> None:
+    source = '''
+def undocumented(a, b, c):
+    """Add."""
+    if c:
+        raise ValueError(c)
+
+def documented(a, b, c):
+    """As `undocumented`."""
+    raise ValueError(c)
+
+class Public:
+    def _private(self, a, b, c):
+        raise ValueError(c)
+'''
+    functions = list(public_functions(ast.parse(source).body))
+    assert [lacking(function) for function in functions] == [["Args", "Raises"], []]
