@@ -34,7 +34,7 @@ SMALLEST = {
     "inference_engine": f"{NANO} --dtype float32 --released-tokens 4 --repeats 1",
     "mask_pooling": "--size 64 64 --masks 1 --channels 8 --repeats 1",
     "measured_answers": "--scenes 1",
-    "model_memory": NANO,
+    "model_memory": f"{NANO} --dtypes bfloat16",
     "nano_path": "--scenes 1 --views 1 --rounds 1",
     "own_masks": "--scenes 1 --views 1",
     "page_latency": "--repeats 1 --answerers geometric",
