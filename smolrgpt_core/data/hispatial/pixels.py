@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from smolrgpt_core.data.hispatial.calibrations import CalibratedDepth
 from smolrgpt_core.data.hispatial.questions import ImportedQuestion
 from smolrgpt_core.geometry.back_projection import pixel_rays
-from smolrgpt_core.model.point_map.regions_in_words import location_tokens
+from smolrgpt_core.model_inputs.regions_in_words import location_tokens
 from smolrgpt_core.synthesis import Format
 
 GRID = 448

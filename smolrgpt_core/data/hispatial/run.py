@@ -53,7 +53,7 @@ from smolrgpt_core.depth import REPORTED_LOSS, DepthLimits, depth_readings, dept
 from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import encode_image, file_error, write_file
 from smolrgpt_core.language.placeholders import IMAGE
-from smolrgpt_core.model.point_map.regions_in_words import Box
+from smolrgpt_core.model_inputs.regions_in_words import Box
 from smolrgpt_core.regions import encode_rle
 
 IMPORTER = 1

@@ -9,11 +9,11 @@ from smolrgpt_core.object_classes import CARRIER
 from smolrgpt_core.synthesis.drafts import Draft
 from smolrgpt_core.synthesis.forms.draws import named, region, some
 from smolrgpt_core.synthesis.forms.registry import form
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import MarginView
 
 
 @form
-def color(view: SceneView, rng: np.random.Generator) -> Draft | None:
+def color(view: MarginView, rng: np.random.Generator) -> Draft | None:
     """The color of a transporter, the one class whose paint the simulator knows."""
     ids = some(view.seen(CARRIER), 1, rng)
     if not ids:

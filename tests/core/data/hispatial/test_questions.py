@@ -24,7 +24,7 @@ from smolrgpt_core.data.hispatial.questions import (
 from smolrgpt_core.data.warehouse_format import Turn, read_dialogue
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language.mask_labels import mask_labels
-from smolrgpt_core.model.point_map.regions_in_words import named_regions
+from smolrgpt_core.model_inputs.regions_in_words import named_regions
 from smolrgpt_core.synthesis import Format
 from smolrgpt_core.synthesis.mixtures import TASKS, UNMIXED_TASKS
 
