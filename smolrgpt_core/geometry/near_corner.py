@@ -313,27 +313,26 @@ def unseen_above(view: TurnedView) -> float:
 
     No reading makes such a height surer: what looks like the deck is where the object is cut.
     """
-    if _reaches_border_above(view):
+    faces_up = _faces_up(view)
+    # What the border cuts may be little of the outline and without readings, as posts of a rack.
+    if np.any(faces_up & (view.step == -np.inf)):
         return CUT_TOP_SHARE
     known = np.flatnonzero(np.isfinite(view.outline_depth))
     if not len(known):
         return 0.0
     heights = view.outline[:, 2][known] * view.outline_depth[known]
-    upper = known[heights >= quantile(heights, 0.9)]
+    # All around a deck is as high, but what stands beside it does not cut it off above.
+    upper = known[(heights >= quantile(heights, 0.9)) & faces_up[known]]
     if np.count_nonzero(view.cut[upper]) > UNSEEN_TOP * len(upper):
         return CUT_TOP_SHARE
     ending = np.count_nonzero(view.ends[upper])
     return TOUCHED_TOP_SHARE if len(upper) - ending > UNSEEN_TOP * len(upper) else 0.0
 
 
-def _reaches_border_above(view: TurnedView) -> bool:
-    """Whether the border of the image cuts anything off above.
-
-    That may be little of the outline and without readings, as the posts of a rack are.
-    """
-    at_border = view.step == -np.inf
-    outward = (view.outline - view.inner_outline)[at_border]
-    return bool(np.any(outward[:, 2] > FACES_UP * np.linalg.norm(outward, axis=1)))
+def _faces_up(view: TurnedView) -> NDArray[np.bool_]:
+    """Where the outline (M,) is the upper one."""
+    outward = view.outline - view.inner_outline
+    return np.asarray(outward[:, 2] > FACES_UP * np.linalg.norm(outward, axis=1))
 
 
 def _highest_points(view: TurnedView) -> tuple[float, float]:
