@@ -784,7 +784,9 @@ SLOTS: Mapping[str, Callable[[Item], bool]] = {
     ),
     "THAN": lambda item: _is_one(item) and ("than" in item.marks or item.after == "rel"),
     "REF": lambda item: (
-        _is_one(item) and bool(item.after) and not (item.after in BARE and item.marks & {"other", "place"})
+        _is_one(item)
+        and bool(item.after)
+        and not (item.after in BARE and item.marks & {"other", "place"})
     ),
     "THANDEST": lambda item: _is_one(item) and {"than", "to"} <= item.marks,
     "DEST": lambda item: _is_one(item) and "to" in item.marks and "than" not in item.marks,

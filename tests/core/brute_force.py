@@ -255,7 +255,8 @@ class BruteForce:
     def do_DistanceToAny(self, chosen):
         members = self.some(chosen)
         return lambda id: min(
-            (self.meters(id, Place(*self.at(other), id=other)) for other in members if other != id), default=None
+            (self.meters(id, Place(*self.at(other), id=other)) for other in members if other != id),
+            default=None,
         )
 
     def do_HorizontalDistance(self, place):
