@@ -13,8 +13,6 @@ from smolrgpt_core.language.operators.registry import (
     Predicate,
     Standpoint,
     a,
-    as_mask,
-    gather,
     operator,
     standpoint_of,
 )
