@@ -44,7 +44,7 @@ def why_uncertain(finding: Finding, regions: RegionSet, certainty: float) -> str
 
 
 def _likely_numbers(finding: Finding, certainty: float) -> str:
-    """Between which numbers or shares of objects an unsure one is; empty for what is no number."""
+    """Between which numbers, or shares, an unsure one likely is; empty for what is no number."""
     if finding.program.type is not Type.QUANTITY:
         return ""
     values = np.asarray(finding.found[finding.program], dtype=np.float64)
