@@ -29,7 +29,7 @@ from smolrgpt_core.files import read_json, write_file
 from smolrgpt_core.inference import PointMapEngine
 from smolrgpt_core.language import MASK
 from smolrgpt_core.language.mask_labels import mask_labels
-from smolrgpt_core.model.point_map.regions_in_words import BOX_COLORS
+from smolrgpt_core.model_inputs.regions_in_words import BOX_COLORS
 from smolrgpt_core.synthesis.mixtures import MIXTURES
 from smolrgpt_core.training.config_file import read_config
 from smolrgpt_core.training.run import train

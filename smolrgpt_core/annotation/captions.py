@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.annotation.references import WORDS, Reference
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.model.point_map.regions_in_words import draw_boxes
+from smolrgpt_core.model_inputs.regions_in_words import draw_boxes
 from smolrgpt_core.perception.stages import BoxDetector, BoxSegmenter, ImageTextModel
 from smolrgpt_core.regions import Region, RegionSet
 

@@ -31,7 +31,7 @@ from smolrgpt_core.model.point_map.modeling import (
 )
 from smolrgpt_core.model.point_map.points import frame_point_map
 from smolrgpt_core.model.point_map.processing import PointMapProcessor
-from smolrgpt_core.model.point_map.regions_in_words import Box, named_regions
+from smolrgpt_core.model_inputs.regions_in_words import Box, named_regions
 from smolrgpt_core.object_classes import label_noun
 from smolrgpt_core.torch_device import finish
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status, UnansweredError
 from smolrgpt_core.language.conventions import WAREHOUSE, Conventions
-from smolrgpt_core.model.point_map.regions_in_words import BOX_COLORS, draw_boxes, named_regions
+from smolrgpt_core.model_inputs.regions_in_words import BOX_COLORS, draw_boxes, named_regions
 from smolrgpt_core.perception.stages import ImageTextModel
 from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, AnswerSpec
 from smolrgpt_core.public_benchmarks.questions import (

@@ -20,7 +20,7 @@ from smolrgpt_core.language.mask_labels import mask_labels
 from smolrgpt_core.model.point_map.modeling import IGNORED_LABEL
 from smolrgpt_core.model.point_map.points import PointMap, depth_point_map
 from smolrgpt_core.model.point_map.processing import PointMapProcessor
-from smolrgpt_core.model.point_map.regions_in_words import (
+from smolrgpt_core.model_inputs.regions_in_words import (
     BOX_COLORS,
     Box,
     grown_box,

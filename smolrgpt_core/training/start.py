@@ -44,8 +44,8 @@ from smolrgpt_core.model.point_map import (
     nano,
 )
 from smolrgpt_core.model.point_map.processing import PointMapProcessor
-from smolrgpt_core.model.point_map.regions_in_words import with_box_colors
 from smolrgpt_core.model_inputs.images import PixelRange
+from smolrgpt_core.model_inputs.regions_in_words import with_box_colors
 from smolrgpt_core.training.config import StartConfig
 from smolrgpt_core.training.tokenizer import PLACEHOLDERS, train_tokenizer
 

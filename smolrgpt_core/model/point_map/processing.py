@@ -27,8 +27,8 @@ from smolrgpt_core.model.point_map.points import (
     relative_points,
     resized_point_map,
 )
-from smolrgpt_core.model.point_map.regions_in_words import BOX_COLORS, Box, draw_boxes, scaled_box
 from smolrgpt_core.model_inputs.prompts import add_prompt_tokens, prompt_texts
+from smolrgpt_core.model_inputs.regions_in_words import BOX_COLORS, Box, draw_boxes, scaled_box
 
 
 class PointMapProcessor:

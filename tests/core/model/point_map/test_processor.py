@@ -11,14 +11,14 @@ from smolrgpt_core.files import read_json, read_rgb
 from smolrgpt_core.model.point_map import FAMILIES
 from smolrgpt_core.model.point_map.points import estimated_point_map
 from smolrgpt_core.model.point_map.processing import IGNORED_LABEL, PointMapProcessor
-from smolrgpt_core.model.point_map.regions_in_words import (
+from smolrgpt_core.model.point_map.released_checkpoint import released_config
+from smolrgpt_core.model_inputs.regions_in_words import (
     draw_boxes,
     grown_box,
     location_tokens,
     named_regions,
     scaled_box,
 )
-from smolrgpt_core.model.point_map.released_checkpoint import released_config
 
 from .released_records import wild_point_map
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.data.hispatial.calibrations import CalibratedDepth
-from smolrgpt_core.data.hispatial.questions import ImportedQuestion
 from smolrgpt_core.geometry.back_projection import pixel_rays
-from smolrgpt_core.model.point_map.regions_in_words import location_tokens
+from smolrgpt_core.hispatial_data.calibrations import CalibratedDepth
+from smolrgpt_core.hispatial_data.questions import ImportedQuestion
+from smolrgpt_core.model_inputs.regions_in_words import location_tokens
 from smolrgpt_core.synthesis import Format
 
 GRID = 448
