@@ -17,7 +17,7 @@ from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.extras import require
 
 if TYPE_CHECKING:
-    from smolrgpt_core.data.hispatial.run import ImportRun, ImportSummary
+    from smolrgpt_core.hispatial_data.run import ImportRun, ImportSummary
 
 Shards = Annotated[
     list[Path],
@@ -58,7 +58,7 @@ def import_hispatial(
     """
     with resumable(out):
         require("torch", "model", "released shards hold pickles of PyTorch; they need torch")
-        from smolrgpt_core.data.hispatial.run import ImportRun, ImportSettings
+        from smolrgpt_core.hispatial_data.run import ImportRun, ImportSettings
 
         with wrong_call():
             run = ImportRun(ImportSettings(tuple(shards), questions, split, seed), out)
@@ -73,7 +73,7 @@ def import_hispatial(
 
 def _convert(run: ImportRun) -> ImportSummary | None:
     """Convert what is missing; None if nothing was."""
-    from smolrgpt_core.data.hispatial.unpickling import Unpickler
+    from smolrgpt_core.hispatial_data.unpickling import Unpickler
 
     with run.locked():
         if run.is_complete:

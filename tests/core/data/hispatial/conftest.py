@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from smolrgpt_core.data.hispatial.questions import CA1M_TYPES, WILD_TYPES
 from smolrgpt_core.files import encode_image
+from smolrgpt_core.hispatial_data.questions import CA1M_TYPES, WILD_TYPES
 
 WIDTH, HEIGHT = 48, 32
 NEAR, FAR = 1.0, 50.0

@@ -17,13 +17,13 @@ import torch
 from typer.testing import CliRunner
 
 from smolrgpt_core.cli.application import app
-from smolrgpt_core.data.hispatial.run import ImportRun, ImportSettings
-from smolrgpt_core.data.hispatial.unpickling import Unpickler
 from smolrgpt_core.data.readers import DatasetConfig, SampleIterator, open_dataset
 from smolrgpt_core.data.samples import Sample
 from smolrgpt_core.data.warehouse_format import SplitFolder
 from smolrgpt_core.files import encode_image, read_rgb
 from smolrgpt_core.geometry.back_projection import back_project
+from smolrgpt_core.hispatial_data.run import ImportRun, ImportSettings
+from smolrgpt_core.hispatial_data.unpickling import Unpickler
 from smolrgpt_core.quality.check import check_dataset
 from smolrgpt_core.synthesis.mixtures import MIXTURES, UNMIXED_TASKS
 from smolrgpt_core.training.config import (
@@ -200,7 +200,7 @@ def test_a_pickle_that_would_run_something_does_not(shard, records, tmp_path):
 
 def test_the_process_that_reads_pickles_may_die(shard, records, tmp_path, monkeypatch):
     (tmp_path / "dies.py").write_text("import sys; sys.stdin.buffer.read(9); sys.exit(3)")
-    monkeypatch.setattr("smolrgpt_core.data.hispatial.unpickling.PROGRAM", "dies")
+    monkeypatch.setattr("smolrgpt_core.hispatial_data.unpickling.PROGRAM", "dies")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     path = shard("all.tar", {"a": records.wild(), "b": records.wild()})
     done = call(path, "--out", tmp_path / "out")

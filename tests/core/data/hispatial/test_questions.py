@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from smolrgpt_core.data.hispatial.calibrations import general_depth, log_depth, wild_depth
-from smolrgpt_core.data.hispatial.formats import Pair, drawn_pair, written
-from smolrgpt_core.data.hispatial.pixels import GRID, pixel_questions
-from smolrgpt_core.data.hispatial.questions import (
+from smolrgpt_core.data.warehouse_format import Turn, read_dialogue
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.hispatial_data.calibrations import general_depth, log_depth, wild_depth
+from smolrgpt_core.hispatial_data.formats import Pair, drawn_pair, written
+from smolrgpt_core.hispatial_data.pixels import GRID, pixel_questions
+from smolrgpt_core.hispatial_data.questions import (
     CA1M_TYPES,
     WILD_TYPES,
     QuestionDraw,
@@ -21,8 +23,6 @@ from smolrgpt_core.data.hispatial.questions import (
     general_question,
     wild_questions,
 )
-from smolrgpt_core.data.warehouse_format import Turn, read_dialogue
-from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language.mask_labels import mask_labels
 from smolrgpt_core.model_inputs.regions_in_words import named_regions
 from smolrgpt_core.synthesis import Format

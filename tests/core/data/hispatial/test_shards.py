@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from smolrgpt_core.data.hispatial import shards
-from smolrgpt_core.data.hispatial.shards import StoredRecord, read_shard
 from smolrgpt_core.data.warehouse_format import SplitFolder, Turn, WarehouseRecord
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.hispatial_data import shards
+from smolrgpt_core.hispatial_data.shards import StoredRecord, read_shard
 
 
 def read_until_error(path: Path) -> tuple[list[StoredRecord], str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.data.hispatial.calibrations import CA1M_FAR_M, ca1m_depth, wild_depth
+from smolrgpt_core.hispatial_data.calibrations import CA1M_FAR_M, ca1m_depth, wild_depth
 from smolrgpt_core.model.point_map.points import PointMap, depth_point_map
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.data.hispatial.pickled_values import ARRAY_KEY, LENGTH, READ, TREE, send
 from smolrgpt_core.errors import bad_input
+from smolrgpt_core.hispatial_data.pickled_values import ARRAY_KEY, LENGTH, READ, TREE, send
 
-PROGRAM = "smolrgpt_core.data.hispatial.pickled_values"
+PROGRAM = "smolrgpt_core.hispatial_data.pickled_values"
 
 
 class Unpickler:

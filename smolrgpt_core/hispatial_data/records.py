@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.data.hispatial.calibrations import (
+from smolrgpt_core.errors import SpatialError, bad_input
+from smolrgpt_core.files import read_rgb
+from smolrgpt_core.hispatial_data.calibrations import (
     CalibratedDepth,
     ca1m_depth,
     general_depth,
     log_depth,
     wild_depth,
 )
-from smolrgpt_core.data.hispatial.shards import StoredRecord
-from smolrgpt_core.data.hispatial.unpickling import Unpickler
-from smolrgpt_core.errors import SpatialError, bad_input
-from smolrgpt_core.files import read_rgb
+from smolrgpt_core.hispatial_data.shards import StoredRecord
+from smolrgpt_core.hispatial_data.unpickling import Unpickler
 
 
 class Stream(Enum):

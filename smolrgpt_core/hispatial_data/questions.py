@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from smolrgpt_core.data.hispatial.formats import Pair, drawn_pair, written
 from smolrgpt_core.errors import SpatialError, bad_input
+from smolrgpt_core.hispatial_data.formats import Pair, drawn_pair, written
 from smolrgpt_core.language import MASK
 from smolrgpt_core.language.placeholders import without_image
 from smolrgpt_core.model_inputs.regions_in_words import BOX_COLORS, Box, location_tokens

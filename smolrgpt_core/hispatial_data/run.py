@@ -26,18 +26,6 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.data.hispatial.calibrations import CalibratedDepth
-from smolrgpt_core.data.hispatial.pixels import pixel_questions
-from smolrgpt_core.data.hispatial.questions import (
-    ImportedQuestion,
-    QuestionDraw,
-    ca1m_questions,
-    general_question,
-    wild_questions,
-)
-from smolrgpt_core.data.hispatial.records import ReleasedRecord, Stream, read_record
-from smolrgpt_core.data.hispatial.shards import StoredRecord, read_shard
-from smolrgpt_core.data.hispatial.unpickling import Unpickler
 from smolrgpt_core.data.resumable import ResumableFolder
 from smolrgpt_core.data.warehouse_format import (
     HUMAN,
@@ -52,6 +40,18 @@ from smolrgpt_core.data.warehouse_format import (
 from smolrgpt_core.depth import REPORTED_LOSS, DepthLimits, depth_readings, depth_to_units
 from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import encode_image, file_error, write_file
+from smolrgpt_core.hispatial_data.calibrations import CalibratedDepth
+from smolrgpt_core.hispatial_data.pixels import pixel_questions
+from smolrgpt_core.hispatial_data.questions import (
+    ImportedQuestion,
+    QuestionDraw,
+    ca1m_questions,
+    general_question,
+    wild_questions,
+)
+from smolrgpt_core.hispatial_data.records import ReleasedRecord, Stream, read_record
+from smolrgpt_core.hispatial_data.shards import StoredRecord, read_shard
+from smolrgpt_core.hispatial_data.unpickling import Unpickler
 from smolrgpt_core.language.placeholders import IMAGE
 from smolrgpt_core.model_inputs.regions_in_words import Box
 from smolrgpt_core.regions import encode_rle
