@@ -6,11 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.geometry.back_projection import pixel_rays
-<<<<<<< HEAD:smolrgpt_core/data/hispatial/pixels.py
-=======
 from smolrgpt_core.hispatial_data.calibrations import CalibratedDepth
 from smolrgpt_core.hispatial_data.questions import ImportedQuestion
->>>>>>> h14:smolrgpt_core/hispatial_data/pixels.py
 from smolrgpt_core.model_inputs.regions_in_words import location_tokens
 from smolrgpt_core.synthesis import Format
 

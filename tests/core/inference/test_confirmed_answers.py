@@ -3,11 +3,12 @@
 import pickle
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from smolrgpt_core.answer import Agreement
 from smolrgpt_core.answerer_settings import CONFIDENT, AgreementTolerances, FusionSettings
-from smolrgpt_core.answerers.base import UncertainAnswerError
+from smolrgpt_core.answerers.base import UncertainAnswerError, UntrainedQuestionError
 from smolrgpt_core.answerers.calibration import Calibration, ConfidenceCurve, Evidence
 from smolrgpt_core.answerers.fused import FusedAnswerer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
@@ -43,10 +44,14 @@ def doubtful(frame):
     return read_question(text, frame.regions)
 
 
-def fused(anything, model, right=0.95, **ranges):
+def fused(anything, model, right=0.95, looks=False, **ranges):
     curve = ConfidenceCurve(0.0, 2.944 if right == 0.95 else 0.4, 100, round(100 * right))
-    curves = {Evidence.CONFIRMED_GEOMETRY.value: {"count": curve, "mcq": curve}}
-    cache = GeometryCache()
+    confirmed = {"count": curve, "mcq": curve}
+    curves = {
+        Evidence.CONFIRMED_GEOMETRY.value: confirmed,
+        Evidence.GEOMETRY_ONLY.value: {"relation": curve},
+    }
+    cache = GeometryCache(looks=looks)
     likeness = LikenessTest(anything(**ranges), cache)
     calibration = Calibration("short", curves, AgreementTolerances(), weights_sha256="0" * 64)
     return FusedAnswerer(model, GeometricAnswerer(cache), likeness, calibration=calibration)
@@ -177,3 +182,22 @@ def test_only_confirmed_answers_are_calibrated_as_such(likeliest: str, confirmed
     found = [item for item in judged if item.evidence is not Evidence.MODEL]
     expected = [(Evidence.CONFIRMED_GEOMETRY, 0.6, True)] if confirmed else []
     assert [(item.evidence, item.confidence, item.correct) for item in found] == expected
+
+
+class Untrained(GeometricAnswerer):
+    """Was trained on nothing."""
+
+    def answer(self, frame, question):
+        raise UntrainedQuestionError(Status.BAD_QUESTION, "not trained on this")
+
+
+def test_colors_have_the_confidence_of_the_scene(frame, anything) -> None:
+    image = np.full_like(frame.rgb, 160)
+    image[:60] = 225, 225, 225
+    image[frame.regions.full_mask(12)] = 30, 80, 165
+    question = read_question("What color is pallet 12?", frame.regions)
+    seen = replace(frame, rgb=image)
+    answer = fused(anything, Untrained(), looks=True).answer(seen, question)
+    scene = GeometricAnswerer(GeometryCache(looks=True)).answer(seen, question)
+    assert answer.relation == "blue"
+    assert answer.confidence == scene.confidence > 0.95
