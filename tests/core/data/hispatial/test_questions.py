@@ -106,8 +106,13 @@ def test_what_cannot_be_asked_is_left_out_with_the_reason(records, text, answer,
 
 def test_two_objects_of_one_color_are_left_out(records):
     asked = records.item("vqa_distance_multi", records.free(), colors=("green", "green"))
-    wide = {"qa_type": "object_width", "prefix": "the chair (highlighted by a red box)?",
-            "suffix": "1 m", "object": records.objects("red"), "meta": {"2dbox": [1, 1, 5, 5]}}  # fmt: skip
+    wide = {
+        "qa_type": "object_width",
+        "prefix": "the chair (highlighted by a red box)?",
+        "suffix": "1 m",
+        "object": records.objects("red"),
+        "meta": {"2dbox": [1, 1, 5, 5]},
+    }
     for found in (drawn({"level2": [asked]}), drawn([wide], ca1m_questions)):
         assert found[0] == []
         assert found[1][0].startswith("two objects in boxes of one color")
