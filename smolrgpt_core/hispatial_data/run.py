@@ -279,24 +279,28 @@ class ImportRun:
         depth_readings(units, DEPTH_SCALE)
         write_file(self._folder.image_path(image), record.image)
         write_file(self._folder.depth_path(image), encode_image(units, ".png"))
-        facts = {
-            "shard": shard.name,
-            "key": stored.key,
-            "stream": record.stream.value,
-            "depth_out_of_range": round(out_of_range, 4),
-            "left_out": Counter(left_out),
-            "questions": {
-                id: {"family": item.category, "qa_type": item.qa_type, "format": item.format.value}
-                for id, item in zip(ids, questions, strict=True)
-            },
-        }
         return {
             "key": stored.key,
             "image": image,
             "camera": CameraRecord(known.camera, DEPTH_SCALE).to_json(),
             "records": records,
-            "facts": facts,
+            "facts": {
+                "shard": shard.name,
+                "key": stored.key,
+                "stream": record.stream.value,
+                "depth_out_of_range": round(out_of_range, 4),
+                "left_out": Counter(left_out),
+                "questions": dict(zip(ids, map(_origin, questions), strict=True)),
+            },
         }
+
+
+def _origin(question: ImportedQuestion) -> dict[str, str]:
+    return {
+        "family": question.category,
+        "qa_type": question.qa_type,
+        "format": question.format.value,
+    }
 
 
 def _questions(record: ReleasedRecord, draw: QuestionDraw) -> list[ImportedQuestion]:
