@@ -34,7 +34,8 @@ def edge_shift(offsets: NDArray[np.int_], outward: NDArray[np.float64]) -> NDArr
         weighted = directions * weights
         # A little towards no shift, where all edges face the same way.
         normal = weighted @ directions.T + np.eye(3)
-        before, shift = shift, np.linalg.solve(normal, weighted @ steps)
+        before = shift
+        shift = np.asarray(np.linalg.solve(normal, weighted @ steps), dtype=np.float64)
         if np.abs(shift - before).max() < TOLERANCE_PX:
             break
     return shift

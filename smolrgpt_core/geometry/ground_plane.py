@@ -407,7 +407,8 @@ def _votes(
 ) -> NDArray[np.float32]:
     """Weight (K,) of the pixels (N,) in each plane (K, 3), less twice that of those beyond it."""
     tolerance = _tolerance(inverse_depth)
-    lowest, highest = np.float32([inverse_depth - tolerance, inverse_depth + tolerance])
+    ends = np.stack([inverse_depth - tolerance, inverse_depth + tolerance])
+    lowest, highest = ends.astype(np.float32)
     # In single precision, which is finer than the tolerance; sums of weights are exact in it.
     across, planes = np.ascontiguousarray(rays.T, dtype=np.float32), planes.astype(np.float32)
     total, weights = np.empty(len(planes), dtype=np.float32), weights.astype(np.float32)

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Value = TypeVar("Value", float, NDArray[np.float64])
+Value = TypeVar("Value", float, NDArray[np.floating])
 
 SORTED_COUNT = 2000
 """Up to so many numbers are sorted faster than they are divided at one of them."""
@@ -56,7 +56,7 @@ def quantile(values: NDArray[np.float64], fraction: float) -> float:
 
 
 def quantiles(
-    values: NDArray[np.float64], fractions: Sequence[float], axis: int = 0
+    values: NDArray[np.floating], fractions: Sequence[float], axis: int = 0
 ) -> NDArray[np.float64]:
     """Quantiles (len(fractions), ...) along an axis of numbers without NaN, N > 0 of them.
 
