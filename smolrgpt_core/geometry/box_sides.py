@@ -367,8 +367,7 @@ def _bottom(touch: _Touch) -> tuple[float, float, bool]:
     at the lowest of them, and the object may go on below.
     """
     if not touch.ends.any():
-        lowest = float(touch.height.min(initial=np.inf))
-        return lowest, STACKED_STD_M, True
+        return float(touch.height.min(initial=np.inf)), STACKED_STD_M, True
     ends = touch.height[touch.ends]
     bottom = quantile(ends, 0.03)
     std = median(touch.height_std[touch.ends][ends <= bottom + LOWEST_M])
