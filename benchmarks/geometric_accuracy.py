@@ -52,6 +52,7 @@ from smolrgpt_core.sim import (
 )
 from smolrgpt_core.synthesis import (
     ALL_WAREHOUSE_FORMS,
+    COLOR_FORMS,
     FORMS,
     QuestionWithTruth,
     RegionStyle,
@@ -60,6 +61,8 @@ from smolrgpt_core.synthesis import (
 
 GEOMETRY_ONLY = RenderOptions(shadows=False, reflections=False, supersampling=1)
 """No answerer here looks at colors."""
+
+MEASURED_FORMS = tuple(name for name in FORMS if name not in COLOR_FORMS)
 
 BIAS_PERCENTILES = (5, 25, 50, 75, 95)
 
@@ -185,7 +188,7 @@ def frames_of(seed: int, views: int, noises: list[str]) -> Iterator[tuple[str, R
         rng = np.random.default_rng([seed, view])
         true = TrueScene(item.truth, clean.regions, clean.intrinsics, clean.depth)
         style = (RegionStyle.MASK, RegionStyle.PLAIN)[view % 2]
-        questions = generate_questions(true, rng, style=style, forms=FORMS)
+        questions = generate_questions(true, rng, style=style, forms=MEASURED_FORMS)
         for noise in noises:
             frame = clean
             if noise == "on":
@@ -244,7 +247,7 @@ def forms_in_markdown(results: Results) -> str:
     ]
     lines = [f"| form | questions | {' | '.join(heads)} |", f"| {'--- | ' * (len(heads) + 2)}"]
     tallies = [tally for name, tally in results.items() if name.endswith("geometric")]
-    for form in FORMS:
+    for form in MEASURED_FORMS:
         if tallies[0].by_form[form]:
             cells = [cell for tally in tallies for cell in form_cells(form, tally)]
             lines.append(f"| {form} | {len(tallies[0].by_form[form])} | {' | '.join(cells)} |")
@@ -257,7 +260,7 @@ def confidences_in_markdown(tally: Tally) -> str:
         "form | answers | confidence | correct | error of confidence | correct, sure | with a note"
     )
     lines = [f"| {heads} | wrong in silence |", f"| {'--- | ' * 8}"]
-    rows = [(form, tally.given[form]) for form in FORMS if tally.given[form]]
+    rows = [(form, tally.given[form]) for form in MEASURED_FORMS if tally.given[form]]
     for form, given in [*rows, ("all", [item for _, items in rows for item in items])]:
         confidences, right, noted = (list(column) for column in zip(*given, strict=True))
         found = reliability(confidences, right)

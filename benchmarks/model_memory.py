@@ -87,7 +87,7 @@ def memory_table(arguments: argparse.Namespace) -> Table:
         size = sum(path.stat().st_size for path in Path(folder).iterdir()) / GB
         names = {"imports": "libraries alone", "engine": "engine", "plain": "plain model"}
         for case, name in names.items():
-            for dtype in DTYPES[:1] if case == "imports" else DTYPES:
+            for dtype in DTYPES[:1] if case == "imports" else arguments.dtypes:
                 numbers = measured(arguments, case, dtype, folder)
                 label = name if case == "imports" else f"{name}, {dtype}"
                 rows.append((label, *(f"{number:.2f}" for number in numbers)))
@@ -106,6 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", choices=tuple(PRESETS), default="smolrgpt")
     parser.add_argument("--scale", type=int, default=4, help="enlarges the 320 x 240 image")
+    parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=DTYPES)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write-docs", action="store_true", help="update docs/performance.md")
     for name in ("--case", "--dtype", "--folder"):

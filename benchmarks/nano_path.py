@@ -43,7 +43,13 @@ from smolrgpt_core.sim import (
     apply_sensor_noise,
     build_scene,
 )
-from smolrgpt_core.synthesis import FORMS, WAREHOUSE_FORMS, RegionStyle, generate_questions
+from smolrgpt_core.synthesis import (
+    COLOR_FORMS,
+    FORMS,
+    WAREHOUSE_FORMS,
+    RegionStyle,
+    generate_questions,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKER = ROOT / "benchmarks" / "nano_path_worker.py"
@@ -117,7 +123,7 @@ def timed_questions(frame: RGBDFrame) -> list[str]:
 def compared_questions(seen: SimulatedFrame, rng: np.random.Generator) -> list[str]:
     """Questions of the four categories of the warehouse, and some of all others."""
     scene = TrueScene(seen.truth, seen.frame.regions, seen.frame.intrinsics, seen.frame.depth)
-    others = sorted(FORMS.keys() - set(WAREHOUSE_FORMS))
+    others = sorted(FORMS.keys() - {*WAREHOUSE_FORMS, *COLOR_FORMS})
     forms = [*WAREHOUSE_FORMS, *rng.permutation(others)[:OTHER_FORMS].tolist()]
     return [
         item.text for item in generate_questions(scene, rng, style=RegionStyle.PLAIN, forms=forms)

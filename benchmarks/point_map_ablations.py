@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Point-map models that differ in what they are given or trained on, with the same budget and seed.
 
-Trains `config/train/point_map/nano.yaml` once for each row of the table: metric points, relative
-depth, RGB only, and points without levels 0 and 1, whose draws are replaced by general questions
-("what is in the red box?"). Every model answers the same questions about scenes that none was
-trained on. Runs in OUT, and goes on where it was stopped.
+Trains `config/train/point_map/nano.yaml` once for each row of the table by the real command: metric
+points, relative depth, RGB only, and points without levels 0 and 1, whose draws are replaced by
+general questions ("what is in the red box?"). Every model answers the same questions about scenes
+that none was trained on. Runs in OUT, and goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from smolrgpt_core.language.mask_labels import mask_labels
 from smolrgpt_core.model_inputs.regions_in_words import BOX_COLORS
 from smolrgpt_core.synthesis.mixtures import MIXTURES
 from smolrgpt_core.training.config_file import read_config
-from smolrgpt_core.training.run import train
 
 CONFIG = Path(__file__).resolve().parent.parent / "config" / "train" / "point_map" / "nano.yaml"
 TOLERANCE = 0.25
@@ -149,7 +148,8 @@ def _train(
         f"output={output}", f"data.sources={sources}", f"optimizer.steps={arguments.steps}",
         "validation.source=null", f"seed={arguments.seed}", *ROWS[row], *arguments.change,
     )  # fmt: skip
-    train(read_config(CONFIG, changes))
+    command = [sys.executable, "-m", "smolrgpt_core.cli", "train", str(CONFIG), *changes]
+    subprocess.run(command, check=True)
 
 
 def scored(

@@ -50,7 +50,13 @@ from smolrgpt_core.sim import (
     apply_sensor_noise,
     build_scene,
 )
-from smolrgpt_core.synthesis import FORMS, QuestionWithTruth, RegionStyle, generate_questions
+from smolrgpt_core.synthesis import (
+    COLOR_FORMS,
+    FORMS,
+    QuestionWithTruth,
+    RegionStyle,
+    generate_questions,
+)
 
 GEOMETRY_ONLY = RenderOptions(shadows=False, reflections=False, supersampling=1)
 
@@ -131,11 +137,12 @@ def _driven(pose: CameraPose, meters: float) -> CameraPose:
 
 
 def cases_of(seen: SimulatedFrame, rng: np.random.Generator) -> list[Case]:
-    """Questions with a clear answer, of all forms."""
+    """Questions with a clear answer, of all forms that need no colors."""
     style = (RegionStyle.MASK, RegionStyle.PLAIN)[int(rng.integers(2))]
     frame = seen.frame
     scene = TrueScene(seen.truth, frame.regions, frame.intrinsics, frame.depth)
-    made = generate_questions(scene, rng, style=style, forms=FORMS)
+    forms = [name for name in FORMS if name not in COLOR_FORMS]
+    made = generate_questions(scene, rng, style=style, forms=forms)
     chosen = [made[int(index)] for index in rng.permutation(len(made))[:PER_FRAME]]
     return [
         Case(

@@ -10,7 +10,7 @@ from smolrgpt_core.answer.spatial_answer import Side, SpatialAnswer
 from smolrgpt_core.errors import Status, bad_question
 from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.language.answer_wording import answer_sentence, steps_in_words
-from smolrgpt_core.language.interpreter import Finding
+from smolrgpt_core.language.interpreter import Finding, is_counted
 from smolrgpt_core.language.operators import questions
 from smolrgpt_core.language.options import choose
 from smolrgpt_core.language.program import Program
@@ -31,7 +31,7 @@ def why_uncertain(finding: Finding, regions: RegionSet, certainty: float) -> str
         regions: to name regions in the message.
         certainty: fraction of the copies that must give the answer, 0 to 1.
     """
-    discrete = finding.program.type in _TIES or finding.program.unit == "objects"
+    discrete = finding.program.type in _TIES or is_counted(finding.program)
     if not discrete or finding.confidence >= certainty:
         return ""
     other = "" if finding.rival is None else f", or {_shown(finding.rival, regions)}"
@@ -44,12 +44,13 @@ def why_uncertain(finding: Finding, regions: RegionSet, certainty: float) -> str
 
 
 def _likely_numbers(finding: Finding, certainty: float) -> str:
-    """Between which numbers of objects an unsure one likely is; empty for what is no number."""
+    """Between which numbers or shares of objects an unsure one is; empty for what is no number."""
     if finding.program.type is not Type.QUANTITY:
         return ""
     values = np.asarray(finding.found[finding.program], dtype=np.float64)
     low, high = np.nanquantile(values, _ends(certainty), method="closest_observation")
-    return f"; {certainty:.0%} likely {low:.0f} to {high:.0f}"
+    unit = finding.program.unit
+    return f"; {certainty:.0%} likely {quantity(low, unit)} to {quantity(high, unit)}"
 
 
 def _ends(certainty: float) -> tuple[float, float]:
@@ -66,7 +67,7 @@ def spread_note(finding: Finding, shown: Unit | None, certainty: float) -> str:
             1.
     """
     program = finding.program
-    is_number = program.type is Type.QUANTITY and program.unit != "objects"
+    is_number = program.type is Type.QUANTITY and not is_counted(program)
     if finding.confidence >= certainty or not (is_number or program.type is Type.SIZE):
         return ""
     values = np.asarray(finding.found[program], dtype=np.float64)

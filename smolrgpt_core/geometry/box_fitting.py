@@ -54,9 +54,9 @@ BOX_POINTS = 300
 """Surface points, and outline points, that take part: neighbors err alike, so that more tell
 little."""
 
-MUCH_NOISE_M = 0.08
+MUCH_NOISE_M, NOISE_OF_CUBOIDS_M = 0.08, 0.02
 """Standard deviation of a reading from which the yaw is taken from all readings together instead of
-from the sides of the visible points."""
+from the sides of the visible points: of any object, and of one that is known to be a box."""
 
 SIDE_CAP_M = 0.1
 """Distance from which a point is not on a side, for the yaw."""
@@ -389,10 +389,9 @@ def _find_bottom(
 def _along_sides(view: TurnedView, top: float, is_cuboid: bool) -> tuple[TurnedView, float]:
     """The view turned along visible sides, or where noise blurs them by the likeliest yaw.
 
-    All readings of a cuboid tell its yaw together. Of what may be none the visible sides do, but
-    where noise blurs them.
+    Also the standard deviation of the yaw, radians.
     """
-    if is_cuboid or view.depth_std > MUCH_NOISE_M:
+    if view.depth_std > (NOISE_OF_CUBOIDS_M if is_cuboid else MUCH_NOISE_M):
         yaw, yaw_std = likeliest_yaw(view, top)
         return view.turned(yaw), yaw_std
     level = view.points[:, :2]

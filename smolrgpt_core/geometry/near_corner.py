@@ -423,11 +423,17 @@ def likeliest_yaw(view: TurnedView, top: float) -> tuple[float, float]:
     apart, misfits = known[:, np.argsort(known[0])]
     lowest = 1 + int(np.argmin(misfits[1:-1]))
     best = apart[lowest] + step / YAW_STEPS * _vertex(*misfits[lowest - 1 : lowest + 2])
-    independent = max(len(view.depth) * view.pixels_per_reading / ALIKE_PX, 1.0)
-    readings = min(independent, YAW_READINGS) / max(misfits[lowest], 1.0)
-    weights = np.gradient(apart) * np.exp(-readings / 2 * (misfits - misfits[lowest]))
+    weights = np.gradient(apart) * np.exp(
+        -_readings(view, misfits[lowest]) / 2 * (misfits - misfits[lowest])
+    )
     spread = np.sqrt(weights @ _quarter(apart - best) ** 2 / weights.sum())
     return float((middle + best) % (np.pi / 2)), float(spread)
+
+
+def _readings(view: TurnedView, misfit: float) -> float:
+    """As how many readings that err independently those of a view count, by how well they fit."""
+    independent = max(len(view.depth) * view.pixels_per_reading / ALIKE_PX, 1.0)
+    return min(independent, YAW_READINGS) / max(misfit, 1.0)
 
 
 def _quarter(angles: NDArray[np.float64]) -> NDArray[np.float64]:

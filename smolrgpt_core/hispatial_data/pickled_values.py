@@ -72,9 +72,10 @@ def packed(value: Any) -> bytes:
     """
     writer = _Writer()
     tree = json.dumps(writer.plain(value)).encode()
+    named: dict[str, Any] = {str(number): array for number, array in enumerate(writer.arrays)}
+    named[TREE] = np.frombuffer(tree, np.uint8)
     buffer = io.BytesIO()
-    arrays = {str(number): array for number, array in enumerate(writer.arrays)}
-    np.savez(buffer, **{TREE: np.frombuffer(tree, np.uint8)}, **arrays)
+    np.savez(buffer, **named)
     return buffer.getvalue()
 
 

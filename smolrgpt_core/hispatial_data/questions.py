@@ -203,7 +203,9 @@ def ca1m_questions(content: Any, draw: QuestionDraw) -> list[ImportedQuestion]:
         boxes = _boxes_by_color(item, draw.image_size)
         meta = item.get("meta") or {}
         if isinstance(meta, dict) and meta.get("2dbox") is not None:
-            boxes.setdefault("red", _box(meta["2dbox"], draw.image_size))
+            box = _box(meta["2dbox"], draw.image_size)
+            if boxes.setdefault("red", box) != box:
+                raise bad_input("two objects in boxes of one color: red")
         reasoning = _steps(meta) if kind == "problem_solving" else ""
         return _question(item["qa_type"], CA1M_TYPES[kind][0], pair, boxes, draw.rng, reasoning)
 
@@ -287,13 +289,15 @@ def _box_words(place: int) -> str:
 
 def _boxes_by_color(item: Mapping[str, Any], image_size: tuple[int, int]) -> dict[str, Box]:
     """Boxes of the objects of an item by the color in their references."""
-    objects = item.get("object")
+    objects: Any = item.get("object")
     boxes: dict[str, Box] = {}
     for tail in _REFERRED if isinstance(objects, dict) else ():
         words, raw = objects.get(f"referring{tail}"), objects.get(f"raw{tail}")
         match = _BOX_WORDS.search(words) if isinstance(words, str) else None
         if match and isinstance(raw, dict) and "raw_bbox" in raw:
-            boxes[match[1]] = _box(raw["raw_bbox"], image_size)
+            box = _box(raw["raw_bbox"], image_size)
+            if boxes.setdefault(match[1], box) != box:
+                raise bad_input(f"two objects in boxes of one color: {match[1]}")
     return boxes
 
 

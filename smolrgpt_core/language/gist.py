@@ -804,7 +804,9 @@ SLOTS: Mapping[str, Callable[[Item], bool]] = {
     "CARRIERS": lambda item: _is_noun(item) and item.known == CARRIER,
     "CARGOS": lambda item: _is_noun(item) and item.known == CARGO,
     "MEMBER": lambda item: (
-        _is_noun(item) and (not item.value.plural or bool(item.marks & {"of", "from"}))
+        _is_noun(item)
+        and "to" not in item.marks
+        and (not item.value.plural or bool(item.marks & {"of", "from"}))
     ),
     "SINGULAR": lambda item: _is_noun(item) and not item.value.plural,
     "PLURAL": lambda item: _is_noun(item) and item.value.plural,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.language.operators import OPERATORS
+from smolrgpt_core.language.operators.questions import Share
 from smolrgpt_core.language.operators.registry import Chosen, as_mask, standpoint_of
 from smolrgpt_core.language.operators.selections import The
 from smolrgpt_core.language.program import Parameter, Program, program_from_json
@@ -254,7 +255,7 @@ def _same(program: Program, values: Any, answers: list[Any], slack: float) -> An
     first = answers[0]
     if program.type is Type.QUANTITY:
         with np.errstate(invalid="ignore"):
-            if program.unit == "objects":
+            if is_counted(program):
                 return values == values[0]
             if program.unit == "deg":
                 turned = (values - values[0] + 180) % 360 - 180
@@ -274,7 +275,12 @@ def _same(program: Program, values: Any, answers: list[Any], slack: float) -> An
 
 def _is_discrete(program: Program) -> bool:
     discrete = (Type.REGION, Type.REGIONS, Type.TRUTH, Type.RELATION, Type.COLOR)
-    return program.type in discrete or program.unit == "objects"
+    return program.type in discrete or is_counted(program)
+
+
+def is_counted(program: Program) -> bool:
+    """Whether a quantity follows from how many there are, so that it is right or wrong."""
+    return program.unit == "objects" or program.operator is Share
 
 
 def _ids(run: Run, answer: Any) -> tuple[int, ...]:

@@ -314,7 +314,7 @@ class Writer:
         if word and not is_list(chosen):
             return f"{_nth(rank)}{word} {self.singular(chosen)}"
         singled = self.superlative(attribute, end, rank, last=True)
-        near = attribute.operator is attributes.Distance and _is_bare(chosen)
+        near = attribute.operator in REACHING and _is_bare(chosen)
         return f"{self.singular(chosen, last=False)} {'' if near else 'that is '}{singled}"
 
     def superlative(self, attribute: Program, end: str, rank: float, last: bool) -> str:
@@ -330,9 +330,9 @@ class Writer:
         nth = _nth(rank)
         if word:
             return f"the {nth}{word}"
-        if attribute.operator is attributes.Distance:
+        if attribute.operator in REACHING:
             relation = "nearest to" if end == "least" else "farthest from"
-            return f"{nth}{relation} {self.phrase(attribute.arguments[0], last=last)}"
+            return f"{nth}{relation} {self._places(attribute, last)[0]}"
         least = "smallest" if end == "least" else "largest"
         return f"the one with the {nth}{least} {self.attribute(attribute, last=last)}"
 

@@ -11,17 +11,18 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import get_context
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from smolrgpt_core.errors import SpatialError, Status, UnansweredError
-from smolrgpt_core.public_benchmarks.model_loading import AnyModel, load_benchmark_model
 from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerSpec
 from smolrgpt_core.public_benchmarks.models import BenchmarkModel, ModelOptions
 from smolrgpt_core.public_benchmarks.predictions import Reply
 from smolrgpt_core.public_benchmarks.questions import question_of
 from smolrgpt_core.public_benchmarks.records import BenchmarkRecord
+
+# PyTorch and transformers take seconds to load, and who asks no model needs neither.
+if TYPE_CHECKING:
+    from smolrgpt_core.public_benchmarks.model_loading import AnyModel
 
 Item = tuple[BenchmarkRecord, AnswerSpec | None]
 """A record, and what its benchmark knows that it asks for."""
@@ -94,6 +95,8 @@ class Workers:
 
     @property
     def _model(self) -> tuple[str, ModelOptions, int]:
+        import torch
+
         return self.name, self.options, max(1, torch.get_num_threads() // self.number)
 
     def _pool(self, number: int, **initialization: Any) -> ProcessPoolExecutor:
@@ -107,11 +110,17 @@ _model: AnyModel | None = None
 
 def _load(name: str, options: ModelOptions, threads: int) -> None:
     global _model
+    import torch
+
+    from smolrgpt_core.public_benchmarks.model_loading import load_benchmark_model
+
     torch.set_num_threads(threads)
     _model = load_benchmark_model(name, options)
 
 
 def _described(name: str, options: ModelOptions) -> Mapping[str, Any]:
+    from smolrgpt_core.public_benchmarks.model_loading import load_benchmark_model
+
     return dict(load_benchmark_model(name, options).described)
 
 

@@ -1,7 +1,7 @@
 """Generates questions with known answers, for training and for testing answerers."""
 
 from smolrgpt_core.synthesis.drafts import RegionStyle
-from smolrgpt_core.synthesis.forms import FORMS
+from smolrgpt_core.synthesis.forms import COLOR_FORMS, FORMS
 from smolrgpt_core.synthesis.generator import (
     QuestionGenerator,
     QuestionWithTruth,
@@ -18,6 +18,7 @@ from smolrgpt_core.synthesis.mixtures import (
 
 __all__ = [
     "ALL_WAREHOUSE_FORMS",
+    "COLOR_FORMS",
     "FORMS",
     "MIXTURES",
     "WAREHOUSE_FORMS",

@@ -8,7 +8,7 @@ from enum import Enum
 
 from smolrgpt_core.language import CATEGORIES
 from smolrgpt_core.language.conventions import HISPATIAL, SPATIALRGPT, WAREHOUSE, Conventions
-from smolrgpt_core.synthesis.forms import FORMS, choice, counting, distance, left_right
+from smolrgpt_core.synthesis.forms import COLOR_FORMS, FORMS, choice, counting, distance, left_right
 from smolrgpt_core.synthesis.forms.registry import GUESSABLE
 
 _WAREHOUSE_MODULES = {module.__name__ for module in (choice, counting, distance, left_right)}
@@ -25,9 +25,10 @@ WAREHOUSE_FORMS = tuple(name for name in ALL_WAREHOUSE_FORMS if name not in GUES
 
 _UNSEEN_BY_MODELS = (
     "depth_at_pixel", "nearer_pixel", "free_area", "capacity", "room_in_buffer", "room_for_several",
+    *COLOR_FORMS,
 )  # fmt: skip
 """Forms about places in the image, or about what may stand in a zone beside the regions that are
-named: a model that sees these regions alone knows nothing of it."""
+named, of which a model that sees these regions alone knows nothing; and about colors."""
 
 
 class Format(Enum):

@@ -268,6 +268,15 @@ def compare_counts(
 
 
 @builder
+def compare_sides(region: Program, comparative: tuple[Program, str], other: Program) -> Program:
+    """For "Is pallet 3 wider than it is tall?"."""
+    attribute, how = comparative
+    if attribute.unit != other.unit or attribute == other:
+        raise NoReadingError
+    return compare(measure(region, attribute), how, measure(region, other))
+
+
+@builder
 def compare_sets(first: Nominal, second: Nominal, verb: Any, how: str) -> Program:
     """Whether there are more of one class than of another."""
     if verb is not None and _is_placed(first.chosen):

@@ -17,11 +17,14 @@ from smolrgpt_core.synthesis.forms import (
     counting,
     distance,
     left_right,
+    looks,
     measurements,
 )
+from smolrgpt_core.synthesis.forms.looks import COLOR_FORMS
 from smolrgpt_core.synthesis.forms.registry import FORMS, GUESSABLE, form
 
 __all__ = [
+    "COLOR_FORMS",
     "FORMS",
     "GUESSABLE",
     "choice",
@@ -31,5 +34,6 @@ __all__ = [
     "distance",
     "form",
     "left_right",
+    "looks",
     "measurements",
 ]

@@ -7,6 +7,7 @@ import os
 import pickle
 import tarfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ import torch
 from typer.testing import CliRunner
 
 from smolrgpt_core.cli.application import app
-from smolrgpt_core.data.readers import DatasetConfig, open_dataset
+from smolrgpt_core.data.readers import DatasetConfig, SampleIterator, open_dataset
+from smolrgpt_core.data.samples import Sample
 from smolrgpt_core.data.warehouse_format import SplitFolder
 from smolrgpt_core.files import encode_image, read_rgb
 from smolrgpt_core.geometry.back_projection import back_project
-from smolrgpt_core.hispatial_data import run as run_module
 from smolrgpt_core.hispatial_data.run import ImportRun, ImportSettings
 from smolrgpt_core.hispatial_data.unpickling import Unpickler
 from smolrgpt_core.quality.check import check_dataset
@@ -45,6 +46,11 @@ def call(*words: object) -> Any:
 def tree(root: Path) -> dict[str, bytes]:
     files = sorted(path for path in root.rglob("*") if path.is_file())
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
+def samples_of(root: Path) -> list[Sample]:
+    """One for each image."""
+    return list(SampleIterator(open_dataset(DatasetConfig("warehouse", root), True)))
 
 
 @pytest.fixture
@@ -124,9 +130,9 @@ def test_the_point_maps_are_those_of_the_authors(shard, records, tmp_path):
     }  # fmt: skip
     root = tmp_path / "out"
     assert call(shard("all.tar", content), "--out", root).exit_code == 0
-    dataset = open_dataset(DatasetConfig("warehouse", root), group_by_image=True)
+    samples = samples_of(root)
     for index, name in enumerate(("xyz_wild", "xyz_ca1m", "xyz_general")):
-        sample = dataset[index]
+        sample = samples[index]
         assert sample.depth is not None
         assert sample.camera is not None
         points = back_project(sample.depth.read_meters(), sample.camera.intrinsics)
@@ -151,7 +157,7 @@ def test_calibrations_follow_the_conventions_of_their_streams(mixed, tmp_path):
     expected = [(48, 48, 23.5, 15.5), (48, 48, 23.5, 15.5), (48, 48, 23.5, 15.5)]
     np.testing.assert_allclose(found[:3], expected, atol=1e-4)
     np.testing.assert_allclose(found[3], (50, 50, 23.5, 15.5), atol=1e-3)
-    meters = open_dataset(DatasetConfig("warehouse", tmp_path / "out"), True)[2].depth
+    meters = samples_of(tmp_path / "out")[2].depth
     assert meters is not None
     depth = meters.read_meters()
     # No depth, and beyond 30 m, in two rows of half the size.
@@ -276,11 +282,12 @@ def test_a_run_that_is_stopped_goes_on_with_the_same_bytes(mixed, tmp_path, monk
         next(iter(stopped.convert(1, unpickler)))
     converted: list[int] = []
     convert = ImportRun.convert
-    monkeypatch.setattr(
-        run_module.ImportRun,
-        "convert",
-        lambda self, number, *rest: converted.append(number) or convert(self, number, *rest),
-    )
+
+    def noted(self: ImportRun, number: int, unpickler: Unpickler) -> Iterator[str]:
+        converted.append(number)
+        return convert(self, number, unpickler)
+
+    monkeypatch.setattr(ImportRun, "convert", noted)
     assert call(*mixed, "--out", tmp_path / "stopped").exit_code == 0
     assert converted == [1]
     assert tree(tmp_path / "stopped") == tree(tmp_path / "whole")

@@ -13,7 +13,7 @@ import pytest
 from smolrgpt_core.data.warehouse_format import Turn, read_dialogue
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.hispatial_data.calibrations import general_depth, log_depth, wild_depth
-from smolrgpt_core.hispatial_data.formats import drawn_pair, written
+from smolrgpt_core.hispatial_data.formats import Pair, drawn_pair, written
 from smolrgpt_core.hispatial_data.pixels import GRID, pixel_questions
 from smolrgpt_core.hispatial_data.questions import (
     CA1M_TYPES,
@@ -45,6 +45,12 @@ def pair(format: str, answer: Any, options: Any = None, kind: str = "", question
 
 def item(*pairs: dict, kind: str = "vqa_distance_multi", **more: Any) -> dict:
     return {"qa_type": kind, "object": None, "qa_pairs": list(pairs), **more}
+
+
+def asked_pair(*pairs: dict, rng: np.random.Generator) -> Pair:
+    found = drawn_pair(item(*pairs), rng)
+    assert found is not None
+    return found
 
 
 def test_every_type_has_a_task():
@@ -100,6 +106,20 @@ def test_what_cannot_be_asked_is_left_out_with_the_reason(records, text, answer,
     assert reason in left_out[0]
 
 
+def test_two_objects_of_one_color_are_left_out(records):
+    asked = records.item("vqa_distance_multi", records.free(), colors=("green", "green"))
+    wide = {
+        "qa_type": "object_width",
+        "prefix": "the chair (highlighted by a red box)?",
+        "suffix": "1 m",
+        "object": records.objects("red"),
+        "meta": {"2dbox": [1, 1, 5, 5]},
+    }
+    for found in (drawn({"level2": [asked]}), drawn([wide], ca1m_questions)):
+        assert found[0] == []
+        assert found[1][0].startswith("two objects in boxes of one color")
+
+
 def test_boxes_are_cut_to_the_image(records):
     def boxes(*corners: float) -> Any:
         made = records.item("vqa_distance_single", records.free())
@@ -117,11 +137,11 @@ def test_boxes_are_cut_to_the_image(records):
 def test_formats_are_drawn_by_the_weights_of_those_that_there_are():
     rng = np.random.default_rng(0)
     pairs = [pair("text", "1 m"), pair("mcq", "b", ["a", "b"]), pair("true_false", "true")]
-    counts = Counter(drawn_pair(item(*pairs), rng).format for _ in range(2000))
+    counts = Counter(asked_pair(*pairs, rng=rng).format for _ in range(2000))
     for format, share in ((Format.FREE, 0.3), (Format.CHOICE, 0.4), (Format.TRUE_FALSE, 0.3)):
         assert counts[format] / 2000 == pytest.approx(share, abs=0.04)
     assert drawn_pair(item(pair("other", "1 m")), rng) is None
-    assert drawn_pair(item({**pair("", "1 m"), "type": "open_ended"}), rng).format is Format.FREE
+    assert asked_pair({**pair("", "1 m"), "type": "open_ended"}, rng=rng).format is Format.FREE
 
 
 def test_types_are_drawn_by_their_weights():
@@ -140,7 +160,7 @@ def test_a_choice_has_one_option_a_line_and_its_label_as_answer():
     styles = set()
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        made = drawn_pair(item(pair("mcq", "behind.", options)), rng)
+        made = asked_pair(pair("mcq", "behind.", options), rng=rng)
         text, answer = written(made, rng)
         asked, *lines = text.split("\n")
         assert asked == "Is it?"
@@ -160,7 +180,7 @@ def test_a_choice_has_one_option_a_line_and_its_label_as_answer():
 )
 def test_an_answer_is_an_option_before_it_contains_one(answer, options, right):
     rng = np.random.default_rng(0)
-    text, label = written(drawn_pair(item(pair("mcq", answer, options)), rng), rng)
+    text, label = written(asked_pair(pair("mcq", answer, options), rng=rng), rng)
     (line,) = (line for line in text.split("\n") if line.startswith(f"{label}. "))
     assert right in line
     assert (line.partition(". ")[2] == "left") is False
@@ -170,16 +190,16 @@ def test_a_choice_without_a_right_option_is_refused():
     rng = np.random.default_rng(0)
     for options in (["a", "b"], ["c", "C."], []):
         with pytest.raises(SpatialError, match="none or several"):
-            written(drawn_pair(item(pair("mcq", "c", options)), rng), rng)
+            written(asked_pair(pair("mcq", "c", options), rng=rng), rng)
 
 
 def test_statements_are_answered_with_yes_or_no():
     seen = set()
     for seed in range(30):
         rng = np.random.default_rng(seed)
-        seen.add(written(drawn_pair(item(pair("true_false", "False")), rng), rng))
+        seen.add(written(asked_pair(pair("true_false", "False"), rng=rng), rng))
     assert seen == {("Is it?", "No"), ("Is it? Answer with Yes or No.", "No")}
-    made = drawn_pair(item(pair("true_false", "true", question="True or False: it is.")), rng)
+    made = asked_pair(pair("true_false", "true", question="True or False: it is."), rng=rng)
     assert written(made, rng) == ("Yes or No: it is.", "Yes")
 
 
@@ -205,7 +225,7 @@ def test_what_the_authors_leave_out_is_left_out():
 
 def test_inverted_answers_are_put_right():
     rng = np.random.default_rng(0)
-    made = drawn_pair(item(pair("mcq", "a", ["a", "b"], "distance_farther")), rng)
+    made = asked_pair(pair("mcq", "a", ["a", "b"], "distance_farther"), rng=rng)
     assert made.answer == "b"
     for broken in (pair("text", "a", None, "distance_farther"),
                    pair("mcq", "a", ["a", "b", "c"], "distance_farther")):  # fmt: skip
@@ -256,7 +276,8 @@ def test_a_conversation_has_spaces_and_location_tokens():
     found = general_question(turns)
     assert found.text == "What is at <loc0512><loc0256><loc1023><loc0768>?"
     assert found.answer == "A hall."
-    for broken in (turns[:1], turns[::-1], [], {}):
+    wrong: tuple[Any, ...] = (turns[:1], turns[::-1], [], {})
+    for broken in wrong:
         with pytest.raises(SpatialError, match="expected"):
             general_question(broken)
 
