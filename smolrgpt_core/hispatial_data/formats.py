@@ -171,16 +171,16 @@ def _format_of(pair: Mapping[str, Any]) -> Format | None:
 
 def _fair(statements: Sequence[Pair]) -> list[Pair]:
     """Without statements that overlapping objects make doubtful, or whose axis is one-sided."""
-    kept = [pair for pair in statements if "overlap" not in pair.qa_type]
+    fair = [pair for pair in statements if "overlap" not in pair.qa_type]
     for axis, sides in _AXES.items():
-        of_axis = [pair for pair in kept if any(side in pair.qa_type for side in sides)]
+        of_axis = [pair for pair in fair if any(side in pair.qa_type for side in sides)]
         overlapping = any(
             f"{axis}_overlap_tf" in pair.qa_type and _says(pair, _YES) for pair in statements
         )
         negative = sum(_says(pair, _NO) for pair in of_axis)
         if overlapping or 2 * negative != len(of_axis):
-            kept = [pair for pair in kept if pair not in of_axis]
-    return kept
+            fair = [pair for pair in fair if pair not in of_axis]
+    return fair
 
 
 def _says(pair: Pair, words: Iterable[str]) -> bool:

@@ -328,7 +328,7 @@ def _record(
     id: str, image: str, question: ImportedQuestion, size: tuple[int, int]
 ) -> WarehouseRecord:
     pairs = [(question.text, question.answer), *question.further]
-    turns = [turn for asked, said in pairs for turn in (Turn(HUMAN, asked), Turn(MODEL, said))]
+    turns = [turn for asked, answer in pairs for turn in (Turn(HUMAN, asked), Turn(MODEL, answer))]
     turns[0] = Turn(HUMAN, f"{IMAGE}\n{question.text}")
     return WarehouseRecord(
         id=id,
