@@ -23,10 +23,10 @@ from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, best_yaw
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.near_corner import (
     NearCorner,
+    beyond_border,
     find_top,
     likeliest_yaw,
     raised_by_outline,
-    unseen_above,
     yaw_spread,
 )
 from smolrgpt_core.geometry.size_priors import DECK_M, SizePrior, is_cuboid
@@ -46,6 +46,10 @@ in part is not ruled out."""
 MIN_SEEN_HEIGHT_M = 0.05
 """Height below which an object of a standard size is not seen down to its foot: nothing that has
 one is as flat, an empty pallet is 0.14 m high."""
+
+EXACT_M = 0.005
+"""Standard deviation of readings that are all but exact, as no camera has at a metre and more: the
+points themselves tell which side they are on."""
 
 YAW_ARM = 0.5
 """How far sides and the center of a box are from what its yaw turns them about, relative to its
@@ -339,7 +343,7 @@ def _box(
     shift_std, side_std = _shared(sides, done.std)
     bounds_std = np.hypot(shift_std[:, None], side_std)
     top, top_std = raised_by_outline(view, bounds, bounds_std, corner.top, top_std)
-    top_std = math.hypot(top_std, unseen_above(view) * top)
+    top_std = math.hypot(top_std, beyond_border(view) * top)
     corner = replace(corner, top=top)
     bottom = _find_bottom(sides, corner, float(done.size.min()), prior, config)
     return OrientedBox(
@@ -428,10 +432,10 @@ def _along_sides(
 ) -> tuple[TurnedView, float]:
     """The view turned along the object, and the standard deviation of its yaw, radians.
 
-    All readings of a cuboid tell its yaw together. Of what may be none the visible sides do, but
-    where noise blurs them.
+    All readings of a cuboid tell its yaw together, as far as they err at all. Of what may be none
+    the visible sides do, but where noise blurs them.
     """
-    if is_cuboid or view.depth_std > config.much_noise_m:
+    if view.depth_std > (EXACT_M if is_cuboid else config.much_noise_m):
         view = view.turned(likeliest_yaw(view, top))
         return view, yaw_spread(view, top)
     level = view.points[:, :2]
