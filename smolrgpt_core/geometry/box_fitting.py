@@ -23,10 +23,10 @@ from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, best_yaw
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.near_corner import (
     NearCorner,
+    beyond_border,
     find_top,
     likeliest_yaw,
     raised_by_outline,
-    unseen_above,
 )
 from smolrgpt_core.geometry.size_priors import DECK_M, SizePrior, is_cuboid
 from smolrgpt_core.geometry.surface import Surface
@@ -46,6 +46,10 @@ MIN_SEEN_HEIGHT_M = 0.05
 """Height below which an object of a standard size is not seen down to its foot: nothing that has
 one is as flat, an empty pallet is 0.14 m high."""
 
+EXACT_M = 0.005
+"""Standard deviation of readings that are all but exact, as no camera has at a metre and more: the
+points themselves tell which side they are on."""
+
 YAW_ARM = 0.5
 """How far sides and the center of a box are from what its yaw turns them about, relative to its
 size."""
@@ -54,9 +58,9 @@ BOX_POINTS = 300
 """Surface points, and outline points, that take part: neighbors err alike, so that more tell
 little."""
 
-MUCH_NOISE_M, NOISE_OF_CUBOIDS_M = 0.08, 0.02
+MUCH_NOISE_M = 0.08
 """Standard deviation of a reading from which the yaw is taken from all readings together instead of
-from the sides of the visible points: of any object, and of one that is known to be a box."""
+from the sides of the visible points."""
 
 SIDE_CAP_M = 0.1
 """Distance from which a point is not on a side, for the yaw."""
@@ -304,7 +308,7 @@ def _box(
     shift_std, side_std = _shared(sides, done.std)
     bounds_std = np.hypot(shift_std[:, None], side_std)
     top, top_std = raised_by_outline(view, bounds, bounds_std, corner.top, top_std)
-    top_std = math.hypot(top_std, unseen_above(view) * top)
+    top_std = math.hypot(top_std, beyond_border(view) * top)
     corner = replace(corner, top=top)
     bottom = _find_bottom(sides, corner, float(done.size.min()), prior)
     return OrientedBox(
@@ -391,7 +395,7 @@ def _along_sides(view: TurnedView, top: float, is_cuboid: bool) -> tuple[TurnedV
 
     Also the standard deviation of the yaw, radians.
     """
-    if view.depth_std > (NOISE_OF_CUBOIDS_M if is_cuboid else MUCH_NOISE_M):
+    if view.depth_std > (EXACT_M if is_cuboid else MUCH_NOISE_M):
         yaw, yaw_std = likeliest_yaw(view, top)
         return view.turned(yaw), yaw_std
     level = view.points[:, :2]

@@ -45,10 +45,13 @@ BLUR_ERROR = 0.7
 """Standard deviation of the height that the highest points tell, relative to what noise blurs it
 by: readings that noise puts far off are left out, so that they scatter less than it."""
 
-CUT_TOP_SHARE, TOUCHED_TOP_SHARE = 0.5, 0.1
+CUT_TOP_SHARE, TOUCHED_TOP_SHARE = 0.25, 0.1
 """Standard deviation of the height of what is cut off above, and of what something else begins
-beside its upper end, relative to what is seen of it: of 174 racks of 24 simulated halls (seeds
-510000 to 510023) that the border of the image cuts, the root mean square is 0.51."""
+beside its upper end, relative to what is seen of it."""
+
+BEYOND_BORDER_SHARE = 0.5
+"""The same of what the border of the image cuts: the root mean square of 174 racks of 24 simulated
+halls (seeds 510000 to 510023) is 0.51."""
 
 FACES_UP = 0.5
 """The outline is the upper one where its direction outwards points up by more than this."""
@@ -233,7 +236,8 @@ def find_top(view: TurnedView, deck_m: float = DECK_M) -> tuple[float, float]:
         top = max(top, edge)
     elif edge_std < std:
         top, std = edge, edge_std
-    return _with_thin_parts(view, depth, top, std)
+    top, std = _with_thin_parts(view, depth, top, std)
+    return top, math.hypot(std, _unseen_above(view) * top)
 
 
 def raised_by_outline(
@@ -308,31 +312,26 @@ def _with_thin_parts(
     return edge, off
 
 
-def unseen_above(view: TurnedView) -> float:
-    """Standard deviation of the height as the upper end is not seen, relative to the height.
-
-    No reading makes such a height surer: what looks like the deck is where the object is cut.
-    """
-    faces_up = _faces_up(view)
-    # What the border cuts may be little of the outline and without readings, as posts of a rack.
-    if np.any(faces_up & (view.step == -np.inf)):
-        return CUT_TOP_SHARE
+def _unseen_above(view: TurnedView) -> float:
+    """Standard deviation of the height as the upper end is not seen, relative to the height."""
     known = np.flatnonzero(np.isfinite(view.outline_depth))
-    if not len(known):
-        return 0.0
     heights = view.outline[:, 2][known] * view.outline_depth[known]
-    # All around a deck is as high, but what stands beside it does not cut it off above.
-    upper = known[(heights >= quantile(heights, 0.9)) & faces_up[known]]
+    upper = known[heights >= quantile(heights, 0.9)]
     if np.count_nonzero(view.cut[upper]) > UNSEEN_TOP * len(upper):
         return CUT_TOP_SHARE
     ending = np.count_nonzero(view.ends[upper])
     return TOUCHED_TOP_SHARE if len(upper) - ending > UNSEEN_TOP * len(upper) else 0.0
 
 
-def _faces_up(view: TurnedView) -> NDArray[np.bool_]:
-    """Where the outline (M,) is the upper one."""
-    outward = view.outline - view.inner_outline
-    return np.asarray(outward[:, 2] > FACES_UP * np.linalg.norm(outward, axis=1))
+def beyond_border(view: TurnedView) -> float:
+    """Standard deviation of the height as the border of the image cuts it off, relative to it.
+
+    What is cut may be little of the outline and without readings, as the posts of a rack are. No
+    reading makes such a height surer: what looks like the deck is below the end.
+    """
+    outward = (view.outline - view.inner_outline)[view.step == -np.inf]
+    is_above = outward[:, 2] > FACES_UP * np.linalg.norm(outward, axis=1)
+    return BEYOND_BORDER_SHARE if is_above.any() else 0.0
 
 
 def _highest_points(view: TurnedView) -> tuple[float, float]:
