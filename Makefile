@@ -33,8 +33,11 @@ nano: setup
 	smolrgpt train config/train/nano_language_images.yaml && \
 	smolrgpt simulate --scenes 40 --views 3 --seed 20261201 --image-size 320x240 --fractions 0,1,0 \
 	  --out data/nano_calibration && \
+	$(LANGUAGE) --scenes 60 --seed 20261203 --fractions 0,1,0 --out data/language_calibration && \
+	$(LANGUAGE) --scenes 40 --seed 20261204 --randomization config/randomization_missing_depth.yaml \
+	  --fractions 0,1,0 --out data/gaps_calibration && \
 	smolrgpt calibrate $(NANO)/model --data data/nano_calibration --data data/language \
-	  --data data/language_gaps && \
+	  --data data/language_gaps --data data/language_calibration --data data/gaps_calibration && \
 	smolrgpt simulate --scenes 300 --seed 20261122 --views 1 --fractions 0,0,1 --out data/nano_held_out && \
 	for answerer in model fused; do \
 	  smolrgpt evaluate --answerer $$answerer --checkpoint $(NANO)/model --data data/nano_held_out \
