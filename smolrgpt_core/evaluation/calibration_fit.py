@@ -38,6 +38,10 @@ MIN_SLOPE_SAMPLES = 30
 MIN_SHIFT_SAMPLES = 10
 """With fewer answers, what a question measures has no curve of its own."""
 
+MIN_ANSWERS = {Evidence.GEOMETRY_ONLY: MIN_SLOPE_SAMPLES}
+"""With fewer answers there is no curve: a model has an answer to nearly everything that it is asked
+in a calibration, and a few answers tell less than the confidence of geometry itself."""
+
 SHIFT_STD = 1.0
 """Standard deviation that log-odds of measures are taken to have around those of a category."""
 
@@ -184,7 +188,8 @@ def fit_curves(judged: Sequence[JudgedAnswer]) -> Curves:
         groups[item.evidence, item.category].append(item)
     curves: Curves = {}
     for evidence, category in product(Evidence, Category):
-        if answers := groups.get((evidence, category)):
+        answers = groups.get((evidence, category), [])
+        if len(answers) >= MIN_ANSWERS.get(evidence, 1):
             curve = fit_curve(*_raw_and_correct(answers))
             named = {curve_name(category): curve, **_shifted_curves(category, curve, answers)}
             curves.setdefault(evidence.value, {}).update(named)

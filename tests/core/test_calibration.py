@@ -168,6 +168,16 @@ def test_what_is_measured_has_a_curve_of_its_own() -> None:
     assert other == calibration.confidence(Evidence.MODEL, Category.QUANTITY, 0.8)
 
 
+def test_a_few_answers_of_geometry_alone_make_no_curve() -> None:
+    def judged(evidence: Evidence, count: int) -> list[JudgedAnswer]:
+        return [JudgedAnswer("a", Category.COUNT, evidence, 0.9, True)] * count
+
+    few, enough = MIN_SLOPE_SAMPLES - 1, MIN_SLOPE_SAMPLES
+    assert list(fit_curves(judged(Evidence.GEOMETRY_ONLY, few))) == []
+    assert list(fit_curves(judged(Evidence.GEOMETRY_ONLY, enough))) == ["geometry_only"]
+    assert list(fit_curves(judged(Evidence.GEOMETRY, 1))) == ["geometry"]
+
+
 def test_certain_and_unknown_confidences() -> None:
     curve = ConfidenceCurve(1e308, 1e308, 1, 1)
     assert curve(1.0) == 1.0
