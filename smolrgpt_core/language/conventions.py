@@ -38,6 +38,10 @@ class Conventions:
         replacement = self.replaced.get(part.operator)
         return part if replacement is None else replacement(part)
 
+    def __reduce__(self) -> tuple[Callable[[str], Conventions], tuple[str]]:
+        # By the name: replacements are functions without one.
+        return _conventions_named, (self.name,)
+
 
 def _by(operator: Operator) -> Replacement:
     """Another operator of the same arguments."""
@@ -96,5 +100,10 @@ SPATIALRGPT = Conventions(
 the distance of two objects is the mean of those between their nearest points, left is by centers,
 large by the box along the axes, and clock hours are rounded down."""
 
+
 CONVENTIONS = {item.name: item for item in (WAREHOUSE, HISPATIAL, SPATIALRGPT)}
 """Every table by name."""
+
+
+def _conventions_named(name: str) -> Conventions:
+    return CONVENTIONS[name]

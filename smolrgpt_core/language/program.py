@@ -71,6 +71,17 @@ class Operator:
         """
         return Program(self, tuple(arguments))
 
+    def __reduce__(self) -> tuple[Callable[[str], Operator], tuple[str]]:
+        # By its name, which is that of its function, too: pickle takes one for the other.
+        return _operator_named, (self.name,)
+
+
+def _operator_named(name: str) -> Operator:
+    # Operators are built of this class.
+    from smolrgpt_core.language.operators import OPERATORS
+
+    return OPERATORS[name]
+
 
 @dataclass(frozen=True)
 class Program:
@@ -111,6 +122,10 @@ class Program:
             raise ProgramError(f"an expression may be nested {MAX_DEPTH} deep, got {depth}")
         object.__setattr__(self, "depth", depth)
         object.__setattr__(self, "_hash", hash((self.operator.name, self.arguments)))
+
+    def __reduce__(self) -> tuple[type[Program], tuple[Operator, tuple[Any, ...]]]:
+        # Built anew: the hash of a text is another one in each process.
+        return Program, (self.operator, self.arguments)
 
     @property
     def type(self) -> Type:
