@@ -63,9 +63,9 @@ def masked_question(program: Program, regions: RegionSet) -> MaskedWording | Non
 
     Returns:
         None where a class has more regions than models have seen listed, or only one, and where it
-        is about colors, which no model was trained on.
+        is about colors or shares of a set, which no model was trained on.
     """
-    if asks_for_color(program):
+    if asks_for_color(program) or _asks_for_share(program):
         return None
     listed = with_lists(program, regions)
     lists = [part.arguments[0] for part in listed.walk() if part.operator is selections.Listed]
@@ -82,6 +82,10 @@ def asks_for_color(program: Program) -> bool:
     """Whether an answer depends on the color of anything."""
     colors = (questions.Color, predicates.Colored)
     return any(part.operator in colors for part in program.walk())
+
+
+def _asks_for_share(program: Program) -> bool:
+    return any(part.operator is questions.Share for part in program.walk())
 
 
 def with_lists(program: Program, regions: RegionSet) -> Program:
