@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from typing import Any
 from smolrgpt_core.annotation.frames import images_in
 from smolrgpt_core.annotation.pipeline import AnnotatedImage, Annotator
 from smolrgpt_core.annotation.settings import AnnotationSettings
-from smolrgpt_core.data.resumable import ResumableFolder
+from smolrgpt_core.data.resumable import ResumableFolder, ResumableRun
 from smolrgpt_core.data.warehouse_format import (
     ANNOTATION_FILE,
     CameraRecord,
@@ -114,7 +113,7 @@ class AnnotationSummary:
             self.with_references += "references" in item
 
 
-class AnnotationRun:
+class AnnotationRun(ResumableRun):
     """One data set in the making; use it in `with run.locked():`.
 
     Args:
@@ -131,17 +130,8 @@ class AnnotationRun:
         self.images = images_in(settings.images)
         described = {"annotator": ANNOTATOR, **settings.to_json()}
         described["files"] = [path.name for path in self.images]
-        self._data = ResumableFolder(root, ANNOTATION_FILE, described, "smolrgpt annotate")
+        super().__init__(ResumableFolder(root, ANNOTATION_FILE, described, "smolrgpt annotate"))
         self._folder = SplitFolder(root, settings.split)
-
-    def locked(self) -> AbstractContextManager[None]:
-        """Take the folder; see `ResumableFolder.locked`."""
-        return self._data.locked()
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing is left to do; see `ResumableFolder.is_complete`."""
-        return self._data.is_complete
 
     def missing(self) -> list[Path]:
         """The images that are not annotated yet."""

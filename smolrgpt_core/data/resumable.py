@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -98,6 +98,22 @@ class ResumableFolder:
         """Say that the data set is complete."""
         self.parts.rename(self.root / DONE)
         shutil.rmtree(self.root / DONE)
+
+
+class ResumableRun:
+    """What makes the data of a resumable folder; use it in `with run.locked():`."""
+
+    def __init__(self, data: ResumableFolder) -> None:
+        self._data = data
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Take the folder; see `ResumableFolder.locked`."""
+        return self._data.locked()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to do; see `ResumableFolder.is_complete`."""
+        return self._data.is_complete
 
 
 def _check_same(path: Path, found: Any, wanted: Mapping[str, Any]) -> None:

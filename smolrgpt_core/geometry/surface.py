@@ -244,7 +244,7 @@ def _check_coherence(frame: RGBDFrame, region: Region, from_box: bool) -> None:
     median = float(np.median(readings))
     reach = _angular_extent(frame, region) * median / 2 + 0.05
     near = float(np.mean(np.abs(readings - median) < reach))
-    if near < NOISE_NEAR_SHARE and _jump_share(depth) > NOISE_JUMP_SHARE:
+    if near < NOISE_NEAR_SHARE and _jump_fraction(depth) > NOISE_JUMP_SHARE:
         raise SpatialError(
             Status.NO_VALID_DEPTH,
             f"depth under the mask of {region.name} is noise: {valid:.0%} of its pixels have a "
@@ -262,7 +262,7 @@ def _middle(box: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return middle
 
 
-def _jump_share(depth: NDArray[np.float32]) -> float:
+def _jump_fraction(depth: NDArray[np.float32]) -> float:
     """Share of neighboring readings of (H, W) that are not on one surface."""
     jumps = pairs = 0
     tolerance = JUMP_M + JUMP_SHARE * float(np.nanmedian(depth))

@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.data.resumable import ResumableFolder
+from smolrgpt_core.data.resumable import ResumableFolder, ResumableRun
 from smolrgpt_core.data.warehouse_format import (
     HUMAN,
     IMPORT_FILE,
@@ -155,7 +154,7 @@ class ImportSummary:
         }
 
 
-class ImportRun:
+class ImportRun(ResumableRun):
     """One data set in the making; use it in `with run.locked():`.
 
     Args:
@@ -167,17 +166,8 @@ class ImportRun:
         self.settings = settings
         self.root = root
         described = settings.to_json()
-        self._data = ResumableFolder(root, IMPORT_FILE, described, "smolrgpt import-hispatial")
+        super().__init__(ResumableFolder(root, IMPORT_FILE, described, "smolrgpt import-hispatial"))
         self._folder = SplitFolder(root, settings.split)
-
-    def locked(self) -> AbstractContextManager[None]:
-        """Take the folder; see `ResumableFolder.locked`."""
-        return self._data.locked()
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing is left to do; see `ResumableFolder.is_complete`."""
-        return self._data.is_complete
 
     def missing(self) -> list[int]:
         """Numbers of the shards that are not converted yet."""

@@ -65,7 +65,7 @@ def masked_question(program: Program, regions: RegionSet) -> MaskedWording | Non
         None where a class has more regions than models have seen listed, or only one, and where it
         is about colors or shares of a set, which no model was trained on.
     """
-    if asks_for_color(program) or _asks_for_share(program):
+    if asks_for_color(program) or _asks_for_fraction(program):
         return None
     listed = with_lists(program, regions)
     lists = [part.arguments[0] for part in listed.walk() if part.operator is selections.Listed]
@@ -84,7 +84,7 @@ def asks_for_color(program: Program) -> bool:
     return any(part.operator in colors for part in program.walk())
 
 
-def _asks_for_share(program: Program) -> bool:
+def _asks_for_fraction(program: Program) -> bool:
     return any(part.operator is questions.Share for part in program.walk())
 
 

@@ -20,13 +20,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 
 from smolrgpt_core.data.records import question_record
-from smolrgpt_core.data.resumable import ResumableFolder
+from smolrgpt_core.data.resumable import ResumableFolder, ResumableRun
 from smolrgpt_core.data.shards import write_shards
 from smolrgpt_core.data.warehouse_format import (
     SIMULATION_FILE,
@@ -58,7 +57,7 @@ class SimulationSummary:
     questions: dict[str, Counter[str]] = field(default_factory=dict)
 
 
-class SimulationRun:
+class SimulationRun(ResumableRun):
     """One data set in the making; use it in `with run.locked():`.
 
     Args:
@@ -70,28 +69,9 @@ class SimulationRun:
         self.settings = settings
         self.root = root
         described = {"generator": GENERATOR, **settings.to_json()}
-        self._data = ResumableFolder(root, SIMULATION_FILE, described, "smolrgpt simulate")
+        super().__init__(ResumableFolder(root, SIMULATION_FILE, described, "smolrgpt simulate"))
         self._parts = self._data.parts
         self._splits = settings.splits()
-
-    def locked(self) -> AbstractContextManager[None]:
-        """Take the folder: check that it is of this run, and clear what a kill left behind.
-
-        Raises:
-            SpatialError: BAD_INPUT when the folder holds something else, or BUSY when another
-                process is making this data set.
-        """
-        return self._data.locked()
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing is left to do.
-
-        Raises:
-            SpatialError: BAD_INPUT when the folder holds something else; it names the settings
-                that differ.
-        """
-        return self._data.is_complete
 
     def missing_scenes(self) -> list[int]:
         """The scenes that are not made yet."""
