@@ -76,6 +76,23 @@ def _side(size: int | tuple[int, int] | list[int]) -> int:
     return size if isinstance(size, int) else size[0]
 
 
+# Not lambdas: processes that read data are started with a copy of the processor, which names these.
+def _one_patch(config: PreTrainedConfig) -> int:
+    return 1
+
+
+def _scale_factor(config: PreTrainedConfig) -> int:
+    return config.scale_factor
+
+
+def _spatial_merge_size(config: PreTrainedConfig) -> int:
+    return config.vision_config.spatial_merge_size
+
+
+def _pixel_shuffle_side(config: PreTrainedConfig) -> int:
+    return round(1 / config.downsample_ratio)
+
+
 def _windows(config: PreTrainedConfig, grids: torch.Tensor) -> torch.Tensor:
     """The order of Qwen2.5-VL, whose vision encoder attends within windows: window by window."""
     vision = config.vision_config
@@ -101,7 +118,7 @@ _IDEFICS = VlmFamily(
     vision_encoder="model.vision_model",
     language_model="model.text_model",
     patch_size=_vision_patch,
-    block_size=lambda config: config.scale_factor,
+    block_size=_scale_factor,
     image_token="<image>",
     image_text="<fake_token_around_image><global-img>{tokens}<fake_token_around_image>",
     image_options={"do_image_splitting": False},
@@ -112,7 +129,7 @@ _QWEN2 = VlmFamily(
     vision_encoder="model.visual",
     language_model="model.language_model",
     patch_size=_vision_patch,
-    block_size=lambda config: config.vision_config.spatial_merge_size,
+    block_size=_spatial_merge_size,
     image_token="<|image_pad|>",
     image_text="{tokens}",
     per_token={"mm_token_type_ids": "image"},
@@ -124,7 +141,7 @@ FAMILIES: dict[str, VlmFamily] = {
         vision_encoder="model.vision_tower",
         language_model="model.language_model",
         patch_size=_vision_patch,
-        block_size=lambda _: 1,
+        block_size=_one_patch,
         image_token="<image>",
         image_text="{tokens}<bos>",
         chat=False,
@@ -139,7 +156,7 @@ FAMILIES: dict[str, VlmFamily] = {
         vision_encoder="model.vision_tower",
         language_model="model.language_model",
         patch_size=_vision_patch,
-        block_size=lambda config: round(1 / config.downsample_ratio),
+        block_size=_pixel_shuffle_side,
         image_token="<IMG_CONTEXT>",
         image_text="<img>{tokens}</img>",
         image_options={"crop_to_patches": False},

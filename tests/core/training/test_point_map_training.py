@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -397,6 +398,18 @@ def batch_of(config: TrainConfig) -> tuple[PointMapForConditionalGeneration, dic
     assert "error" not in batch, batch
     assert isinstance(model, PointMapForConditionalGeneration)
     return model, batch
+
+
+@pytest.mark.parametrize("family", ["paligemma", "smolvlm", "internvl", "qwen3_vl"])
+def test_a_reader_in_a_new_process_reads_the_same(config, family):
+    """From Python 3.14 on such processes are not forked: they are sent the stream."""
+    run = config(family)
+    _, processor = make_start(run.start, 0, list)
+    stream = TrainingStream(run, processor)
+    sent = ForkingPickler.loads(ForkingPickler.dumps(stream))
+    here, there = next(iter(stream)), next(iter(sent))
+    assert here["facts"] == there["facts"]
+    assert torch.equal(here["input_ids"], there["input_ids"])
 
 
 def logits(model, batch) -> torch.Tensor:
