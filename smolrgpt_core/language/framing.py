@@ -50,6 +50,8 @@ class Framing:
         clauses: words before what may be so or not: "whether".
         speakers: who speaks or listens, one of whom is in strange words about asking.
         bending: words that may change what is asked, if only by how it is measured.
+        places: idle words that are where a distance is measured from, if one is asked for.
+        distances: words that ask for one.
     """
 
     words: frozenset[str]
@@ -65,6 +67,8 @@ class Framing:
     clauses: re.Pattern[str]
     speakers: re.Pattern[str]
     bending: re.Pattern[str]
+    places: re.Pattern[str]
+    distances: re.Pattern[str]
 
 
 def make_framing(entries: Mapping[str, str]) -> Framing | None:
@@ -80,6 +84,8 @@ def make_framing(entries: Mapping[str, str]) -> Framing | None:
         phrases={word: sorted(found, key=len, reverse=True) for word, found in phrases.items()},
         speakers=_pattern(rf"\b(?:{entries['speakers']})\b"),
         bending=_pattern(rf"\b(?:{entries['bending']})\b"),
+        places=_pattern(rf"\b(?:{entries['places']})"),
+        distances=_pattern(rf"\b(?:{entries['distances']})\b"),
         unfinished=_pattern(rf"\b(?:{entries['unfinished']})$"),
         **{key: _pattern(rf"(?:{entries[key]})\b") for key in PATTERNS},
     )
@@ -108,11 +114,19 @@ def unframed(
     tokens = list(_TOKEN.finditer(text))
     keys = [token[0].lower() for token in tokens]
     end = _start_of_tail(text, tokens, keys, framing)
-    for start in _starts(text[:end], tokens, keys, framing):
-        found[text[start:end].strip(" ,.;:?-")] = None
-    start = _behind_strange_words(text, framing, context, meaningful)
-    found[text[start:].strip(" ,.;:?-")] = None
+    starts = _starts(text[:end], tokens, keys, framing)
+    spans = [(start, end) for start in starts]
+    spans.append((_behind_strange_words(text, framing, context, meaningful), len(text)))
+    for start, end in spans:
+        if not _drops_place(text, start, end, framing):
+            found[text[start:end].strip(" ,.;:?-")] = None
     yield from found
+
+
+def _drops_place(text: str, start: int, end: int, framing: Framing) -> bool:
+    """Whether "How far are pallets 3 and 4 from the camera" would become how far apart they are."""
+    outside = f"{text[:start]} ... {text[end:]}"
+    return bool(framing.distances.search(text) and framing.places.search(outside))
 
 
 def _behind_strange_words(

@@ -48,6 +48,10 @@ class NoReadingError(Exception):
         self.reason = reason
 
 
+class RefusedError(NoReadingError):
+    """Raised by a builder: the words are understood, and cannot be answered."""
+
+
 MAX_NESTING = 150
 """Rules within rules; a phrase within a phrase takes about ten."""
 
@@ -265,6 +269,7 @@ class Parse:
     Attributes:
         farthest: the farthest word at which anything was looked for.
         reasons: why words that fit a rule make no sense.
+        refusal: why all words together, which are understood, have no answer; "" where none is.
 
     Raises:
         TooManyReadingsError: by `read`, when the limit is reached.
@@ -285,6 +290,7 @@ class Parse:
         self._depth = 0
         self.farthest = 0
         self.reasons: list[str] = []
+        self.refusal = ""
 
     def read(self, rule: str) -> list[Reading]:
         """The readings of all words as a rule; empty where there is none."""
@@ -342,12 +348,13 @@ class Parse:
                         (target, item.end, more, extra + item.cost, item.open, item.open)
                     )
             for build in state.builds:
-                self._finish(build, at, bound, cost, is_open, best)
+                self._finish(build, position, at, bound, cost, is_open, best)
         return list(best.values())
 
     def _finish(
         self,
         build: Build,
+        start: int,
         end: int,
         bound: Bindings,
         cost: int,
@@ -362,6 +369,8 @@ class Parse:
         except NoReadingError as error:
             if error.reason:
                 self.reasons.append(error.reason)
+                if isinstance(error, RefusedError) and start == 0 and end == len(self._tokens) - 1:
+                    self.refusal = error.reason
             return
         if isinstance(value, Costly):
             value, cost = value.value, cost + value.cost

@@ -108,7 +108,7 @@ def read_text(text: str, regions: RegionSet, region_ids: Sequence[int] = ()) -> 
             break  # No other language can know more of it.
     # The language in which most was understood says best what is wrong.
     likeliest, problem = max(problems, key=lambda item: item[0].understood)
-    if problem.status is Status.BAD_QUESTION:
+    if problem.status is Status.BAD_QUESTION and not isinstance(problem, _NoAnswerError):
         read = _read_restated(cleaned, likeliest.language, regions, ids)
         for attempt, _ in problems:
             read = read or _read_behind(cleaned, attempt.language, regions, ids)
@@ -222,6 +222,13 @@ class _UnreadableError(SpatialError):
         super().__init__(Status.BAD_QUESTION, message)
 
 
+class _NoAnswerError(SpatialError):
+    """All words are understood together, and cannot be answered: fewer are another question."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Status.BAD_QUESTION, message)
+
+
 class _Attempt:
     """One question in one language.
 
@@ -286,6 +293,8 @@ class _Attempt:
         parse = Parse(self._lexicon.grammar, words.keys, words.terminals)
         try:
             readings = self._likeliest(parse.read(QUESTION_RULE), parse)
+            if not readings and parse.refusal:
+                raise _NoAnswerError(parse.refusal)
             readings = readings or self._likeliest(self._by_gist(words, parse), parse)
         except TooManyReadingsError as error:
             raise bad_question(

@@ -28,7 +28,7 @@ from smolrgpt_core.language.builders.parts import (
     predicate,
 )
 from smolrgpt_core.language.builders.sets import any_nominal, pair
-from smolrgpt_core.language.grammar import Costly, Edge, NoReadingError
+from smolrgpt_core.language.grammar import Costly, Edge, NoReadingError, RefusedError
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
@@ -254,7 +254,7 @@ def costly(value: Any) -> Any:
 @builder
 def refuse(reason: str) -> Any:
     """Words that are understood and cannot be answered."""
-    raise NoReadingError(reason)
+    raise RefusedError(reason)
 
 
 @builder

@@ -123,6 +123,15 @@ def refusal(text: str, regions: RegionSet = SMALL, ids: tuple[int, ...] = ()) ->
         # More than one thing at once.
         ("how far is pallet 3 from pallet 4 and pallet 5", "several distances"),
         ("How far is pallet 3 from buffers 2 and 10?", "several distances"),
+        # Without its end, each of these would be another question: how far apart the two are.
+        ("How far are pallets 3 and 4 from the camera?", "several distances"),
+        ("How far are pallet 3 and pallet 4 away from you?", "several distances"),
+        ("From the camera, how far are pallets 3 and 4?", "several distances"),
+        ("How distant are pallets 3 and 4 from the camera?", '"from camera"'),
+        ("What is the range of pallets 3 and 4 from the camera?", '"from camera"'),
+        ("How far is it to pallets 3 and 4?", "several distances"),
+        ("distance to pallets 3 and 4", "several distances"),
+        ("Distance from the camera to pallets 3 and 4?", "several distances"),
         ("How far are pallets 3, 4 and 5 apart?", "two regions are needed"),
         ("Is pallet 3 in buffer 2 and pallet 4 in buffer 10?", "two things at once"),
         ("how many pallets are in buffer 2 and how many are not", '"how many are not"'),
