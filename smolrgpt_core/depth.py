@@ -64,6 +64,26 @@ _CLOSE = 0.005
 _MIN_GRAY_LEVELS = 8
 """With at least this many distinct values, a pattern in all of them is no coincidence."""
 
+_GRAY_LEVELS = 256
+"""Number of gray levels of 8 bits."""
+
+_MILLIMETERS = 0.001
+"""Meters per unit of 16 bit depth where nobody says otherwise."""
+
+_USUAL_STEPS = (2, 3, 4, 10)
+"""Steps in which a depth camera may count millimeters. Of 24 real frames, all count by 1."""
+
+_KNOWN_STEPS = {
+    5: "in 1/5000 m, as some data sets have it, the depth scale is 0.0002",
+    8: "shifted by 3 bits, as SUN RGB-D has it, the depth scale is 0.000125",
+}
+"""Steps of well-known data sets whose unit is no millimeter."""
+
+_NORMALIZED_TOP, _NORMALIZED_END, _NORMALIZED_HOLES = 0.01, 0.005, 0.05
+"""Depth that is stretched to the whole range of its numbers has at least this fraction of the pixels
+in the top twelfth, at most this fraction at its very end, and hardly more without a reading: what
+cameras mark as such are far more pixels, and they reach 60 m less often."""
+
 
 class DepthUnitError(SpatialError):
     """The values of a depth image show that its unit is wrong."""
@@ -167,10 +187,11 @@ def depth_readings(
 
     Raises:
         DepthUnitError: BAD_INPUT when most readings are too near or too far for any warehouse.
-        SpatialError: BAD_INPUT for an 8 bit depth visualization stored as 16 bit, without a unit.
+        SpatialError: BAD_INPUT for a depth visualization or relative depth, without a unit, and
+            for 16 bit depth in steps that are no millimeters.
     """
     limits = limits or DepthLimits()
-    _refuse_gray_levels(values)
+    _refuse_pictures(values, meters_per_unit)
     with np.errstate(invalid="ignore", over="ignore"):
         meters = np.asarray(values, dtype=np.float32) * np.float32(meters_per_unit)
         positive = np.isfinite(meters) & (meters > 0)
@@ -242,19 +263,73 @@ def _is_plausible(readings: NDArray[np.float32]) -> bool:
     return bool(2 * outside <= readings.size)
 
 
-def _refuse_gray_levels(values: NDArray) -> None:
+def _refuse_pictures(values: NDArray, meters_per_unit: float) -> None:
+    """Refuse depth without a unit, or in another one, where the values themselves show it."""
+    if values.dtype == np.uint16:
+        step = _step(values)
+        levels = np.unique(values).size if step > 1 or values.max(initial=0) < _GRAY_LEVELS else 0
+        _refuse_gray_levels(step, levels)
+        if meters_per_unit == _MILLIMETERS:
+            _refuse_other_units(values, step, levels)
+            _refuse_normalized(values, np.iinfo(np.uint16).max)
+    elif values.dtype.kind == "f" and meters_per_unit == 1:
+        _refuse_normalized(values, 1)
+
+
+def _refuse_gray_levels(step: int, levels: int) -> None:
     """Refuse gray levels stored as 16 bit: all values are multiples of 256 or 257."""
-    if values.dtype != np.uint16:
-        return
-    few = values.ravel()[:: max(values.size // 1000, 1)]
     for factor in (256, 257):
-        if not few.any() or (few % factor).any():
-            continue
-        if not (values % factor).any() and np.unique(values).size >= _MIN_GRAY_LEVELS:
+        if step and step % factor == 0 and levels >= _MIN_GRAY_LEVELS:
             raise bad_input(
                 f"expected metric depth, found only multiples of {factor}: this is an 8 bit depth "
                 "visualization without a unit, stored as 16 bit; provide metric depth",
             )
+
+
+def _refuse_other_units(values: NDArray[np.uint16], step: int, levels: int) -> None:
+    """Refuse as millimeters what ends at 8 bits, or counts in steps that no depth camera has."""
+    if values.max(initial=0) < _GRAY_LEVELS and levels >= _MIN_GRAY_LEVELS:
+        raise bad_input(
+            f"expected 16 bit depth in millimeters, found only numbers up to {values.max()}: these "
+            "look like gray levels of 8 bits without a unit; provide metric depth, or the depth "
+            "scale (meters per unit)"
+        )
+    if step > 1 and step not in _USUAL_STEPS and levels >= _SPREAD_VALUES:
+        known = _KNOWN_STEPS.get(step, "provide metric depth, or the depth scale (meters per unit)")
+        raise bad_input(
+            f"expected 16 bit depth in millimeters, found only multiples of {step}: its unit is "
+            f"another one; {known}"
+        )
+
+
+def _step(values: NDArray[np.uint16]) -> int:
+    """The largest number of which all values, but those that mean "no reading", are multiples."""
+    sample = values.ravel()[:: max(values.size // _SAMPLE, 1)]
+    for few in (sample, values.ravel()):
+        step = int(np.gcd.reduce(few[few < min(_FULL_SCALE_UNITS)].astype(np.int32), initial=0))
+        if step == 1:
+            break
+    return step
+
+
+def _refuse_normalized(values: NDArray, top: float) -> None:
+    """Refuse depth that fills its range from 0 to the very end, as relative depth is stored."""
+    if not values.size or values.max() != top or values.min() != 0:
+        return
+    at_top, at_zero, near_top = (
+        np.count_nonzero(found) / values.size
+        for found in (values == top, values == 0, (values > top * 11 / 12) & (values < top))
+    )
+    if (
+        at_top <= _NORMALIZED_END
+        and at_zero <= _NORMALIZED_HOLES
+        and near_top >= _NORMALIZED_TOP
+    ):
+        raise bad_input(
+            f"expected metric depth, found values that fill the whole range of 0 to {top:g}: "
+            "this is relative depth without a unit; provide metric depth, or the depth scale "
+            "(meters per unit)"
+        )
 
 
 def _is_full_scale(values: NDArray, meters: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -22,6 +22,13 @@ from smolrgpt_core.regions import RegionSet
 _TIES = frozenset({Type.REGION, Type.REGIONS, Type.TRUTH, Type.RELATION, Type.COLOR})
 """Types of discrete answers."""
 
+SURE = 0.95
+"""What fewer of the disturbed copies agree on says what else it may be: one in five that is wrong
+without a word would be too many."""
+
+_ENDS = ((1 - SURE) / 2, (1 + SURE) / 2)
+"""Quantiles between which so many of the copies are."""
+
 
 def why_uncertain(finding: Finding, regions: RegionSet, certainty: float) -> str:
     """Why an answer is a tie: too few of the perturbed copies give it; empty for a certain one.
@@ -38,48 +45,74 @@ def why_uncertain(finding: Finding, regions: RegionSet, certainty: float) -> str
     return (
         f"too close to call: {_shown(finding.value, regions)}{other}; within the measurement "
         f"uncertainty, the answer holds in {finding.confidence:.0%} of the cases, but "
-        f"{certainty:.0%} are required{_likely_numbers(finding, certainty)}; ask from another "
+        f"{certainty:.0%} are required{_likely_numbers(finding)}; ask from another "
         "viewpoint"
     )
 
 
-def _likely_numbers(finding: Finding, certainty: float) -> str:
+def _likely_numbers(finding: Finding) -> str:
     """Between which numbers, or shares, an unsure one likely is; empty for what is no number."""
     if finding.program.type is not Type.QUANTITY:
         return ""
     values = np.asarray(finding.found[finding.program], dtype=np.float64)
-    low, high = np.nanquantile(values, _ends(certainty), method="closest_observation")
+    low, high = np.nanquantile(values, _ENDS, method="closest_observation")
     unit = finding.program.unit
-    return f"; {certainty:.0%} likely {quantity(low, unit)} to {quantity(high, unit)}"
+    return f"; {SURE:.0%} likely {quantity(low, unit)} to {quantity(high, unit)}"
 
 
-def _ends(certainty: float) -> tuple[float, float]:
-    return (1 - certainty) / 2, (1 + certainty) / 2
+def alternatives_note(finding: Finding, shown: Unit | None, regions: RegionSet) -> str:
+    """What an answer may be as well, as a note; empty if so many copies as `SURE` agree on it.
 
-
-def spread_note(finding: Finding, shown: Unit | None, certainty: float) -> str:
-    """The range of an uncertain quantity or size, as a note; empty if it is certain enough.
+    That is of a quantity or size between which values it likely is, of a place or direction how far
+    it may be off, and of any other answer how likely it is and which one comes next.
 
     Args:
         finding: result of the interpreter.
         shown: the unit that was asked for.
-        certainty: fraction of the copies below which the range is given, and which it covers, 0 to
-            1.
+        regions: to name regions in the note.
     """
-    program = finding.program
-    is_number = program.type is Type.QUANTITY and not is_counted(program)
-    if finding.confidence >= certainty or not (is_number or program.type is Type.SIZE):
+    if finding.confidence >= SURE:
         return ""
+    program = finding.program
+    if program.type in (Type.POINT, Type.VECTOR):
+        return f"as measured {SURE:.0%} likely {_likely_radius(finding, shown)}"
+    if program.type is Type.SIZE or (
+        program.type is Type.QUANTITY and program.unit != "h" and not is_counted(program)
+    ):
+        return f"as measured {SURE:.0%} likely {_likely_range(finding, shown)}"
+    other = _other_hour(finding) if program.unit == "h" else finding.rival
+    or_other = "" if other is None else f", or {_shown(other, regions)}"
+    return f"as measured {finding.confidence:.0%} likely{or_other}"
+
+
+def _other_hour(finding: Finding) -> str:
+    """The next likely hour of a clock."""
+    values = np.asarray(finding.found[finding.program], dtype=np.float64)
+    hours, counts = np.unique(values[values != values[0]], return_counts=True)
+    return quantity(hours[np.argmax(counts)], finding.program.unit)
+
+
+def _likely_range(finding: Finding, shown: Unit | None) -> str:
+    """Between which values a quantity or a size likely is."""
+    program = finding.program
     values = np.asarray(finding.found[program], dtype=np.float64)
-    if program.unit == "h":
-        hours, counts = np.unique(values[values != values[0]], return_counts=True)
-        return f"may also be {quantity(hours[np.argmax(counts)], program.unit)}"
     if program.unit == "deg":  # no jump from 180 to -180 degrees
         values = values[0] + (values - values[0] + 180) % 360 - 180
-    ranges = np.nanquantile(values.reshape(len(values), -1), _ends(certainty), axis=0).T
-    unit = program.unit if is_number else "m"
-    texts = [" to ".join(quantity(end, unit, shown) for end in pair) for pair in ranges]
-    return f"{certainty:.0%} likely {' x '.join(texts)}"
+    values = values.reshape(len(values), -1)
+    low, high = np.nanquantile(values, _ENDS, axis=0)
+    ranges = zip(np.minimum(low, values[0]), np.maximum(high, values[0]), strict=True)
+    unit = program.unit if program.type is Type.QUANTITY else "m"
+    return " x ".join(" to ".join(quantity(end, unit, shown) for end in pair) for pair in ranges)
+
+
+def _likely_radius(finding: Finding, shown: Unit | None) -> str:
+    """How far a point or a direction likely is off at most."""
+    values = np.asarray(finding.found[finding.program], dtype=np.float64)
+    if finding.program.type is Type.POINT:
+        off = np.linalg.norm(values - values[0], axis=1)
+        return f"within {quantity(np.nanquantile(off, SURE), 'm', shown)} of it"
+    off = np.degrees(np.arccos(np.clip(values @ values[0], -1, 1)))
+    return f"within {quantity(np.nanquantile(off, SURE), 'deg')} of it"
 
 
 def answer_of(finding: Finding, question: SpatialQuestion, regions: RegionSet) -> SpatialAnswer:

@@ -40,7 +40,7 @@ class SpatialAnswer:
     Attributes:
         status: OK, or why there is no answer.
         message: for a person: what to do if the status is not OK; otherwise remarks on the answer,
-            such as that geometry disagrees, and usually empty.
+            such as that geometry disagrees, or between which values it likely is.
         category: kind of answer asked for.
         text: the answer as a sentence; empty if there is none.
         value: of a distance, count or quantity, in `unit`; None for the other categories.

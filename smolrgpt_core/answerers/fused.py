@@ -263,7 +263,10 @@ def fuse(
         is_model = settings.prefer == MODEL
         chosen = replace(_chosen(model, geometry, is_model), agreement=Agreement.AGREE)
         evidence = Evidence.MODEL_WITH_GEOMETRY if is_model else Evidence.GEOMETRY_WITH_MODEL
-        answer = replace(chosen, answer_ids=geometry.answer_ids, message=geometry.message)
+        message = geometry.message
+        if is_model and message:
+            message = _remarks("agrees", geometry)
+        answer = replace(chosen, answer_ids=geometry.answer_ids, message=message)
         return FusedAnswer(answer, evidence)
     return _one_of_two(model, geometry, settings, doubt(), confidence_of)
 
@@ -298,14 +301,19 @@ def _one_of_two(
     is_model = _counts_against_geometry(model, geometry, settings, doubt, confidence_of)
     chosen = replace(_chosen(model, geometry, is_model), agreement=Agreement.DISAGREE)
     if is_model:
-        note = f"geometry disagrees: {geometry.text}{doubt and f' Doubtful: {doubt}'}"
-        answer = replace(chosen, message=_joined(geometry.message, note))
+        doubtful = doubt and f"doubtful: {doubt}"
+        answer = replace(chosen, message=_joined(_remarks("disagrees", geometry), doubtful))
         return FusedAnswer(answer, Evidence.MODEL_AGAINST_GEOMETRY, doubt)
     unused = f" The answer of the model is not used: {doubt}" if doubt else ""
     note = f"the model disagrees: {model.text}{unused}"
     answer = replace(chosen, message=_joined(geometry.message, note))
     evidence = Evidence.GEOMETRY if doubt else Evidence.GEOMETRY_AGAINST_MODEL
     return FusedAnswer(answer, evidence)
+
+
+def _remarks(opinion: str, geometry: SpatialAnswer) -> str:
+    """What geometry says beside an answer of the model: its remarks are about its own answer."""
+    return " ".join(filter(None, (f"geometry {opinion}: {geometry.text}", geometry.message)))
 
 
 def _chosen(model: SpatialAnswer, geometry: SpatialAnswer, is_model: bool) -> SpatialAnswer:

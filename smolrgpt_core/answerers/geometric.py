@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.answer import SpatialAnswer
-from smolrgpt_core.answer.from_finding import answer_of, spread_note, why_uncertain
+from smolrgpt_core.answer.from_finding import alternatives_note, answer_of, why_uncertain
 from smolrgpt_core.answerers.base import UncertainAnswerError, answer_or_error, each_deadline
 from smolrgpt_core.answerers.geometry_cache import (
     GeometryCache,
@@ -54,14 +54,15 @@ class GeometricAnswerer:
     """Implements `Answerer` with geometry.
 
     The confidence of an answer is the fraction of disturbed copies of the scene that have the same
-    answer, positions and sizes drawn with the standard deviations that the fits report.
+    answer, positions and sizes drawn with the standard deviations that the fits report. What they
+    disagree about is in the message.
 
     Args:
         cache: geometry of frames, which says how they are measured, and may be shared with another
             answerer; None: its own.
         certainty: fraction of the disturbed copies of the scene that must have the same answer;
             below it, the answer is CANNOT_TELL. Quantities are answered with their confidence
-            instead, and the message says which range they likely lie in.
+            instead.
 
     Raises:
         ValueError: the certainty is not 0 to 1.
@@ -109,14 +110,14 @@ class GeometricAnswerer:
             answer = replace(answer, vector=point)
         centers, valid_depth = region_places(measured.geometry, answer.region_ids)
         placed = replace(answer, centers=centers, valid_depth=valid_depth, marks=marks)
-        spread = spread_note(finding, question.unit, self._certainty)
-        notes, doubts = [spread, *colors], [frame.regions.doubt]
+        uncertain = why_uncertain(finding, frame.regions, self._certainty)
+        other = "" if uncertain else alternatives_note(finding, question.unit, frame.regions)
+        notes, doubts = [other, *colors], [frame.regions.doubt]
         if answer.unit == "objects":
             notes += _count_notes(finding, frame.regions)
             doubts.append(doubled_note(finding.counted, frame.regions))
         noted = replace(placed, message=_joined(notes))
         answer = _with_notes(noted, measured.geometry, used, is_measured, _joined(doubts))
-        uncertain = why_uncertain(finding, frame.regions, self._certainty)
         if uncertain:
             raise UncertainAnswerError(_joined((uncertain, *colors)), answer)
         return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,10 @@ def read_data_set(file: RegionFile, content: Any) -> RegionSet:
         ValueError: an annotation is invalid.
     """
     images, annotations = entry(content, "images", "annotations")
-    names = {item["id"]: str(item["name"]) for item in content.get("categories", [])}
+    categories = content.get("categories", [])
+    _check_ids("categories", categories)
+    _check_ids("images", images)
+    names = {item["id"]: str(item["name"]) for item in categories}
     image = images[file.pick_image([str(item.get("file_name", "")) for item in images])]
     if "height" in image and "width" in image:
         file.check_size(image["height"], image["width"])
@@ -69,6 +73,16 @@ def read_mask_list(file: RegionFile, content: Any) -> RegionSet:
             entry(item, "segmentation")
             regions.append(_region(id, name or file.label_of(id), item, file))
     return file.regions(regions)
+
+
+def _check_ids(what: str, items: Sequence[Mapping[str, Any]]) -> None:
+    """Raise a ValueError where two of them have one id: what refers to it may mean either."""
+    counts = Counter(item["id"] for item in items)
+    twice = [id for id, count in counts.items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"{counts[twice[0]]} {what} have the id {twice[0]!r}; give each an id of its own"
+        )
 
 
 def _region(id: Any, label: str, item: Mapping[str, Any], file: RegionFile) -> Region:

@@ -244,3 +244,52 @@ def test_a_rendering_of_depth_in_16_bits_is_refused(factor: int) -> None:
         clean_depth(gray * np.uint16(factor), 0.001)
     assert caught.value.status is Status.BAD_INPUT
     assert np.isfinite(clean_depth(np.full((HEIGHT, WIDTH), 10 * factor, np.uint16), 0.001)).all()
+
+
+def in_units(meters_per_unit: float) -> NDArray[np.uint16]:
+    return np.round(np.round(measured(), 3) / meters_per_unit).astype(np.uint16)
+
+
+def stretched() -> NDArray[np.float64]:
+    """Relative depth of the floor: 0 for the nearest reading, and 1 for the farthest."""
+    inverse = 1 / measured()
+    return (inverse.max() - inverse) / (inverse.max() - inverse.min())
+
+
+@pytest.mark.parametrize(
+    ("values", "found", "stated"),
+    [
+        (in_units(0.0002), "multiples of 5: .*0.0002", 0.0002),
+        (in_units(0.002) * 8, "multiples of 8: .*0.000125", 0.000125),
+        (in_units(0.05) * 50, "multiples of 50: its unit is another one", 0.00101),
+        (in_units(0.05), "numbers up to 2[0-9]{2}: .*gray levels", 0.05),
+        ((stretched() * 65535).round().astype(np.uint16), "whole range of 0 to 65535", 0.0002),
+        (stretched().astype(np.float32), "whole range of 0 to 1: .*without a unit", 12.0),
+    ],
+)
+def test_depth_in_a_unit_that_is_no_millimeter_or_meter_is_refused(
+    values: NDArray, found: str, stated: float
+) -> None:
+    usual = 0.001 if values.dtype == np.uint16 else 1.0
+    with pytest.raises(SpatialError, match=found) as caught:
+        clean_depth(values, usual)
+    assert caught.value.status is Status.BAD_INPUT
+    assert np.isfinite(clean_depth(values, stated)).mean() > 0.9  # whoever states it has decided
+
+
+@pytest.mark.parametrize("step", [2, 3, 4, 10])
+def test_coarse_millimeters_are_read(step: int) -> None:
+    coarse = np.round(measured() * 1000 / step).astype(np.uint16) * np.uint16(step)
+    coarse[PART] = 0
+    np.testing.assert_allclose(clean_depth(coarse, 0.001)[~PART], coarse[~PART] * 0.001, rtol=1e-6)
+
+
+def test_marks_of_no_reading_among_steps_and_at_the_end_of_the_range_are_no_unit() -> None:
+    values = in_units(0.0002)
+    values[SCATTERED] = 65535
+    with pytest.raises(SpatialError, match="multiples of 5"):
+        clean_depth(values, 0.001)
+    far = in_units(0.001) * np.uint16(5) + np.uint16(1)
+    far[SCATTERED] = 65535
+    far[0, :3] = 0
+    assert np.nanmax(clean_depth(far, 0.001)) > 50

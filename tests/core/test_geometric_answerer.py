@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from smolrgpt_core.answer import Side
-from smolrgpt_core.answerers.geometric import GeometricAnswerer
+from smolrgpt_core.answer.from_finding import SURE
+from smolrgpt_core.answerers.geometric import CERTAINTY, GeometricAnswerer
 from smolrgpt_core.answerers.geometry_cache import GeometryCache
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import Category, read_question
@@ -263,7 +265,7 @@ def test_less_sure_answers_have_less_confidence(frame, stereo_noise):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("How wide is pallet 10?", "80% likely 0."),
+        ("How wide is pallet 10?", "as measured 95% likely 0."),
         ("What are the dimensions of pallet 10?", " x 0."),
         ("What is the bearing of pallet 10?", ""),
     ],
@@ -273,16 +275,51 @@ def test_an_uncertain_value_comes_with_its_range(ray_caster, block, text, told):
     pallet = block(10, "pallet", 0.0, 5.0, 0.0, **PALLET, top=1.1)
     frame = ray_caster((pallet,), height=1.0, pitch_deg=5).render()
     answer = ask(frame, text)
-    assert (answer.confidence < 0.8) == bool(told)
+    assert (answer.confidence < SURE) == bool(told)
     assert told in answer.message
     assert bool(answer.message) == bool(told)
+
+
+def test_the_range_of_a_value_is_wider_than_what_counts_as_the_same(frame, stereo_noise):
+    text = "How far is pallet 10 from pallet 11?"
+    sure = ask(frame, text)
+    assert sure.confidence >= SURE
+    assert sure.message == ""
+    unsure = ask(stereo_noise(frame, std_per_m=0.01), text)
+    assert CERTAINTY < unsure.confidence < SURE
+    found = re.fullmatch(r"as measured 95% likely ([\d.]+) m to ([\d.]+) m", unsure.message)
+    low, high = float(found[1]), float(found[2])
+    assert low < unsure.value < high
+    assert low < 0.9 * unsure.value or high > 1.1 * unsure.value
+
+
+def test_a_choice_that_is_no_tie_and_not_sure_names_the_next_one(doubtful, stereo_noise):
+    ready = GeometricAnswerer(certainty=0.0)
+    answer = ask(stereo_noise(doubtful, std_per_m=0.01, seed=5), "Is pallet 10 in buffer 1?", ready)
+    other = "no" if answer.truth else "yes"
+    assert answer.message == f"as measured {answer.confidence:.0%} likely, or {other}"
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "same"),
+    [
+        ("Where is pallet 10?", "m", 0.5),
+        ("What is the direction from pallet 11 to pallet 10?", "degrees", 10),
+    ],
+)
+def test_an_unsure_place_says_how_far_it_may_be_off(frame, stereo_noise, text, unit, same):
+    answer = ask(stereo_noise(frame, std_per_m=0.03), text)
+    assert answer.confidence < SURE
+    found = re.match(rf"as measured 95% likely within ([\d.]+) {unit} of it", answer.message)
+    assert float(found[1]) > same
 
 
 def test_an_unsure_hour_names_the_other_one(ray_caster, block):
     frame = ray_caster((block(10, "pallet", 1.6, 6.0, 0.0, **PALLET, top=0.8),)).render()
     answer = ask(frame, "At what hour of the clock is pallet 10?")
     assert answer.confidence < 0.8
-    assert answer.message == f"may also be {({12: 1, 1: 12})[int(answer.value)]} o'clock"
+    other = {12: 1, 1: 12}[int(answer.value)]
+    assert answer.message == f"as measured {answer.confidence:.0%} likely, or {other} o'clock"
 
 
 def test_a_reading_that_its_neighbors_contradict_is_not_sure(frame):
@@ -290,7 +327,7 @@ def test_a_reading_that_its_neighbors_contradict_is_not_sure(frame):
     depth[300, 300] += 1.0
     answer = ask(replace(frame, depth=depth), "What is the depth at pixel (300, 300)?")
     assert answer.confidence < 0.8
-    assert answer.message.startswith("80% likely")
+    assert answer.message.startswith("as measured 95% likely")
 
 
 def test_further_questions_about_a_frame_measure_nothing_again(frame):

@@ -240,6 +240,37 @@ def test_against_geometry_it_does_not_count_about_what_is_unlike(unlike, ask):
         ask(fused(unlike, prefer="model", abstain_below=0.5), CONTRADICTED)
 
 
+@pytest.mark.parametrize("prefer", ["model", "geometry"])
+def test_what_geometry_may_be_off_by_is_told_once_and_of_its_own_value(
+    calibrated, frames, lessons, stereo_noise, prefer
+):
+    frame = stereo_noise(frames[0], std_per_m=0.01, seed=1)
+    question = read_question(lessons[AGREED], frame.regions)
+    likely = make_answerer("geometric").answer(frame, question).message
+    assert likely.startswith("as measured 95% likely 3.")
+    curves = {
+        Evidence.MODEL_WITH_GEOMETRY.value: {"distance": SURE},
+        Evidence.GEOMETRY_WITH_MODEL.value: {"distance": SURE},
+    }
+    write_calibration(calibrated / CALIBRATION_FILE, calibration(calibrated, curves=curves))
+    answer = fused(calibrated, prefer=prefer).answer(frame, question)
+    assert answer.agreement is Agreement.AGREE
+    said = f"geometry agrees: Pallet 13 is {answer.geometric_value:.2f} m from pallet 15. "
+    assert answer.message == (said + likely if prefer == "model" else likely)
+
+
+def test_remarks_of_geometry_follow_its_words_where_the_model_is_believed(
+    calibrated, frames, lessons, stereo_noise
+):
+    frame = stereo_noise(frames[0], std_per_m=0.01, seed=1)
+    question = read_question(lessons[CONTRADICTED], frame.regions)
+    geometric = make_answerer("geometric").answer(frame, question)
+    assert geometric.message.startswith("as measured 95% likely 7.")
+    answer = fused(calibrated, prefer="model").answer(frame, question)
+    assert answer.value == 2.0
+    assert answer.message == f"geometry disagrees: {geometric.text} {geometric.message}"
+
+
 def test_where_geometry_agrees_likeness_changes_nothing(unlike, ask):
     curves = {Evidence.GEOMETRY_WITH_MODEL.value: {"distance": SURE}}
     write_calibration(unlike / CALIBRATION_FILE, calibration(unlike, curves=curves))
