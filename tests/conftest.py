@@ -9,7 +9,11 @@ once.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+import multiprocessing
+import os
+import runpy
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import TypeVar
 
@@ -90,6 +94,44 @@ def pytest_collection_finish() -> None:
     """From now on garbage is looked for among what tests make."""
     gc.freeze()
     gc.enable()
+
+
+PRELOADED = [
+    "smolrgpt_core.training.run",
+    "smolrgpt_core.inference",
+    "smolrgpt_core.cli.application",
+    "smolrgpt_ros.nodes.spatial_query_node",
+]
+"""What `fork_python` has loaded; of it, what is not installed is left out."""
+
+
+@pytest.fixture(scope="session")
+def fork_python() -> Callable[..., ForkServerProcess]:
+    """Start a program in a fork of a Python that has loaded PyTorch, ROS and this package already.
+
+    Loading them takes up to ten seconds of a processor, which a new Python would need each time.
+    Call: fork_python([program, *words], output, folder, {"VARIABLE": "value"}); the program is a
+    file or a module. What it prints goes to the file `output`.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+
+    def start(
+        command: Sequence[str | Path],
+        output: Path,
+        folder: Path,
+        environment: Mapping[str, str],
+    ) -> ForkServerProcess:
+        program, *words = map(str, command)
+        call = (program, words, str(output), str(folder), {**os.environ, **environment})
+        process = context.Process(
+            target=runpy.run_path,
+            args=(str(HERE / "warm_start.py"), {"START": call}, "warm_start"),
+        )
+        process.start()
+        return process
+
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -73,6 +73,7 @@ PARTS = {
     "load_client",
     "model_sentences",
     "nano_path_worker",
+    "own_process",
     "performance_page",
     "small_language_model",
 }
@@ -80,9 +81,7 @@ PARTS = {
 NEW = {
     "benchmark_memory",
     "geometric_accuracy",
-    "model_memory",
     "nano_path",
-    "point_encoding",
     "wrong_inputs",
 }
 """They measure what a new process loads, or start processes that import the script once more."""
