@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import runpy
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import TypeVar
@@ -96,25 +97,20 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-PRELOADED = [
-    "smolrgpt_core.training.run",
-    "smolrgpt_core.inference",
-    "smolrgpt_core.cli.application",
-    "smolrgpt_ros.nodes.spatial_query_node",
-]
-"""What `fork_python` has loaded; of it, what is not installed is left out."""
-
-
 @pytest.fixture(scope="session")
 def fork_python() -> Callable[..., ForkServerProcess]:
     """Start a program in a fork of a Python that has loaded PyTorch, ROS and this package already.
 
-    Loading them takes up to ten seconds of a processor, which a new Python would need each time.
+    That takes ten seconds of a processor, which a new Python would need each time. What is loaded
+    is in preloaded.py.
     Call: fork_python([program, *words], output, folder, {"VARIABLE": "value"}); the program is a
     file or a module. What it prints goes to the file `output`.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    context.set_forkserver_preload(["preloaded"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(HERE), prepend=os.pathsep)
+        forkserver.ensure_running()
 
     def start(
         command: Sequence[str | Path],
