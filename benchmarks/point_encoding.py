@@ -8,13 +8,13 @@ measured in a process of its own, so that the peak of memory is its own.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import resource
 import statistics
 import time
 from typing import NamedTuple
 
 import torch
+from own_process import in_own_process
 from performance_page import Table, describe_machine, publish
 
 from smolrgpt_core.model.point_map.code import HISPATIAL
@@ -66,11 +66,7 @@ def row(size: int, arguments: argparse.Namespace) -> tuple[str, ...]:
         RuntimeError: when they do not give the same features.
     """
     sizes = (size, arguments.patch, arguments.width, arguments.repeats)
-    found = []
-    for way in WAYS:
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            found.append(pool.apply(measure, (way, *sizes)))
-    whole, rows = found
+    whole, rows = (in_own_process(measure, way, *sizes) for way in WAYS)
     difference = float((whole.features - rows.features).abs().max())
     if difference > 1e-4:
         raise RuntimeError(f"the two ways differ by {difference:.2g}")

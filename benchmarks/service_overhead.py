@@ -170,11 +170,14 @@ class Probe:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """One run in the environment of this process."""
-    arguments = {"sim_camera_node": ["--ros-args", "-p", f"rate:={options.rate}"]}
+    parameters = {
+        "sim_camera_node": f"rate:={options.rate}",
+        "spatial_query_node": "answerer:=geometric",
+    }
     with ProcessGroup() as group:
-        for name in ("sim_camera_node", "spatial_query_node"):
+        for name, parameter in parameters.items():
             script = str(ROOT / "scripts" / name)
-            group.start(name, [sys.executable, script, *arguments.get(name, [])])
+            group.start(name, [sys.executable, script, "--ros-args", "-p", parameter])
         probe = Probe(child_running("spatial_query_node"))
         try:
             return run(probe, options)

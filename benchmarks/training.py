@@ -11,15 +11,13 @@ process. Every case runs in a process of its own, so that its peak memory is its
 from __future__ import annotations
 
 import argparse
-import json
 import resource
-import subprocess
-import sys
 import time
 from typing import Any
 
 import torch
 from inference_engine import QUESTIONS, build, load_frame
+from own_process import in_own_process
 from performance_page import Table, describe_machine, publish, section_title
 
 from smolrgpt_core.language import SpatialQuestion, read_question
@@ -48,10 +46,10 @@ def conversation(question: SpatialQuestion) -> list[dict[str, str]]:
 
 
 class Case:
-    """Batches of one kind for one model."""
+    """Batches of one kind, a key of `CASES`, for one model."""
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
-        self.arguments = arguments
+    def __init__(self, arguments: argparse.Namespace, name: str) -> None:
+        self.arguments, self.name = arguments, name
         self.frame = load_frame(arguments.scale)
         self.questions = [read_question(text, self.frame.regions) for text in QUESTIONS]
         self.ids = list(dict.fromkeys(id for q in self.questions for id in q.region_ids))
@@ -65,9 +63,9 @@ class Case:
             self.questions[number % len(self.questions)]
             for number in range(self.arguments.questions)
         ]
-        if self.arguments.case == "padded":
+        if self.name == "padded":
             return self._padded(asked)
-        size = 1 if self.arguments.case == "alone" else len(self.questions)
+        size = 1 if self.name == "alone" else len(self.questions)
         groups = [asked[start : start + size] for start in range(0, len(asked), size)]
         return {**pack_batch(self.processor, [self._row(g) for g in groups]), "only_answers": True}
 
@@ -122,9 +120,14 @@ def real_tokens(batch: Batch) -> int:
     return int(batch["attention_mask"].sum())
 
 
-def measure_case(arguments: argparse.Namespace) -> dict[str, float]:
-    """Seconds of preparing and of a step, tokens, and peak memory in bytes."""
-    case = Case(arguments)
+def measure_case(arguments: argparse.Namespace, name: str) -> dict[str, float]:
+    """Seconds of preparing and of a step, tokens, and peak memory in bytes.
+
+    Args:
+        arguments: of the command line.
+        name: a key of `CASES`.
+    """
+    case = Case(arguments, name)
     trained = [weight for weight in case.model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-5)
     prepare_s, step_s = [], []
@@ -157,18 +160,9 @@ def finish(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def in_process(arguments: argparse.Namespace, case: str) -> dict[str, float]:
-    """Measure a case in a process of its own."""
-    command = [sys.executable, __file__, "--case", case]
-    for name in ("preset", "device", "questions", "repeats", "scale", "seed"):
-        command += [f"--{name}", str(getattr(arguments, name))]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def training_table(arguments: argparse.Namespace) -> Table:
     """All cases; ratios against the padded loop."""
-    found = {case: in_process(arguments, case) for case in CASES}
+    found = {case: in_own_process(measure_case, arguments, case) for case in CASES}
     plain = found["padded"]["prepare"] + found["padded"]["step"]
     rows = []
     for case, numbers in found.items():
@@ -197,7 +191,7 @@ def training_table(arguments: argparse.Namespace) -> Table:
 
 
 def main() -> None:
-    """Measure, or be one of the processes that are measured."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", choices=tuple(PRESETS), default="smolrgpt-nano")
     parser.add_argument("--device", default="cpu")
@@ -207,11 +201,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--peak-tflops", type=float, default=0.0, help="of the device")
     parser.add_argument("--write-docs", action="store_true", help="update docs/performance.md")
-    parser.add_argument("--case", choices=tuple(CASES), default="", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.case:
-        print(json.dumps(measure_case(arguments)))
-        return
     devices = [torch.device(arguments.device)]
     title = section_title(f"Training, {arguments.preset}", devices)
     publish(title, describe_machine(devices), [training_table(arguments)], arguments.write_docs)

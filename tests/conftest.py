@@ -9,7 +9,12 @@ once.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+import multiprocessing
+import os
+import runpy
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import TypeVar
 
@@ -90,6 +95,39 @@ def pytest_collection_finish() -> None:
     """From now on garbage is looked for among what tests make."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(scope="session")
+def fork_python() -> Callable[..., ForkServerProcess]:
+    """Start a program in a fork of a Python that has loaded PyTorch, ROS and this package already.
+
+    That takes ten seconds of a processor, which a new Python would need each time. What is loaded
+    is in preloaded.py.
+    Call: fork_python([program, *words], output, folder, {"VARIABLE": "value"}); the program is a
+    file or a module. What it prints goes to the file `output`.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["preloaded"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(HERE), prepend=os.pathsep)
+        forkserver.ensure_running()
+
+    def start(
+        command: Sequence[str | Path],
+        output: Path,
+        folder: Path,
+        environment: Mapping[str, str],
+    ) -> ForkServerProcess:
+        program, *words = map(str, command)
+        call = (program, words, str(output), str(folder), {**os.environ, **environment})
+        process = context.Process(
+            target=runpy.run_path,
+            args=(str(HERE / "warm_start.py"), {"START": call}, "warm_start"),
+        )
+        process.start()
+        return process
+
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 from typing import Any
 
 import torch
@@ -97,8 +97,13 @@ class Workers:
         return self.name, self.options, max(1, torch.get_num_threads() // self.number)
 
     def _pool(self, number: int, **initialization: Any) -> ProcessPoolExecutor:
-        # A forked copy of a process that has used PyTorch's threads may hang.
-        return ProcessPoolExecutor(number, get_context("spawn"), **initialization)
+        # A forked copy of a process that has used PyTorch's threads may hang; of one that has only
+        # loaded it, it begins at once.
+        method = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
+        context = get_context(method)
+        if method == "forkserver":
+            context.set_forkserver_preload([__name__])
+        return ProcessPoolExecutor(number, context, **initialization)
 
 
 _model: AnyModel | None = None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import cv2
 import numpy as np
@@ -213,10 +213,10 @@ def _inside(region: Region) -> NDArray[np.bool_]:
 def _fits(lab: NDArray[np.float32]) -> NDArray[np.float64]:
     """(P, 11) how well each name fits pixels (P, 3) in CIELAB; the sum of each is 1."""
     scale = np.array([LIGHTNESS_WEIGHT, 1.0, 1.0])
-    points, examples = lab * scale, _EXAMPLES_LAB * scale
-    squares = ((points[:, None] - examples) ** 2).sum(axis=2)
+    examples, names = _examples()
+    squares = (((lab * scale)[:, None] - examples * scale) ** 2).sum(axis=2)
     nearest = np.stack(
-        [squares[:, place == _EXAMPLE_NAMES].min(axis=1) for place in range(len(COLORS))], axis=1
+        [squares[:, place == names].min(axis=1) for place in range(len(COLORS))], axis=1
     )
     fits = np.exp((nearest.min(axis=1, keepdims=True) - nearest) / (2 * NAME_STD**2))
     return np.asarray(fits / fits.sum(axis=1, keepdims=True))
@@ -273,8 +273,12 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """Weights of linear red, green and blue in luminance."""
 
 
+@cache
 def _examples() -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """CIELAB (E, 3) of the examples in all their shades, and the place of each one's name (E,)."""
+    """CIELAB (E, 3) of the examples in all their shades, and the place of each one's name (E,).
+
+    Not made before it is needed: for its first color OpenCV makes tables, which takes 0.1 s.
+    """
     linear, names = [], []
     for place, name in enumerate(COLORS):
         for example in EXAMPLES[name]:
@@ -283,7 +287,5 @@ def _examples() -> tuple[NDArray[np.float32], NDArray[np.intp]]:
                 names.append(place)
     return _lab(np.array(linear, np.float32)), np.array(names)
 
-
-_EXAMPLES_LAB, _EXAMPLE_NAMES = _examples()
 
 _IS_NEUTRAL = np.isin(COLORS, ("black", "white", "gray"))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import multiprocessing
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -358,13 +355,6 @@ def brute_force() -> ModuleType:
     return _load("brute_force")
 
 
-PRELOADED = [
-    "smolrgpt_core.training.run",
-    "smolrgpt_core.inference",
-    "smolrgpt_core.cli.application",
-]
-
-
 @dataclass(frozen=True)
 class WarmProcess:
     """A process of `warm_python`; what it prints is in the file `output`."""
@@ -442,34 +432,21 @@ def new_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
 
 
 @pytest.fixture
-def warm_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., WarmProcess]]:
+def warm_python(
+    fork_python: Callable[..., ForkServerProcess], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., WarmProcess]]:
     """Start a program in a process of its own that has loaded PyTorch and our models already.
 
-    Loading them takes ten seconds of a processor, which a new Python would need each time.
     Call: warm_python("smolrgpt_core.cli", "train", path, folder=tmp_path, variable="value").
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
     outputs = tmp_path_factory.mktemp("warm")
-    numbers = itertools.count()
     started: list[WarmProcess] = []
 
     def start(
         program: str | Path, *words: str | Path, folder: Path = outputs, **environment: str
     ) -> WarmProcess:
-        output = outputs / f"{next(numbers)}.txt"
-        call = (
-            str(program),
-            [*map(str, words)],
-            str(output),
-            str(folder),
-            {**os.environ, **environment},
-        )
-        process = context.Process(
-            target=runpy.run_path,
-            args=(str(Path(__file__).with_name("warm_start.py")), {"START": call}, "warm_start"),
-        )
-        process.start()
+        output = outputs / f"{len(started)}.txt"
+        process = fork_python([program, *words], output, folder, environment)
         started.append(WarmProcess(process, output))
         return started[-1]
 

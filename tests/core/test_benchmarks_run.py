@@ -39,7 +39,7 @@ SMALLEST = {
     "own_masks": "--scenes 1 --views 1",
     "page_latency": "--repeats 1 --answerers geometric",
     "point_encoding": "--sizes 28 --width 4 --repeats 1",
-    "point_map_ablations": "--scenes 8 --steps 2 --questions 4 --rows points",
+    "point_map_ablations": "--scenes 5 --steps 2 --questions 4 --rows points",
     "question_reading": "--repeats 1",
     "reading_answers": "--each 9 --kinds side letter --rules-only --differing differing.tsv",
     "scale": "--regions 4 --questions 1 --sizes 160x120 --frames 1",
@@ -73,6 +73,7 @@ PARTS = {
     "load_client",
     "model_sentences",
     "nano_path_worker",
+    "own_process",
     "performance_page",
     "small_language_model",
 }
@@ -80,9 +81,7 @@ PARTS = {
 NEW = {
     "benchmark_memory",
     "geometric_accuracy",
-    "model_memory",
     "nano_path",
-    "point_encoding",
     "wrong_inputs",
 }
 """They measure what a new process loads, or start processes that import the script once more."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -72,32 +74,47 @@ WALL = RGBDFrame(
 """Two pallets and a buffer in front of a wall; no floor."""
 
 
+class ForkedProcess:
+    """A process of `fork_python` with those methods of `subprocess.Popen` that are called here."""
+
+    def __init__(self, process: ForkServerProcess) -> None:
+        assert process.pid is not None
+        self._process, self.pid = process, process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        status = self.poll()
+        if status is None:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0.0)
+        return status
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
 @dataclass
 class NodeProcess:
-    """A node in its own process; everything it prints is kept in `lines`."""
+    """A node in its own process, and the file that everything it prints goes to."""
 
-    command: list[str]
-    environment: dict[str, str] = field(default_factory=dict)
-    lines: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.process = subprocess.Popen(
-            self.command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **self.environment},
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        self.lines.extend(iter(self.process.stdout.readline, ""))
+    name: str
+    process: ForkedProcess | subprocess.Popen[bytes]
+    _file: Path
+    _forgotten: int = 0
 
     @property
     def output(self) -> str:
-        return "".join(list(self.lines))
+        """What it has printed, but for what was forgotten."""
+        return self._file.read_text(errors="replace")[self._forgotten :]
+
+    def forget_output(self) -> None:
+        self._forgotten += len(self.output)
 
     def stop(self, signal_number: int = signal.SIGINT, timeout: float = 30.0) -> int:
         """Send a signal, wait for the end, return the exit status."""
@@ -111,8 +128,7 @@ class NodeProcess:
             status = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
-            pytest.fail(f"{self.command} did not end within {timeout} s:\n{self.output}")
-        self._reader.join(timeout=30)
+            pytest.fail(f"{self.name} did not end within {timeout} s:\n{self.output}")
         return status
 
     def kill(self) -> None:
@@ -139,19 +155,39 @@ def ros_domain() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def start_command(ros_domain: int) -> Iterator[Callable[..., NodeProcess]]:
+def started(ros_domain: int) -> Iterator[list[NodeProcess]]:
+    """Processes that are ended after the module."""
+    processes: list[NodeProcess] = []
+    yield processes
+    end_all(processes)
+
+
+@pytest.fixture(scope="session")
+def output_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Call: a new file for what a process prints."""
+    folder = tmp_path_factory.mktemp("output")
+    numbers = itertools.count()
+    return lambda: folder / f"{next(numbers)}.txt"
+
+
+@pytest.fixture(scope="module")
+def start_command(
+    started: list[NodeProcess], output_file: Callable[[], Path]
+) -> Callable[..., NodeProcess]:
     """Start a program as a process; ended after the module.
 
     Call: start_command("ros2", "launch", ..., environment={...}).
     """
-    started: list[NodeProcess] = []
 
     def start(*command: str | Path, environment: dict[str, str] | None = None) -> NodeProcess:
-        started.append(NodeProcess([str(part) for part in command], environment or {}))
+        path, words = output_file(), [str(part) for part in command]
+        variables = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
+        with path.open("wb") as file:
+            process = subprocess.Popen(words, stdout=file, stderr=file, env=variables)
+        started.append(NodeProcess(" ".join(words), process, path))
         return started[-1]
 
-    yield start
-    end_all(started)
+    return start
 
 
 def end_all(processes: list[NodeProcess]) -> None:
@@ -165,22 +201,47 @@ def end_all(processes: list[NodeProcess]) -> None:
         node.kill()
 
 
+def node_command(executable: str | Path, ros_arguments: Sequence[str]) -> list[str | Path]:
+    """Script and words of a node; the query node answers from geometry unless asked otherwise."""
+    path = executable if isinstance(executable, Path) else ROOT / "scripts" / executable
+    words = [*ros_arguments]
+    if executable == "spatial_query_node" and "answerer:=" not in " ".join(words):
+        words = ["-p", "answerer:=geometric", *words]
+    return [path, *(["--ros-args", *words] if words else [])]
+
+
 @pytest.fixture(scope="module")
-def start_node(start_command: Callable[..., NodeProcess]) -> Callable[..., NodeProcess]:
+def start_node(
+    started: list[NodeProcess],
+    output_file: Callable[[], Path],
+    fork_python: Callable[..., ForkServerProcess],
+) -> Callable[..., NodeProcess]:
     """Start an executable of scripts/ (or any Python file) as a process; ended after the module.
 
-    Call: start_node("spatial_query_node", "-p", "max_age:=2.0", environment={...}). The query node
-    answers from geometry unless told otherwise: PyTorch takes seconds to load.
+    Call: start_node("spatial_query_node", "-p", "max_age:=2.0", environment={...}). It is forked
+    from a process that has loaded the modules of a node; see also `start_new_node`.
     """
 
     def start(
         executable: str | Path, *ros_arguments: str, environment: dict[str, str] | None = None
     ) -> NodeProcess:
-        path = executable if isinstance(executable, Path) else ROOT / "scripts" / executable
-        if executable == "spatial_query_node" and "answerer:=" not in " ".join(ros_arguments):
-            ros_arguments = ("-p", "answerer:=geometric", *ros_arguments)
-        arguments = ["--ros-args", *ros_arguments] if ros_arguments else []
-        return start_command(sys.executable, path, *arguments, environment=environment)
+        path, command = output_file(), node_command(executable, ros_arguments)
+        process = ForkedProcess(fork_python(command, path, Path.cwd(), environment or {}))
+        started.append(NodeProcess(" ".join(map(str, command)), process, path))
+        return started[-1]
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def start_new_node(start_command: Callable[..., NodeProcess]) -> Callable[..., NodeProcess]:
+    """As `start_node`, in a new Python: for tests of how a node starts, and of its memory."""
+
+    def start(
+        executable: str | Path, *ros_arguments: str, environment: dict[str, str] | None = None
+    ) -> NodeProcess:
+        command = node_command(executable, ros_arguments)
+        return start_command(sys.executable, *command, environment=environment)
 
     return start
 

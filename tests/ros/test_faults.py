@@ -450,12 +450,12 @@ def test_fifty_lifecycle_cycles(operator: Any, node: Any, wait_for: Any) -> None
 
 @pytest.mark.timeout(300)
 def test_lifecycle_cycles_with_a_model(
-    graph: Any, camera: Any, make_operator: Any, start_node: Any, wait_for: Any, tmp_path: Path
+    graph: Any, camera: Any, make_operator: Any, start_new_node: Any, wait_for: Any, tmp_path: Path
 ) -> None:
     import_checkpoint(OFFICIAL, tmp_path / "checkpoint")
     names = ["-r", "__node:=thinker", "-r", "spatial_query:=thinker"]
     values = {"answerer": "model", "checkpoint": tmp_path / "checkpoint", "device": "cpu"}
-    thinker = start_node(
+    thinker = start_new_node(
         "spatial_query_node",
         *names,
         *[argument for name, value in values.items() for argument in ("-p", f"{name}:={value}")],

@@ -33,14 +33,16 @@ LONG = Duration(sec=50)
 
 
 @pytest.fixture
-def start_query_node(start_node: Any, graph: Any, wait_for: Any) -> Iterator[Any]:
+def start_query_node(start_new_node: Any, graph: Any, wait_for: Any) -> Iterator[Any]:
     """Start the one query node of a test; it ends with the test."""
     client = graph.client(SpatialQuery, "/spatial_query")
     started = []
 
     def start(answerer: str, *arguments: str, **options: Any) -> Any:
         executable = SCRIPTED if answerer in ("slow", "endless") else "spatial_query_node"
-        started.append(start_node(executable, "-p", f"answerer:={answerer}", *arguments, **options))
+        started.append(
+            start_new_node(executable, "-p", f"answerer:={answerer}", *arguments, **options)
+        )
         return started[-1]
 
     yield start
@@ -166,9 +168,9 @@ def test_signal_during_an_answer_without_end(
 @pytest.mark.parametrize("executable", ["spatial_query_node", "sim_camera_node"])
 @pytest.mark.parametrize("number", SIGNALS)
 def test_signal_during_import(
-    start_node: Any, wait_for: Any, executable: str, number: signal.Signals
+    start_new_node: Any, wait_for: Any, executable: str, number: signal.Signals
 ) -> None:
-    process = start_node(executable)
+    process = start_new_node(executable)
     status = Path(f"/proc/{process.process.pid}/status")
 
     def is_caught() -> bool:

@@ -82,12 +82,17 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.timeout(300)
 def test_memory_of_the_model_is_released_at_cleanup(
-    graph: Any, camera: Any, make_operator: Any, start_node: Any, wait_for: Any, checkpoint: Path
+    graph: Any,
+    camera: Any,
+    make_operator: Any,
+    start_new_node: Any,
+    wait_for: Any,
+    checkpoint: Path,
 ) -> None:
     weights = (checkpoint / "model.safetensors").stat().st_size
     assert weights > 100e6
     values = {"answerer": "model", "checkpoint": checkpoint, "answer_style": "short"}
-    node = start_node(
+    node = start_new_node(
         "spatial_query_node",
         *[argument for item in values.items() for argument in ("-p", "{}:={}".format(*item))],
         environment={"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},

@@ -113,7 +113,7 @@ def test_words_without_a_value_are_a_refusal_and_the_next_question_is_answered(
 
 
 def test_nothing_is_computed_for_a_question_that_is_late(operator: Any, node: Any) -> None:
-    node.lines.clear()
+    node.forget_output()
     late = operator.ask(SLOW, timeout=Duration(nanosec=600_000_000))
     answer = operator.ask(DISTANCE)
     assert Status(late.status) is Status.TIMEOUT, late.message
@@ -128,7 +128,7 @@ def is_correct(answer: SpatialAnswer) -> bool:
 
 
 def test_out_of_memory_is_a_refusal_that_says_what_to_do(operator: Any, node: Any) -> None:
-    node.lines.clear()
+    node.forget_output()
     answer = operator.ask(**LARGE)
     assert Status(answer.status) is Status.MODEL_ERROR
     for words in ("CUDA out of memory. Tried to allocate 2.00 GiB", "max_batch", "device"):
@@ -140,7 +140,7 @@ def test_out_of_memory_is_a_refusal_that_says_what_to_do(operator: Any, node: An
 def test_questions_that_need_too_much_memory_together_are_asked_alone(
     operator: Any, node: Any, wait_for: Any
 ) -> None:
-    node.lines.clear()
+    node.forget_output()
     slow = operator.ask_async(SLOW, timeout=Duration(sec=1))
     wait_for(lambda: "a slow step" in node.output, "a busy worker")
     futures = [operator.ask_async(DISTANCE) for _ in range(3)]

@@ -185,7 +185,7 @@ def test_one_bad_question_spoils_no_other(operator: Any, ask_while_busy: Any) ->
 def test_answerer_that_fails_fails_its_batch_only(
     operator: Any, ask_while_busy: Any, node: Any, wait_for: Any
 ) -> None:
-    node.lines.clear()
+    node.forget_output()
     answers = ask_while_busy(DISTANCE, CHOICE, BAD, COUNT)
     failed = [answers[0], answers[1], answers[3]]
     assert statuses(failed) == [Status.MODEL_ERROR] * 3
@@ -317,7 +317,7 @@ def test_stats_of_a_node_that_is_not_configured(operator: Any) -> None:
 def test_cleanup_waits_for_the_answerer(
     operator: Any, node: Any, slow_answer: Any, wait_for: Any
 ) -> None:
-    node.lines.clear()
+    node.forget_output()
     with slow_answer.held():
         slow = operator.ask_async(**SLOW)
         wait_for(lambda: "a slow answer" in node.output, "a busy answerer")

@@ -359,10 +359,7 @@ def hostile(
     return serve(*files, "--regions", folder / "regions.json", "--intrinsics", pinhole)
 
 
-def test_no_label_and_no_question_becomes_part_of_the_document(
-    hostile: Any, browsers: Callable[[], Any]
-) -> None:
-    browser = browsers()
+def test_no_label_and_no_question_becomes_part_of_the_document(hostile: Any, browser: Any) -> None:
     browser.open(hostile.url)
     ids = [int(item.get_attribute("data-region")) for item in browser.all(".region")][-4:]
     for id in ids:
@@ -382,10 +379,8 @@ def test_no_label_and_no_question_becomes_part_of_the_document(
     assert added == [0, 0]
 
 
-def test_the_page_comes_back_with_its_server(
-    serve: Callable[..., Any], browsers: Callable[[], Any]
-) -> None:
-    server, browser = serve("--seed", 1), browsers()
+def test_the_page_comes_back_with_its_server(serve: Callable[..., Any], browser: Any) -> None:
+    server = serve("--seed", 1)
     browser.open(server.url)
     browser.ask("How many pallets are there?")
     browser.script("window.isOld = true")
@@ -398,10 +393,9 @@ def test_the_page_comes_back_with_its_server(
 
 
 def test_frames_of_a_recording_and_of_the_library(
-    recording: Path, serve: Callable[..., Any], browsers: Callable[[], Any]
+    recording: Path, serve: Callable[..., Any], browser: Any
 ) -> None:
     server = serve("--recording", recording, "--root", recording.parent)
-    browser = browsers()
     browser.open(server.url)
     assert "Recording drive" in browser.text()
     assert "Frame 1 of 3" in browser.text()
@@ -472,9 +466,8 @@ new MutationObserver((_, observer) => {
 
 
 def test_a_photograph_is_cancelled_and_then_made(
-    with_models: Any, browsers: Callable[[], Any], photograph: Path, tmp_path: Path
+    with_models: Any, browser: Any, photograph: Path, tmp_path: Path
 ) -> None:
-    browser = browsers()
     browser.open(with_models.url)
     before = browser.picture()
     browser.script(CANCEL_AT_ONCE)
@@ -503,18 +496,16 @@ def test_a_photograph_is_cancelled_and_then_made(
 
 
 def test_a_page_that_is_started_with_a_photograph(
-    serve: Callable[..., Any], browsers: Callable[[], Any], photograph: Path, depth_model: Path
+    serve: Callable[..., Any], browser: Any, photograph: Path, depth_model: Path
 ) -> None:
-    server, browser = serve("--rgb", photograph, "--depth-model", depth_model), browsers()
+    server = serve("--rgb", photograph, "--depth-model", depth_model)
     browser.open(server.url)
     assert "objects found by the segmenter of the package" in browser.read(".source")
     assert "Depth is estimated by a model, not measured" in browser.text()
     assert not browser.ask("How many pallets are there?").startswith("No answer")
 
 
-def test_beyond_loopback_the_token_is_needed(
-    serve: Callable[..., Any], browsers: Callable[[], Any]
-) -> None:
+def test_beyond_loopback_the_token_is_needed(serve: Callable[..., Any], browser: Any) -> None:
     server = serve("--seed", 1, host="0.0.0.0")
     assert "warning: 0.0.0.0 is reachable from other machines" in server.output()
     base, _, token = server.url.partition("?token=")
@@ -523,7 +514,6 @@ def test_beyond_loopback_the_token_is_needed(
         with pytest.raises(HTTPError) as refused:
             urlopen(address)
         assert refused.value.code == 401
-    browser = browsers()
     browser.driver.get(base)
     assert "open the address with the token" in browser.text()
     browser.open(server.url)

@@ -106,6 +106,7 @@ def test_what_gives_no_likelihoods_is_refused(chat_server, folder, tmp_path) -> 
         assert "use --answers words" in " ".join(done.output.split())
 
 
+@pytest.mark.usefixtures("fork_python")
 def test_workers_give_the_bytes_of_one_process(vlm, folder, tmp_path) -> None:
     arguments = (folder, "cv-bench", "cv_bench", vlm("smolvlm"))
     assert run(*arguments, tmp_path / "one").exit_code == 0
