@@ -1,4 +1,4 @@
-"""What is closed at the end of a `with` block, and the end of whoever waits for it then."""
+"""A base of what is closed at the end of a `with` block, and the error of calls that this ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ClosedError(Exception):
-    """What a call waited for was closed meanwhile, as when a node is deactivated."""
+    """What a call was waiting for has been closed, as when a node is deactivated."""
 
 
 class Closing(ABC):

@@ -26,6 +26,7 @@ PACKAGES = {
     "": {
         "numpy": "numpy",
         "cv2": "opencv-python-headless",
+        "PIL": "pillow",
         "jinja2": "jinja2",
         "pycocotools": "pycocotools",
         "rich": "rich",

@@ -19,7 +19,7 @@ from smolrgpt_core.perception.stages import BoxDetector, BoxSegmenter, ImageText
 from smolrgpt_core.regions import Region, RegionSet
 
 MIN_IOU = 0.7
-"""Overlap from which the mask that the words lead to is that of the object."""
+"""Smallest overlap at which the mask found by the words is that of the object."""
 
 MAX_WORDS = 20
 """A longer answer is a description, not a reference."""

@@ -82,7 +82,7 @@ class ConfidenceCurve:
 
 
 def raised(confidence: float, log_odds_added: float) -> float:
-    """A confidence with so much more log-odds."""
+    """A confidence with its log-odds raised by an amount."""
     return _logistic(log_odds(confidence) + log_odds_added)
 
 

@@ -1,7 +1,7 @@
 """Converts a pickled state dict to safetensors: `python -m ... SOURCE DESTINATION`.
 
-A program of its own, so that a file from elsewhere is unpickled where nothing else is. PyTorch is
-told to build tensors only (`weights_only`), a restriction that has been bypassed before.
+A program of its own, so that a file from elsewhere is unpickled where nothing else is. PyTorch
+builds tensors only (`weights_only`), a restriction that has been bypassed before.
 """
 
 from __future__ import annotations

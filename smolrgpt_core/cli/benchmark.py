@@ -38,7 +38,7 @@ from smolrgpt_core.public_benchmarks.names import PAGE_FILE
 from smolrgpt_core.public_benchmarks.predictions import (
     ANSWER_FIELDS,
     Reply,
-    read_judgements,
+    read_judgments,
     read_predictions,
 )
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
@@ -73,10 +73,10 @@ Scorers = Annotated[
     typer.Option(
         "--scorer",
         help="Scoring rule; may be repeated. By default all rules that need no judge, and the "
-        "others if there are judgements.",
+        "others if there are judgments.",
     ),
 ]
-Judgements = Annotated[
+Judgments = Annotated[
     Path | None,
     typer.Option(
         help="JSON Lines with the question's id and the `reply` of a judge.",
@@ -198,7 +198,7 @@ class AnswerFiles:
     """Answers that are there already, and replies of a judge."""
 
     predictions: PredictionsFile = None
-    judgements: Judgements = None
+    judgments: Judgments = None
     answer_field: AnswerField = ""
 
 
@@ -303,7 +303,7 @@ def benchmark_command(
             options = presentation.keywords(readers.model_timeout(model or ()))
             plan = RunPlan(
                 benchmark, place, tuple(model or ()), options, output, beside or (), scorer or (),
-                limit, seed, files.judgements, asked, workers,
+                limit, seed, files.judgments, asked, workers,
             )  # fmt: skip
             reports = run_plan(plan)
     _print_and_write(reports, json_file)
@@ -369,8 +369,8 @@ def _score(
     assert files.predictions is not None
     found = read_predictions(files.predictions, benchmark.question_id, files.answer_field)
     judged = found.judged
-    if files.judgements is not None:
-        judged = read_judgements(files.judgements, benchmark.question_id)
+    if files.judgments is not None:
+        judged = read_judgments(files.judgments, benchmark.question_id)
     data = benchmark.read(path)
     folder = output or RESULTS_FOLDER / benchmark.name / files.predictions.stem
     with resumable(folder):

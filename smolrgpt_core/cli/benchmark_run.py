@@ -20,7 +20,7 @@ from smolrgpt_core.public_benchmarks.benchmark import Benchmark, BenchmarkReport
 from smolrgpt_core.public_benchmarks.guessing import guessed
 from smolrgpt_core.public_benchmarks.model_readers.of_run import LanguageModels
 from smolrgpt_core.public_benchmarks.names import GEOMETRIC, GUESS, PAGE_FILE, RESULT_FILE
-from smolrgpt_core.public_benchmarks.predictions import Reply, read_judgements
+from smolrgpt_core.public_benchmarks.predictions import Reply, read_judgments
 from smolrgpt_core.public_benchmarks.records import BenchmarkData
 from smolrgpt_core.public_benchmarks.run_page import write_run_page
 from smolrgpt_core.public_benchmarks.scoring import Needs
@@ -60,7 +60,7 @@ class RunPlan:
         scorers: names of rules; empty: all that can run.
         limit: of the first questions; None: all.
         seed: of guesses and orders.
-        judgements: file with the replies of a judge.
+        judgments: file with the replies of a judge.
         language_models: that read and judge the answers.
         workers: processes with each model.
     """
@@ -74,7 +74,7 @@ class RunPlan:
     scorers: Sequence[str] = ()
     limit: int | None = None
     seed: int = 0
-    judgements: Path | None = None
+    judgments: Path | None = None
     language_models: LanguageModels = field(default_factory=LanguageModels)
     workers: int = 1
 
@@ -174,8 +174,8 @@ def _asked(
         asked = replace(asked, notes=(*asked.notes, note))
     asked = replace(asked, notes=(*asked.notes, *_confidences(replies)))
     judged = None
-    if plan.judgements is not None:
-        judged = read_judgements(plan.judgements, plan.benchmark.question_id)
+    if plan.judgments is not None:
+        judged = read_judgments(plan.judgments, plan.benchmark.question_id)
     answers = predictions_of(replies)
     with resumable(folder):
         made, about = plan.language_models.of_answers(

@@ -1,4 +1,4 @@
-"""Shards that HiSpatial's authors released (arXiv 2603.25411), converted once to our layout.
+"""Converts the shards that HiSpatial's authors released (arXiv 2603.25411) to our layout.
 
 shards.py         records of a tar, member by member; nothing is extracted
 unpickling.py     pickles, in a process of their own (`pickled_values.py`)

@@ -16,10 +16,10 @@ from smolrgpt_core.files import file_error
 from smolrgpt_core.frame import CameraIntrinsics
 
 CA1M_FAR_M = 30.0
-"""CA-1M: the authors count readings from here on as not valid."""
+"""CA-1M: the authors treat readings from this distance on as invalid."""
 
 MAX_MISFIT_PX = 1.0
-"""Points belong to a pinhole camera if nearly all fall so close to their pixels."""
+"""Points are those of a pinhole camera if nearly all project this close to their pixels."""
 
 _INFINITE_LEVEL = 65535
 
@@ -37,7 +37,7 @@ class CalibratedDepth:
     camera: CameraIntrinsics
 
     def resized(self, height: int, width: int) -> CalibratedDepth:
-        """As of an image of another size: each pixel takes the reading of one pixel.
+        """Resized to an image of another size: each pixel takes the reading of one pixel.
 
         Args:
             height: of the image, pixels.
@@ -146,7 +146,7 @@ def general_depth(points: NDArray[np.floating], mask: NDArray) -> CalibratedDept
     points = points.astype(np.float64)
     valid = (mask > 0) & np.isfinite(points).all(axis=-1) & (points[..., 2] > 0)
     if np.count_nonzero(valid) < 2:
-        raise bad_input("a record without depth: no point of it is valid")
+        raise bad_input("a record without depth: none of its points is valid")
     rows, columns = np.nonzero(valid)
     x, y, z = points[valid].T
     fx, cx = _fitted(x / z, columns)
@@ -159,13 +159,13 @@ def general_depth(points: NDArray[np.floating], mask: NDArray) -> CalibratedDept
 def _fitted(slopes: NDArray[np.float64], pixels: NDArray[np.intp]) -> tuple[float, float]:
     """Focal length and principal point of points along one axis of the image."""
     if np.ptp(slopes) == 0:
-        raise bad_input("its points are in one line; no calibration follows from them")
+        raise bad_input("its points lie on one line, from which no calibration follows")
     focal, center = np.polyfit(slopes, pixels, 1)
     misfit = float(np.quantile(np.abs(slopes * focal + center - pixels), 0.99))
     if misfit > MAX_MISFIT_PX:
         raise bad_input(
-            f"its points are not those of a pinhole camera: they are off their pixels by "
-            f"{misfit:.1f}, expected at most {MAX_MISFIT_PX}"
+            f"its points are not those of a pinhole camera: they project {misfit:.1f} pixels from "
+            f"their own, expected at most {MAX_MISFIT_PX}"
         )
     return float(focal), float(center)
 

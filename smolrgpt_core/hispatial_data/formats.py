@@ -12,7 +12,7 @@ from smolrgpt_core.errors import bad_input
 from smolrgpt_core.synthesis import MIXTURES, Format
 
 WRONG_TYPES = ("x_distance_w_lf", "y_distance_w_lf", "z_distance_w_lf", "distance_description")
-"""Types of pairs that the authors leave out as wrong."""
+"""Types of pairs that the authors skip as wrong."""
 
 INVERTED_TYPE = "distance_farther"
 """Its answers are inverted in the released data."""
@@ -74,7 +74,7 @@ def drawn_pair(item: Mapping[str, Any], rng: np.random.Generator) -> Pair | None
             None,
         )  # fmt: skip
         if names is None:
-            raise bad_input("an item without question and answer")
+            raise bad_input("an item without a question and an answer")
         question, answer = (_wordings(item[name]) for name in names)
         return _put_right(Pair(Format.FREE, question, answer, qa_type=item["qa_type"]))
     by_format = _usable(item["qa_pairs"], item["qa_type"])
@@ -123,7 +123,7 @@ def _wordings(stored: Any) -> Wordings:
         or not several
         or not all(isinstance(text, str) and text.strip() for text in several)
     ):
-        raise bad_input("a question, an answer or an option that is no text")
+        raise bad_input("expected text as question, answer and options")
     return stored
 
 
@@ -131,14 +131,14 @@ def _options(stored: Any) -> tuple[Wordings, ...]:
     if stored is None:
         return ()
     if not isinstance(stored, list):
-        raise bad_input("options that are no list")
+        raise bad_input("expected a list of options")
     return tuple(map(_wordings, stored))
 
 
 def _usable(stored: Any, item_type: str) -> dict[Format, list[Pair]]:
     """The pairs that the authors use, by format."""
     if not isinstance(stored, list) or not all(isinstance(pair, dict) for pair in stored):
-        raise bad_input("qa_pairs that are no list of dictionaries")
+        raise bad_input("expected a list of dictionaries in qa_pairs")
     pairs = [
         Pair(
             format,
@@ -202,7 +202,7 @@ def _put_right(pair: Pair) -> Pair:
 
 
 def _choice(pair: Pair, rng: np.random.Generator) -> tuple[str, str]:
-    """Options in random order, a line each, and the label of the right one."""
+    """Options in random order, one per line, and the label of the correct one."""
     right = _right_option(pair)
     count = len(pair.options)
     alphabets = [labels for labels in LABELS if len(labels) >= count]
@@ -233,7 +233,7 @@ def _right_option(pair: Pair) -> int:
         ]
         if len(fitting) == 1:
             return fitting[0]
-    raise bad_input("a choice whose answer is none or several of its options")
+    raise bad_input("a multiple choice whose answer is none of its options, or several of them")
 
 
 def _several(wordings: Wordings) -> list[str]:

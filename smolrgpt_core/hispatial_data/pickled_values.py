@@ -1,6 +1,6 @@
 """Reads pickles as plain values: `python -m ...`, a program of its own.
 
-Files from elsewhere are unpickled where nothing else is. PyTorch is told to build tensors and plain
+Files from elsewhere are unpickled where nothing else is. PyTorch builds tensors and plain
 values only (`weights_only`), a restriction that has been bypassed before; this process can write no
 file. Requests come on standard input and replies go to standard output, each behind its length. A
 request is the content of a file of `torch.save`; a reply begins with `READ`, followed by an `.npz`
@@ -25,7 +25,7 @@ from smolrgpt_core.plain_pickles import load_plain
 READ, REFUSED = b"+", b"-"
 
 LENGTH = struct.Struct(">Q")
-"""Stands before each request and reply: the number of its bytes."""
+"""Precedes each request and reply: its length in bytes."""
 
 TREE = "tree"
 """Array of the `.npz` with the values as JSON; the others are tensors, by number."""
@@ -34,10 +34,10 @@ ARRAY_KEY = "\0array"
 """{ARRAY_KEY: number} stands for a tensor."""
 
 MAX_VALUES = 2**21
-"""Values of one pickle; one that refers to the same list many times can say more than it holds."""
+"""Limit for one pickle; one that repeats references to a list can expand to more than it holds."""
 
 MAX_NUMBERS = 2**26
-"""Numbers of all tensors of one pickle."""
+"""Limit for all tensors of one pickle together."""
 
 
 def main() -> None:

@@ -12,10 +12,10 @@ from smolrgpt_core.model_inputs.regions_in_words import location_tokens
 from smolrgpt_core.synthesis import Format
 
 GRID = 448
-"""Pixels on each side of the image that HiSpatial sees, in which its location tokens count."""
+"""Side, in pixels, of the image that HiSpatial sees and its location tokens refer to."""
 
 TRIES = 20
-"""So many pairs of pixels are tried for one whose order is clear."""
+"""How many pairs of pixels are tried to find one whose order is clear."""
 
 CLEAR_M, CLEAR_FRACTION = 0.1, 0.05
 """Two depths are ordered if they differ by more than both; the margins of the paper are unknown."""
@@ -27,7 +27,7 @@ def pixel_questions(depth: CalibratedDepth, rng: np.random.Generator) -> list[Im
     """The point of a pixel, and which of two pixels is closer; empty for an image without depth.
 
     Args:
-        depth: of the image; what is no reading is NaN.
+        depth: of the image; NaN = no reading.
         rng: chooses the pixels.
     """
     height, width = depth.meters.shape
@@ -56,7 +56,7 @@ def pixel_questions(depth: CalibratedDepth, rng: np.random.Generator) -> list[Im
 def _orderings(
     seen: NDArray[np.float32], places: NDArray[np.intp], rng: np.random.Generator
 ) -> list[ImportedQuestion]:
-    """At most one; none where no depths that were tried differ clearly."""
+    """At most one question; none where no pair that was tried differs clearly in depth."""
     for _ in range(TRIES):
         pair = [tuple(place) for place in rng.choice(places, 2).tolist()]
         depths = [float(seen[place]) for place in pair]

@@ -2,8 +2,8 @@
 
 As the authors' loader draws them while training, but once: a type of question by its weight among
 those that the image has, an item of it, a format by its weight among those that the item has, one
-of its wordings. What their loader leaves out is left out; what it would take in silence although
-it is broken is named.
+of its wordings. What their loader skips is skipped; what it would silently accept although it is
+broken is reported.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class QuestionDraw:
         weights: Mapping[str, float],
         read: Callable[[str, Any], ImportedQuestion | None],
     ) -> list[ImportedQuestion]:
-        """As many as the limit, each item at most once.
+        """Up to the limit, each item at most once.
 
         Args:
             weights: of the types of questions.
@@ -311,7 +311,7 @@ def _box(corners: Any, image_size: tuple[int, int]) -> Box:
     if not (left <= right and top <= bottom):
         raise bad_input("a box whose corners are not in order")
     if left >= width or top >= height or right < 0 or bottom < 0:
-        raise bad_input("a box outside of its image")
+        raise bad_input("a box outside its image")
     left, top = max(left, 0), max(top, 0)
     return left, top, min(max(right, left + 1), width), min(max(bottom, top + 1), height)
 
@@ -324,9 +324,7 @@ def _steps(meta: Any) -> str:
     try:
         steps = json.loads(stored)["cot_simple"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise bad_input(
-            f"steps of an answer that cannot be read: {type(error).__name__}"
-        ) from error
+        raise bad_input(f"the steps of an answer cannot be read: {type(error).__name__}") from error
     if isinstance(steps, dict):
         steps = list(steps.values())
     return "\n".join(map(str, steps)) if isinstance(steps, list) else str(steps)
@@ -340,12 +338,12 @@ def _with_location_tokens(text: str) -> str:
 
 
 def _listed(value: Any) -> list[dict[str, Any]]:
-    """A list of dictionaries; what is None in it is left out, as the authors do."""
+    """A list of dictionaries; None in it is skipped, as the authors do."""
     if not isinstance(value, list):
         raise bad_input(f"expected a list, found {type(value).__name__}")
     items = [item for item in value if item is not None]
     if not all(isinstance(item, dict) for item in items):
-        raise bad_input("expected a list of dictionaries, found others in it")
+        raise bad_input("expected a list of dictionaries, found something else in it")
     return items
 
 

@@ -86,7 +86,7 @@ def read_record(stored: StoredRecord, unpickler: Unpickler) -> ReleasedRecord:
 
 
 def _stream_of(members: Mapping[str, bytes]) -> Stream:
-    """The stream whose members these are, or whose most of them are."""
+    """The stream that most of these members belong to."""
     of_ca1m = {name for name in MEMBERS[Stream.CA1M] if name != "intrinsics.pt"}
     if of_ca1m & members.keys():
         return Stream.CA1M

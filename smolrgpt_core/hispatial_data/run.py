@@ -2,7 +2,7 @@
 
     DIR/import.json                 the settings, which stay with the data
     DIR/SPLIT/images, depths        written record by record, under names of their own
-    DIR/.parts/SHARD.jsonl          a line for each record; there is a file = shard done
+    DIR/.parts/SHARD.jsonl          a line for each record; the file exists = shard done
     DIR/SPLIT/facts.jsonl           where each image and question comes from; written last,
     DIR/SPLIT/summary.json          with what is broken or left out,
     DIR/SPLIT/cameras.json,         and these, when .parts goes
@@ -56,7 +56,7 @@ from smolrgpt_core.model_inputs.regions_in_words import Box
 from smolrgpt_core.regions import encode_rle
 
 IMPORTER = 1
-"""Raised whenever the same shards and settings come to give other bytes."""
+"""Incremented whenever the same shards and settings produce different bytes."""
 
 DEPTH_SCALE = 0.001
 """Meters per unit of the depth images that are written."""
@@ -89,7 +89,7 @@ class ImportSettings:
             raise bad_input(f"expected each shard once, got {twice[0]} several times")
 
     def to_json(self) -> dict[str, Any]:
-        """Everything that the bytes follow from."""
+        """Everything that determines the bytes."""
         return {
             "importer": IMPORTER,
             "shards": [[path.name, path.stat().st_size] for path in self.shards],
@@ -230,7 +230,7 @@ class ImportRun(ResumableRun):
                 yield from map(json.loads, file)
 
     def _parts(self, shard: int, unpickler: Unpickler) -> Iterator[dict[str, Any]]:
-        """What the data set says of each record of a shard; of a broken one, why."""
+        """The entry in the data set of each record of a shard; of a broken one, the reason."""
         path = self.settings.shards[shard]
         number = -1
         try:
@@ -246,7 +246,7 @@ class ImportRun(ResumableRun):
     def _converted(
         self, shard: Path, stored: StoredRecord, stem: str, unpickler: Unpickler
     ) -> dict[str, Any]:
-        """Write the images of a record; what the data set says of it.
+        """Write the images of a record; returns its entry in the data set.
 
         Raises:
             SpatialError: BAD_INPUT when the record cannot be used. Nothing is written then.
@@ -301,7 +301,7 @@ def _questions(record: ReleasedRecord, draw: QuestionDraw) -> list[ImportedQuest
 
 
 def _in_range(depth: CalibratedDepth) -> tuple[CalibratedDepth, float]:
-    """Depth without what all commands take for no reading, and the fraction of pixels lost."""
+    """Depth without what every command treats as no reading, and the fraction of pixels lost."""
     limits = DepthLimits()
     meters = depth.meters
     is_near = (meters >= limits.min_depth) & (meters <= limits.max_depth)

@@ -20,10 +20,10 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error
 
 MAX_MEMBER_BYTES = 2**28
-"""Of one member; the largest are point maps, 16 bytes a pixel."""
+"""Limit for one member; the largest are point maps, 16 bytes per pixel."""
 
 MAX_MEMBERS = 16
-"""Of one record."""
+"""Limit for one record."""
 
 _CA1M_NAME = re.compile(r"(.+)_(image\.jpg|depth\.npy|intrinsics\.pt|qa\.pt|meta\.json)")
 
@@ -34,9 +34,9 @@ class StoredRecord:
 
     Attributes:
         key: names it in its shard.
-        members: contents by their names without the key and what parts them, such as "png",
+        members: contents by their names without the key and separator, such as "png",
             "intrinsics.pt" or "depth.npy".
-        problem: why it cannot be used; empty if nothing speaks against it so far.
+        problem: why it cannot be used; empty if none is known so far.
     """
 
     key: str
@@ -105,7 +105,7 @@ def _check_member(record: StoredRecord, name: str, header: tarfile.TarInfo) -> N
     if place.is_absolute() or ".." in place.parts:
         problem = "its name leads out of the archive"
     elif not header.isreg():
-        problem = "it is a link or a device, no file"
+        problem = "it is a link or a device, not a file"
     elif header.size > MAX_MEMBER_BYTES:
         problem = f"it has {header.size} bytes, more than {MAX_MEMBER_BYTES}"
     elif name in record.members:

@@ -19,7 +19,7 @@ PROGRAM = "smolrgpt_core.hispatial_data.pickled_values"
 
 
 class Unpickler:
-    """Reads pickles; use it in `with`. The process starts with the first one, and stays."""
+    """Reads pickles; use it in a `with` statement. The process starts with the first one."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None

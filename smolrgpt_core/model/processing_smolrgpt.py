@@ -222,7 +222,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         if self.config.depth_resampling == "nearest":
             resized = resize_nearest(levels, size)
         else:
-            resized = resize_bilinear(levels[..., None], size)[..., 0]
+            resized = resize_bilinear(levels, size)
         levels = np.broadcast_to(resized, (3, *size))
         return torch.from_numpy(scaled(levels, self.config.depth_range))
 

@@ -1,19 +1,17 @@
-"""Images as arrays: depth in the forms that a caller may give, and resizing equal to Pillow's.
+"""Images as arrays: depth in the forms that a caller may give, and resizing as in training.
 
 The released model was trained on images that torchvision resized through Pillow. OpenCV and PyTorch
-round differently, which moves every feature a little; the functions here give Pillow's values to
-the last bit. Pillow filters rows first, rounds to 8 bits, then columns, with weights of 22 bits.
+round differently, which moves every feature a little.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from smolrgpt_core.depth import clean_depth
 from smolrgpt_core.errors import SpatialError, Status, bad_input
@@ -23,21 +21,20 @@ from smolrgpt_core.kernels.masks import is_tensor
 PixelRange = Sequence[float | Sequence[float]]
 """Value of level 0 and of level 255: two numbers, or two lists of one for each channel."""
 
-_WEIGHT_BITS = 22
-
 
 def resize_bilinear(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Resize with a triangle filter that widens when shrinking (antialiasing).
 
     Args:
-        image: uint8 (H, W, C).
+        image: uint8 (H, W) or (H, W, 3).
         size: (height, width) wanted.
 
     Returns:
-        uint8 (height, width, C).
+        uint8 (height, width) or (height, width, 3).
     """
-    narrow = _filter_axis0(_transposed(image), size[1])
-    return _filter_axis0(_transposed(narrow), size[0])
+    height, width = size
+    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized)
 
 
 def resize_nearest(image: NDArray, size: tuple[int, int]) -> NDArray:
@@ -69,40 +66,6 @@ def scaled(levels: NDArray[np.uint8], value_range: PixelRange) -> NDArray[np.flo
         for bound in value_range
     )
     return (levels / np.float32(255) * (high - low) + low).astype(np.float32)
-
-
-def _transposed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(W, H, C) of (H, W, C); OpenCV needs a fraction of NumPy's time to copy it so."""
-    return cv2.transpose(image).reshape(image.shape[1], image.shape[0], image.shape[2])
-
-
-def _filter_axis0(image: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
-    """Resize the first axis of (L, K, C) to `length`."""
-    if image.shape[0] == length:
-        return image
-    starts, weights = _triangle_weights(image.shape[0], length)
-    total = np.full((length, *image.shape[1:]), 1 << (_WEIGHT_BITS - 1), dtype=np.int32)
-    part = np.empty_like(total)
-    for tap in range(weights.shape[1]):
-        source = np.minimum(starts + tap, image.shape[0] - 1)
-        total += np.multiply(image[source], weights[:, tap, None, None], out=part)
-    total >>= _WEIGHT_BITS
-    return np.clip(total, 0, 255, out=total).astype(np.uint8)
-
-
-@lru_cache(maxsize=32)
-def _triangle_weights(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-    """First source index (new,) and fixed-point weights (new, taps) of each new pixel."""
-    scale = old / new
-    support = max(scale, 1.0)
-    centers = (np.arange(new) + 0.5) * scale
-    starts = np.maximum((centers - support + 0.5).astype(np.intp), 0)
-    ends = np.minimum((centers + support + 0.5).astype(np.intp), old)
-    offsets = np.arange(int(np.ceil(support)) * 2 + 1)
-    distance = np.abs((starts[:, None] + offsets + 0.5 - centers[:, None]) / support)
-    weights = np.where(starts[:, None] + offsets < ends[:, None], np.maximum(1 - distance, 0), 0)
-    weights /= weights.sum(axis=1, keepdims=True)
-    return starts, np.floor(weights * (1 << _WEIGHT_BITS) + 0.5).astype(np.int32)
 
 
 def metric_view(

@@ -91,7 +91,7 @@ def read_predictions(
     return Predictions(answers, JudgedRecords(replies))
 
 
-def read_judgements(path: Path, id_of: Callable[[Mapping[str, Any]], str]) -> JudgedRecords:
+def read_judgments(path: Path, id_of: Callable[[Mapping[str, Any]], str]) -> JudgedRecords:
     """The replies of a judge by question.
 
     Args:

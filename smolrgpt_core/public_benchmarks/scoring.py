@@ -85,7 +85,7 @@ class Needs(Enum):
     """What a scorer needs from a language model."""
 
     NOTHING = "nothing"
-    JUDGEMENTS = "a file with the replies of a judge: give --judgements"
+    JUDGEMENTS = "a file with the replies of a judge: give --judgments"
     JUDGE = "a judge that is asked here: give --judge"
     READER = "a language model that reads what the rules refuse: give --reader"
     CLASSIFIERS = "classifiers of questions and answers, and a model: give --classifiers, --reader"

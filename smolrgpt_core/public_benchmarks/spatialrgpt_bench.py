@@ -67,7 +67,7 @@ DEGREES_PER_HOUR = 30
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgment:
     """What a judge, or rules, read from a truth and an answer.
 
     Attributes:
@@ -100,14 +100,14 @@ def is_quantity(record: BenchmarkRecord) -> bool:
     return record.category in QUANTITATIVE
 
 
-def judgement_of_reply(record: BenchmarkRecord, reply: Any) -> Judgement:
-    """What a judge's reply, a JSON object, says; see `Judgement`.
+def judgment_of_reply(record: BenchmarkRecord, reply: Any) -> Judgment:
+    """What a judge's reply, a JSON object, says; see `Judgment`.
 
     A missing key, null and a word instead of a number make it unreadable, as does no reply.
     """
     failed = not isinstance(reply, Mapping)
     if failed or not is_quantity(record):
-        return Judgement(1.0, None if failed else _mark(reply.get("your_mark")), failed)
+        return Judgment(1.0, None if failed else _mark(reply.get("your_mark")), failed)
     direction = record.category == "direction"
     names = ("answer_direction", "response_direction")
     if not direction:
@@ -116,9 +116,9 @@ def judgement_of_reply(record: BenchmarkRecord, reply: Any) -> Judgement:
         truth, response = (float(reply[name]) for name in names)
     except (KeyError, TypeError, ValueError, OverflowError):
         # Unreadable is a result here: wrong, and absent from the errors.
-        return Judgement(math.nan, None)
+        return Judgment(math.nan, None)
     readable = math.isfinite(truth) and math.isfinite(response)
-    return Judgement(truth, response) if readable else Judgement(math.nan, None)
+    return Judgment(truth, response) if readable else Judgment(math.nan, None)
 
 
 def _mark(value: Any) -> float | None:
@@ -132,7 +132,7 @@ def _mark(value: Any) -> float | None:
         return None
 
 
-def judgement_by_rules(record: BenchmarkRecord, answer: str) -> Judgement:
+def judgment_by_rules(record: BenchmarkRecord, answer: str) -> Judgment:
     """What this project's rules read from the truth and from an answer."""
     if record.category.endswith("_predicate"):
         return _agreement(leading_word(str(record.truth)), leading_word(answer))
@@ -142,13 +142,13 @@ def judgement_by_rules(record: BenchmarkRecord, answer: str) -> Judgement:
     if record.category == "direction":
         reader = hour_by_rules
     truth = reader(str(record.truth))
-    return Judgement(math.nan, None) if truth is None else Judgement(truth, reader(answer))
+    return Judgment(math.nan, None) if truth is None else Judgment(truth, reader(answer))
 
 
-def outcome(answered: Answered, judgements: Sequence[Judgement]) -> Outcome:
-    """Figures of the official script from judgements of all questions."""
+def outcome(answered: Answered, judgments: Sequence[Judgment]) -> Outcome:
+    """Figures of the official script from judgments of all questions."""
     records = answered.records
-    verdicts = [_verdict(r, j) for r, j in zip(records, judgements, strict=True)]
+    verdicts = [_verdict(r, j) for r, j in zip(records, judgments, strict=True)]
     figures: dict[str, Figure] = {}
     for name, quantity in (("qualitative", False), ("quantitative", True)):
         found = [v for r, v in zip(records, verdicts, strict=True) if is_quantity(r) == quantity]
@@ -157,13 +157,13 @@ def outcome(answered: Answered, judgements: Sequence[Judgement]) -> Outcome:
     figures |= fractions_by(records, verdicts, group_of)
     notes: list[str] = []
     for group in QUANTITATIVE.values():
-        members = [j for r, j in zip(records, judgements, strict=True) if group_of(r) == group]
+        members = [j for r, j in zip(records, judgments, strict=True) if group_of(r) == group]
         figures |= _errors(group, members, notes)
     return Outcome(figures, verdicts, notes)
 
 
-def _by_replies(answered: Answered, replies: Mapping[str, Any]) -> list[Judgement]:
-    return [judgement_of_reply(record, replies.get(record.id)) for record in answered.records]
+def _by_replies(answered: Answered, replies: Mapping[str, Any]) -> list[Judgment]:
+    return [judgment_of_reply(record, replies.get(record.id)) for record in answered.records]
 
 
 def _judge(answered: Answered) -> Outcome:
@@ -171,30 +171,30 @@ def _judge(answered: Answered) -> Outcome:
 
 
 def _official(answered: Answered) -> Outcome:
-    judgements = _by_replies(answered, answered.judged.replies)
-    found = outcome(answered, judgements)
+    judgments = _by_replies(answered, answered.judged.replies)
+    found = outcome(answered, judgments)
     return Outcome(
-        found.figures, found.verdicts, [*found.notes, *_carried_marks(answered, judgements, found)]
+        found.figures, found.verdicts, [*found.notes, *_carried_marks(answered, judgments, found)]
     )
 
 
 def _rules(answered: Answered) -> Outcome:
-    judgements = [
-        judgement_by_rules(record, answered.answers.get(record.id, ""))
+    judgments = [
+        judgment_by_rules(record, answered.answers.get(record.id, ""))
         for record in answered.records
     ]
-    found = outcome(answered, judgements)
+    found = outcome(answered, judgments)
     unread = [
         record.id
         for record in answered.records
-        if not judgement_by_rules(record, str(record.truth)).response
+        if not judgment_by_rules(record, str(record.truth)).response
     ]
     note = f"truths that the rules do not read, counted as wrong: {len(unread)}"
     return Outcome(found.figures, found.verdicts, [*found.notes, *([note] if unread else [])])
 
 
-def _verdict(record: BenchmarkRecord, judgement: Judgement) -> Verdict:
-    response, truth = judgement.response, judgement.truth
+def _verdict(record: BenchmarkRecord, judgment: Judgment) -> Verdict:
+    response, truth = judgment.response, judgment.truth
     if response is None:
         return Verdict(record.id, 0.0, "")
     if not is_quantity(record):
@@ -209,7 +209,7 @@ def is_near(response: float, truth: float) -> bool:
     return (1 - TOLERANCE) * truth <= response <= (1 + TOLERANCE) * truth
 
 
-def _errors(group: str, members: Sequence[Judgement], notes: list[str]) -> dict[str, Figure]:
+def _errors(group: str, members: Sequence[Judgment], notes: list[str]) -> dict[str, Figure]:
     """Errors of a group over its readable answers; says where the script would print NaN."""
     pairs = [(j.truth, j.response) for j in members if j.response is not None]
     if not pairs:
@@ -234,21 +234,19 @@ def _errors(group: str, members: Sequence[Judgement], notes: list[str]) -> dict[
     return figures
 
 
-def _carried_marks(
-    answered: Answered, judgements: Sequence[Judgement], found: Outcome
-) -> list[str]:
+def _carried_marks(answered: Answered, judgments: Sequence[Judgment], found: Outcome) -> list[str]:
     """What the official script would print, which after a failure reuses the mark before it."""
-    carried: list[Judgement] = []
-    previous: Judgement | None = None
+    carried: list[Judgment] = []
+    previous: Judgment | None = None
     failures = 0
-    for record, judgement in zip(answered.records, judgements, strict=True):
-        if judgement.failed and not is_quantity(record):
+    for record, judgment in zip(answered.records, judgments, strict=True):
+        if judgment.failed and not is_quantity(record):
             failures += 1
             if previous is None:
                 return [_failures(failures, "stops there: the question before has no mark")]
-            judgement = previous
-        previous = None if is_quantity(record) else judgement
-        carried.append(judgement)
+            judgment = previous
+        previous = None if is_quantity(record) else judgment
+        carried.append(judgment)
     if not failures:
         return []
     printed = outcome(answered, carried).figures
@@ -268,8 +266,8 @@ def _failures(number: int, what: str) -> str:
     )
 
 
-def _agreement(truth: str, answer: str) -> Judgement:
-    return Judgement(1.0, float(truth == answer) if truth and answer else None)
+def _agreement(truth: str, answer: str) -> Judgment:
+    return Judgment(1.0, float(truth == answer) if truth and answer else None)
 
 
 def read_as_published(row: PublishedRow) -> BenchmarkRecord:

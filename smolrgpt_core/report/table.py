@@ -41,8 +41,8 @@ def print_report(rows: Sequence[ReportRow], console: Console) -> None:
         table.add_column(f"{stage}\nms", justify="right", no_wrap=True)
     for row in rows:
         answer = row.answer_text if row.status is Status.OK else row.status.name
-        judgement = [_judgement_text(row)] if judged else []
-        cells = [row.question, answer, *judgement, row.truth_text, row.error_text]
+        judgment = [_judgment_text(row)] if judged else []
+        cells = [row.question, answer, *judgment, row.truth_text, row.error_text]
         times = [milliseconds_text(row.latency.get(stage)) for stage in shown]
         table.add_row(_mark(row), *(Text(cell) for cell in [*cells, *times]))
     console.print(table)
@@ -63,7 +63,7 @@ def summary(rows: Sequence[ReportRow]) -> str:
     return f"{correct} of {len(rows)} answers correct{latency}"
 
 
-def _judgement_text(row: ReportRow) -> str:
+def _judgment_text(row: ReportRow) -> str:
     judged = f"{agreement_text(row.agreement)} {percent_text(row.confidence)}".strip()
     return f"{judged}\n{row.both_values}".strip()
 

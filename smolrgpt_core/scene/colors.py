@@ -22,22 +22,22 @@ from smolrgpt_core.regions import Region
 from smolrgpt_core.scene.spatial_scene import COLORS, SeenColors, cannot_tell
 
 EDGE_PX = 2
-"""Pixels this near to the edge of a mask may show what is beside it."""
+"""Pixels this close to the edge of a mask may show what is next to the region."""
 
 MIN_PIXELS = 40
-"""A color is named by at least so many pixels."""
+"""A color is named from at least this many pixels."""
 
 MOST_PIXELS = 800
-"""Of a larger region, pixels at equal steps."""
+"""Of a larger region, pixels at regular steps are used."""
 
 BLUR_PX = 0.8
-"""Standard deviation of the blur that takes the noise of single pixels away."""
+"""Standard deviation of the blur that removes the noise of single pixels."""
 
 GRAY_LEVELS = 4
-"""An image is without color where red, green and blue differ by no more than this, of 255."""
+"""Red, green and blue that differ by no more than this, of 255, are no color."""
 
 BURNT_LEVEL = 250
-"""What has this level in all channels is too bright to have a color."""
+"""A pixel with this level in all channels is too bright to have a color."""
 
 DARK_LIGHT = 0.015
 """Linear light, of 1, that the brightest twentieth of an image has at least: level 33 of 255."""
@@ -46,10 +46,10 @@ NEUTRAL_CHROMA = 15.0
 """What has less chroma in CIELAB is taken for gray when the light of the scene is estimated."""
 
 NEUTRAL_LIGHTNESS = 30.0
-"""Darker pixels tell nothing of the color of the light."""
+"""Darker pixels reveal nothing about the color of the light."""
 
 MIN_NEUTRAL_FRACTION = 0.05
-"""Of an image that must be nearly gray to tell the color of the light."""
+"""Fraction of an image that must be nearly gray to reveal the color of the light."""
 
 WHITE_LIGHT = 0.8
 """Linear light of what is as bright as the brightest twentieth of the image."""
@@ -58,7 +58,7 @@ MIN_WHITE_LIGHT = 0.25
 """An image is brightened as if its brightest twentieth had at least this linear light."""
 
 LIGHT_STEP = 4
-"""Of rows and columns, one of so many tells what the light is."""
+"""The light is estimated from one in this many rows and columns."""
 
 EXAMPLES: dict[str, tuple[tuple[int, int, int], ...]] = {
     "black": ((0, 0, 0), (25, 25, 25), (45, 45, 45), (58, 58, 60)),
@@ -73,7 +73,7 @@ EXAMPLES: dict[str, tuple[tuple[int, int, int], ...]] = {
     "pink": ((255, 182, 193), (255, 105, 180), (240, 140, 165)),
     "brown": ((101, 67, 33), (150, 105, 65), (190, 150, 105), (215, 180, 140)),
 }
-"""Of each name, sRGB of 255."""
+"""Examples of each name, sRGB of 255."""
 
 SHADES = (1.0, 0.6, 0.35, 0.18)
 """Fractions of the light in which paint has the same name."""
@@ -82,10 +82,10 @@ SHADELESS = ("black", "white", "gray", "pink")
 """Names that change with the light: white in shade looks gray, and pink becomes red."""
 
 LIGHTNESS_WEIGHT = 0.5
-"""Of a difference in lightness beside one in hue and chroma, which depend less on the light."""
+"""Of a difference in lightness, relative to hue and chroma, which depend less on the light."""
 
 NAME_STD = 5.0
-"""Distance in CIELAB at which two names are not much different in how well they fit a pixel."""
+"""Distance in CIELAB within which two names fit a pixel almost equally well."""
 
 INCIDENTAL = ({"black": 0.05, "gray": 0.2}, {"black": 0.5, "gray": 0.4})
 """What black and gray pixels count, of 1: little if they are shadow, rubber and steel, which are
@@ -93,17 +93,17 @@ parts of things that people call by another color, else more."""
 
 VIVID_CHROMA = 45.0
 """Pixels of red, yellow, ... count in full with this chroma in CIELAB or more, with half of it
-half: a gray car that mirrors the sky is not blue. Or all count alike: cardboard is brown. Nobody
-knows which of both and of `INCIDENTAL` is so, so a name is sure only if all cases have it."""
+half: a gray car that mirrors the sky is not blue. Or all count alike: cardboard is brown. Which of
+these, and of `INCIDENTAL`, applies is unknown, so a name is certain only if all cases agree."""
 
 SHARPNESS = 4.0
-"""How fast a name becomes likely with its share: by this power of it."""
+"""A name becomes likely with this power of its fraction of the pixels."""
 
 UNSURE_FACTOR = 2.0
-"""The less sure a name is, the more likely are the others, by their shares; so much faster."""
+"""How much faster the other names become likely than the likeliest one becomes unsure."""
 
 LAPSE = 0.01
-"""How likely a name is whatever is seen, all names together."""
+"""Probability of all names together regardless of what is seen."""
 
 
 class ColorImage:
@@ -123,14 +123,14 @@ class ColorImage:
             SpatialError: CANNOT_TELL where too little of it is seen, or the image has no colors.
         """
         if self._light.problem:
-            raise cannot_tell(f"the color of {region.name} cannot be told: {self._light.problem}")
+            raise cannot_tell(f"the color of {region.name} is unknown: {self._light.problem}")
         pixels = self._rgb[region.box.slices][_inside(region)]
         burnt = (pixels >= BURNT_LEVEL).all(axis=1)
         if len(pixels) < MIN_PIXELS:
             raise cannot_tell(
                 f"{region.name} is too small for its color: {len(pixels)} pixels lie "
                 f"{EDGE_PX} pixels or more inside its mask, {MIN_PIXELS} are needed; ask again "
-                "from nearer"
+                "from closer up"
             )
         if np.mean(burnt) > 0.5:
             raise cannot_tell(
@@ -164,7 +164,7 @@ class _Light:
 
     Attributes:
         gains: float32 (3,) by which linear red, green and blue become those under white light.
-        problem: why the image has no colors to be told, and what to do; "" where it has.
+        problem: why colors cannot be determined, and what to do; "" where they can.
     """
 
     gains: NDArray[np.float32]

@@ -25,10 +25,10 @@ COLORS = (
 
 
 MOST_NAMED = 3
-"""So many colors of a region are named at most."""
+"""At most this many colors of a region are named."""
 
 MIN_NAMED = 0.1
-"""Colors with smaller shares are not named."""
+"""Colors of smaller fractions are not named."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class SeenColors:
     weights: NDArray[np.float64]
 
     def in_words(self) -> str:
-        """The shares that matter, such as "55 % black and 30 % yellow"."""
+        """The largest fractions, such as "55 % black and 30 % yellow"."""
         order = np.argsort(-self.shares)[:MOST_NAMED]
         named = [f"{self.shares[i]:.0%} {COLORS[i]}" for i in order if self.shares[i] >= MIN_NAMED]
         *head, last = named or ["of many colors"]
@@ -52,7 +52,7 @@ class SeenColors:
 
     @classmethod
     def only(cls, name: str) -> SeenColors:
-        """Those of what has a single color.
+        """The colors of a region that has only this one.
 
         Raises:
             ValueError: there is no such name.

@@ -122,7 +122,7 @@ class WithMargins:
         return self._scene.depth_std(column, row)
 
     def colors(self, id: int) -> SeenColors:
-        """Those of the scene.
+        """The margins of a scene.
 
         Raises:
             SpatialError: as of the scene.

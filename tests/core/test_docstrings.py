@@ -2,6 +2,10 @@
 
 Ruff sees that there is a docstring, and nothing of its sections. Commands are described by their
 options, and the functions that build programs from sentences by the docstring of their package.
+
+pydoclint 0.12 cannot replace this: it demands every parameter of every function or none, and takes
+`bad_input` in `raise bad_input(...)` for the type of the exception. Over both packages, with the
+options that come closest to these rules, it reports 2,000 violations, and one of them is a fault.
 """
 
 from __future__ import annotations
@@ -43,6 +47,16 @@ def parameters(function: ast.FunctionDef) -> list[str]:
     return [item.arg for item in every if item.arg not in ("self", "cls")]
 
 
+def misnamed(function: ast.FunctionDef, text: str) -> bool:
+    """Whether the section describes other parameters than the function has."""
+    section = re.search(r"^Args:\n((?: .*\n|\n)+)", f"{text}\n", re.MULTILINE)
+    if section is None:
+        return False
+    names = ", ".join(re.findall(r"^    (\S[^:]*):", section[1], re.MULTILINE)).split(", ")
+    starred = [item.arg for item in (function.args.vararg, function.args.kwarg) if item]
+    return sorted(name.lstrip("*") for name in names) != sorted([*parameters(function), *starred])
+
+
 def raises(node: ast.AST) -> bool:
     """Whether it raises an exception by itself, outside of `try`."""
     if isinstance(node, ast.Raise):
@@ -59,6 +73,8 @@ def lacking(function: ast.FunctionDef) -> list[str]:
     sections = []
     if len(parameters(function)) >= MANY and "Args:" not in text:
         sections.append("Args")
+    if misnamed(function, text):
+        sections.append("Args of its own parameters")
     if raises(function) and "raise" not in text.lower():
         sections.append("Raises")
     return sections
@@ -88,9 +104,21 @@ def documented(a, b, c):
     """As `undocumented`."""
     raise ValueError(c)
 
+def renamed(a, b, *rest):
+    """Add.
+
+    Args:
+        a, c: to add.
+        rest: also.
+    """
+
 class Public:
     def _private(self, a, b, c):
         raise ValueError(c)
 '''
     functions = list(public_functions(ast.parse(source).body))
-    assert [lacking(function) for function in functions] == [["Args", "Raises"], []]
+    assert [lacking(function) for function in functions] == [
+        ["Args", "Raises"],
+        [],
+        ["Args of its own parameters"],
+    ]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from smolrgpt_core.public_benchmarks.benchmark import BenchmarkReport, score
-from smolrgpt_core.public_benchmarks.predictions import read_judgements, read_predictions
+from smolrgpt_core.public_benchmarks.predictions import read_judgments, read_predictions
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "benchmarks"
@@ -78,11 +78,11 @@ def scored() -> Scored:
         predictions: str,
         scorers: Sequence[str],
         answer_field: str = "",
-        judgements: str = "",
+        judgments: str = "",
     ) -> BenchmarkReport:
         benchmark = BENCHMARKS[name]
         given = read_predictions(FOLDER / predictions, benchmark.question_id, answer_field)
-        judged = read_judgements(FOLDER / judgements, benchmark.question_id) if judgements else None
+        judged = read_judgments(FOLDER / judgments, benchmark.question_id) if judgments else None
         return score(benchmark, benchmark.read(FOLDER / data), given, scorers, judged)
 
     return run

@@ -51,7 +51,7 @@ def test_spatialrgpt_bench(form, scored, expected) -> None:
         f"spatialrgpt_bench/{form}",
         "spatialrgpt_bench/predictions.jsonl",
         ["official"],
-        judgements="spatialrgpt_bench/judge_replies.jsonl",
+        judgments="spatialrgpt_bench/judge_replies.jsonl",
     ).outcomes["official"]
     truth = published["score"]
     failed = truth.pop("Match_fail_count")
@@ -76,7 +76,7 @@ def test_spatialrgpt_bench_as_printed(scored, expected) -> None:
     published = expected("spatialrgpt_bench")
     outcome = scored(
         "spatialrgpt", "spatialrgpt_bench", "spatialrgpt_bench/predictions.jsonl", ["official"],
-        judgements="spatialrgpt_bench/judge_replies.jsonl",
+        judgments="spatialrgpt_bench/judge_replies.jsonl",
     ).outcomes["official"]  # fmt: skip
     found = values(outcome)
     printed = dict(line.split(": ") for line in published["printed"] if ": " in line)

@@ -239,7 +239,7 @@ def test_the_command_prints_scorers_side_by_side(folder: Path, tmp_path: Path) -
     assert len(written["scorers"]["rules"]["verdicts"]) == 24
 
 
-def test_a_judged_rule_needs_judgements(folder: Path) -> None:
+def test_a_judged_rule_needs_judgments(folder: Path) -> None:
     call = [
         "benchmark", "spatialrgpt", "--data", str(folder / "spatialrgpt_bench"),
         "--predictions", str(folder / "spatialrgpt_bench/predictions.jsonl"),
@@ -249,7 +249,7 @@ def test_a_judged_rule_needs_judgements(folder: Path) -> None:
     assert "official" not in by_rules.output
     refused = CliRunner().invoke(app, [*call, "--scorer", "official"])
     assert refused.exit_code == 2
-    assert "--judgements" in refused.stderr
+    assert "--judgments" in refused.stderr
 
 
 def test_the_list_has_every_benchmark_and_scorer() -> None:

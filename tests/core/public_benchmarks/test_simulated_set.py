@@ -23,7 +23,7 @@ from smolrgpt_core.public_benchmarks.models import ModelOptions
 from smolrgpt_core.public_benchmarks.quantity_readers import length_by_rules
 from smolrgpt_core.public_benchmarks.questions import question_of
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
-from smolrgpt_core.public_benchmarks.spatialrgpt_bench import group_of, judgement_by_rules
+from smolrgpt_core.public_benchmarks.spatialrgpt_bench import group_of, judgment_by_rules
 from smolrgpt_core.simulated_data.benchmark_set import (
     PUBLISHED_COUNTS,
     SPATIALRGPT_SET,
@@ -77,7 +77,7 @@ def test_records_are_read_as_the_published_ones(made, stored) -> None:
     assert len({group_of(record) for record in data.records}) == 12
     for record in data.records:
         assert not record.problems
-        own = judgement_by_rules(record, str(record.truth))
+        own = judgment_by_rules(record, str(record.truth))
         assert own.response is not None, record.truth
         assert own.response == own.truth, "the truth, read as an answer, is right"
         assert record.camera is not None

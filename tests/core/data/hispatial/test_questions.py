@@ -244,7 +244,7 @@ def test_items_with_one_question_and_types_that_are_not_trained():
     assert {(found.text, found.answer) for found in questions} == {("Q?", "A"), ("P?", "S")}
     assert sorted(left_out) == [
         "a type of question that the authors do not train: new",
-        "an item without question and answer",
+        "an item without a question and an answer",
         "no pair that the authors use",
     ]
 
@@ -264,7 +264,7 @@ def test_steps_of_solved_problems(records):
     }  # fmt: skip
     assert sorted(left_out) == [
         "a type of question without a task: other",
-        "steps of an answer that cannot be read: JSONDecodeError",
+        "the steps of an answer cannot be read: JSONDecodeError",
     ]
 
 
@@ -325,7 +325,7 @@ def test_points_of_no_pinhole_camera_are_refused():
     bent = np.stack([(columns - 23.5) ** 3 / 9000 * z, (rows - 15.5) / 50 * z, z], axis=-1)
     with pytest.raises(SpatialError, match="not those of a pinhole camera"):
         general_depth(bent, np.ones((32, 48)))
-    with pytest.raises(SpatialError, match="no point of it is valid"):
+    with pytest.raises(SpatialError, match="none of its points is valid"):
         general_depth(bent, np.zeros((32, 48)))
 
 
