@@ -38,6 +38,7 @@ from smolrgpt_core.synthesis import (
     generate_questions,
 )
 from smolrgpt_core.synthesis.answer_truth import truth_of
+from smolrgpt_core.synthesis.generator import MisreadError
 from smolrgpt_core.synthesis.reasoning import steps_of
 
 DEPTH_SCALE = 0.001
@@ -98,6 +99,8 @@ class SimulationSettings:
             raise bad_input("nothing to write: both folders and shards are disabled")
         if self.mixture is not None and self.mixture not in MIXTURES:
             raise bad_input(f"mixture must be one of {', '.join(MIXTURES)}, got {self.mixture!r}")
+        if self.mixture is not None:
+            self.randomization.refuse_words(f"the mixture {self.mixture}")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -281,11 +284,19 @@ def draft_frame(
 def _of_warehouse(
     settings: SimulationSettings, scene: TrueScene, rng: np.random.Generator
 ) -> tuple[Candidate, ...]:
-    generated = generate_questions(
-        scene, rng, settings.randomization.margins,
-        per_form=1 + CANDIDATES_PER_QUESTION * settings.questions // len(WAREHOUSE_FORMS),
-    )  # fmt: skip
-    return tuple(Candidate.of(item, truth=truth_of(item, scene)) for item in generated)
+    words = settings.randomization.words
+    try:
+        generated = generate_questions(
+            scene, rng, settings.randomization.margins,
+            per_form=1 + CANDIDATES_PER_QUESTION * settings.questions // len(WAREHOUSE_FORMS),
+            wordings=words.wordings,
+        )  # fmt: skip
+        return tuple(
+            Candidate.of(words.said(item, scene.regions), truth=truth_of(item, scene))
+            for item in generated
+        )
+    except MisreadError as error:
+        raise bad_input(f"words of the randomization: {error}") from error
 
 
 def _of_mixture(
