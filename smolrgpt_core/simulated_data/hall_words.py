@@ -1,7 +1,7 @@
 """The words of a hall: what its people call things, and how they ask.
 
-A simulated hall has four classes of objects and the wordings of `synthesis/wordings.txt`. With words
-of its own it is a hall whose people say "skid" for a pallet and ask in other sentences.
+A simulated hall has four classes of objects and the wordings of `synthesis/wordings.txt`. With
+words of its own it is a hall whose people say "skid" for a pallet and ask in other sentences.
 """
 
 from __future__ import annotations
