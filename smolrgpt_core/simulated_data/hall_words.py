@@ -7,7 +7,7 @@ words of its own it is a hall whose people say "skid" for a pallet and ask in ot
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from string import Formatter
 
@@ -66,21 +66,28 @@ class HallWords:
         """
         if not self.nouns:
             return item
-        text = self._renamed(item.text)
+        text = self.renamed(item.text)
         read_as(text, item.region_ids, item.program, self.labeled(regions))
-        return replace(item, text=text, freeform_answer=self._renamed(item.freeform_answer))
+        return replace(item, text=text, freeform_answer=self.renamed(item.freeform_answer))
 
-    def _renamed(self, text: str) -> str:
+    def renamed(self, text: str) -> str:
         """A text in which each noun of a class is that of the hall, in the same number."""
+        if not self.nouns:
+            return text
         names = {}
         for label, noun in self.nouns.items():
             for word in NOUNS[label]:
                 names |= {word: noun, pluralize(word): pluralize(noun)}
-        longest_first = sorted(names, key=len, reverse=True)
-        return re.sub(rf"\b({'|'.join(longest_first)})\b", lambda match: names[match.group()], text)
+        longest_first = "|".join(sorted(names, key=len, reverse=True))
+
+        def own(match: re.Match[str]) -> str:
+            noun = names[match.group().lower()]
+            return noun[0].upper() + noun[1:] if match.group()[0].isupper() else noun
+
+        return re.sub(rf"\b({longest_first})\b", own, text, flags=re.IGNORECASE)
 
 
-def _check_known(name: str, given: Mapping[str, object], known: Sequence[str] | Mapping) -> None:
+def _check_known(name: str, given: Mapping[str, object], known: Collection[str]) -> None:
     unknown = [key for key in given if key not in known]
     if unknown:
         raise bad_input(f"{name} must be of {', '.join(known)}, got {', '.join(unknown)}")

@@ -114,7 +114,8 @@ class Randomization:
         if self.words:
             raise bad_input(
                 f"the section `words` of the randomization is for data sets of the four categories "
-                f"of questions; {what} does not use it: remove it from the file"
+                f"of questions (also as the mixture warehouse); {what} does not use it: remove it "
+                "from the file"
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -134,6 +134,21 @@ def test_a_data_set_in_other_words_is_read_back(tmp_path):
     assert any("skid" in record.question for record in records)
 
 
+def test_steps_are_in_the_words_of_the_hall(tmp_path):
+    words = {"nouns": NOUNS, "wordings": {"distance": ["Say how far {first} is from {second}."]}}
+    varied = Randomization.from_dict({"camera": {"width": 160, "height": 120}, "words": words})
+    settings = SimulationSettings(1, 3, 2, 8, (1.0, 0.0, 0.0), randomization=varied,
+                                  mixture="warehouse")  # fmt: skip
+    run = SimulationRun(settings, tmp_path)
+    with run.locked():
+        assert list(run.make_scenes(1)) == [0]
+        run.finish()
+    records = SplitFolder(tmp_path, "train").read_records()
+    steps = " ".join(record.reasoning for record in records).lower()
+    assert "skid" in steps
+    assert not any(noun in steps for noun in NOUNS)
+
+
 @pytest.mark.parametrize(
     ("options", "what"),
     [
