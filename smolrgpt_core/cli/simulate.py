@@ -137,6 +137,10 @@ def simulate(
     """
     with _wrong_call():
         varied = _randomization(randomization, image_size)
+        if bag is not None:
+            varied.refuse_words("a recording")
+        if spatialrgpt_bench is not None or hispatial_tasks is not None:
+            varied.refuse_words("a set in the layout of SpatialRGPT-Bench")
     if bag is not None:
         if out is not None or scenes is not None:
             raise typer.BadParameter("--bag cannot be combined with --out or --scenes")

@@ -16,7 +16,13 @@ from smolrgpt_core.cli.options import writing
 from smolrgpt_core.cli.progress import resumable, work_progress
 from smolrgpt_core.files import write_file
 from smolrgpt_core.ray_workers import LOCAL
-from smolrgpt_core.study.config import StudyConfig, chosen, jobs_of, read_study
+from smolrgpt_core.study.config import (
+    StudyConfig,
+    chosen,
+    in_order_of_work,
+    jobs_of,
+    read_study,
+)
 from smolrgpt_core.study.jobs import Job
 from smolrgpt_core.study.on_ray import JobsOnRay
 from smolrgpt_core.study.page import StudyPart, write_page
@@ -89,7 +95,8 @@ def study_command(
     """Train and evaluate a model for every combination of settings, and compare them.
 
     Models, logs and results of the runs go to the folder `output` of the configuration, with
-    table.md, table.csv, results.json and plots.png about those chosen. After a kill the same
+    table.md, table.csv, results.json and plots.png about those chosen. All settings are run once
+    before any is repeated, and the values of the first axis side by side. After a kill the same
     command resumes; what is finished is not repeated. The exit status is 0 if all runs are
     finished, 1 if one failed or a package is missing, 2 if the configuration cannot be used, 130
     after Ctrl-C.
@@ -98,7 +105,7 @@ def study_command(
         whole = read_study(config)
         study = chosen(whole, only or ())
         jobs = jobs_of(study, changes or ())
-        failed = _do(jobs, JobsOnRay(ray, workers, gpus) if ray else InProcesses(workers))
+        failed = _do(study, jobs, JobsOnRay(ray, workers, gpus) if ray else InProcesses(workers))
     done = [job for job in jobs if not job.missing()]
     if any(job.train for job in done):
         with writing("--write-docs"):
@@ -113,13 +120,13 @@ def study_command(
         raise typer.Exit(FAILED)
 
 
-def _do(jobs: Sequence[Job], do: Do) -> list[Outcome]:
+def _do(study: StudyConfig, jobs: Sequence[Job], do: Do) -> list[Outcome]:
     """Do what is missing; returns those that failed."""
     missing = [job for job in jobs if job.missing()]
     failed = []
     with work_progress() as bar:
         task = bar.add_task("runs", total=len(jobs), completed=len(jobs) - len(missing))
-        for job, problem in do(missing) if missing else ():
+        for job, problem in do(in_order_of_work(study, missing)) if missing else ():
             if problem:
                 failed.append((job, problem))
             bar.advance(task)
@@ -144,7 +151,7 @@ def _hardware(done: Sequence[Job]) -> list[str]:
 
 def _print(study: StudyConfig, rows: Sequence[StudyRow]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    costs = ("trained", "seconds", "memory, MB")
+    costs = ("trained", "processor seconds", "memory, MB")
     for name in ("settings", "runs", *costs, *study.evaluations):
         table.add_column(name, justify="left" if name == "settings" else "right")
     for row in rows:

@@ -18,6 +18,7 @@ from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.settings_file import from_entries, read_yaml, to_entries
 from smolrgpt_core.sim.config import RenderOptions, WarehouseConfig
 from smolrgpt_core.sim.noise import SensorNoise
+from smolrgpt_core.simulated_data.hall_words import HallWords
 from smolrgpt_core.synthesis.margins import AmbiguityMargins
 
 _STRENGTHS = (
@@ -70,6 +71,7 @@ class Randomization:
         noise_fraction: frames that are disturbed at all.
         noise_strength: range of the factor on the strengths of `noise`, drawn for each frame.
         margins: which questions are too close to call.
+        words: what the people of the hall call things, and how they ask.
 
     Raises:
         SpatialError: BAD_INPUT, naming the field that is wrong.
@@ -84,6 +86,7 @@ class Randomization:
     noise_fraction: float = 0.8
     noise_strength: tuple[float, float] = (0.2, 1.0)
     margins: AmbiguityMargins = field(default_factory=AmbiguityMargins)
+    words: HallWords = field(default_factory=HallWords)
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.noise_fraction <= 1.0:
@@ -98,6 +101,22 @@ class Randomization:
         return replace(
             self.noise, **{name: factor * getattr(self.noise, name) for name in _STRENGTHS}
         )
+
+    def refuse_words(self, what: str) -> None:
+        """Check that there are no words of the hall where nothing could be done with them.
+
+        Args:
+            what: is made instead of a data set of the four categories, for the message.
+
+        Raises:
+            SpatialError: BAD_INPUT when there are some.
+        """
+        if self.words:
+            raise bad_input(
+                f"the section `words` of the randomization is for data sets of the four categories "
+                f"of questions (also as the mixture warehouse); {what} does not use it: remove it "
+                "from the file"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as a YAML or JSON file has them."""

@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     options = parser.parse_args(arguments)
     varied = read_randomization(options.randomization) if options.randomization else Randomization()
+    varied.refuse_words("a set of region images")
     settings = SimulationSettings(options.scenes, options.seed, options.views, randomization=varied)
     for _ in track(make_region_images(settings, options.out), "scenes", total=settings.scenes):
         pass

@@ -38,10 +38,14 @@ from smolrgpt_core.synthesis import (
     generate_questions,
 )
 from smolrgpt_core.synthesis.answer_truth import truth_of
+from smolrgpt_core.synthesis.generator import MisreadError
 from smolrgpt_core.synthesis.reasoning import steps_of
 
 DEPTH_SCALE = 0.001
 """Meters per unit of the depth images."""
+
+WAREHOUSE_MIXTURE = "warehouse"
+"""The mixture of the four categories, the only one that a hall's own words are for."""
 
 CANDIDATES_PER_QUESTION = 4
 """So many candidates are made for each question that is wanted: a choice for the balance."""
@@ -98,6 +102,8 @@ class SimulationSettings:
             raise bad_input("nothing to write: both folders and shards are disabled")
         if self.mixture is not None and self.mixture not in MIXTURES:
             raise bad_input(f"mixture must be one of {', '.join(MIXTURES)}, got {self.mixture!r}")
+        if self.mixture not in (None, WAREHOUSE_MIXTURE):
+            self.randomization.refuse_words(f"the mixture {self.mixture}")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -264,12 +270,18 @@ def draft_frame(
         view: number of the image in the scene.
         seen: the rendered frame with its truth.
         true_depth: float32 (H, W), meters, without noise.
+
+    Raises:
+        SpatialError: BAD_INPUT when a question in the hall's own words is read as another one.
     """
     rng = np.random.default_rng([settings.seed, _FRAME_STREAM, index, view])
     regions = seen.frame.regions
     scene = TrueScene(seen.truth, regions, seen.frame.intrinsics, true_depth)
     make = _of_warehouse if settings.mixture is None else _of_mixture
-    candidates = make(settings, scene, rng)
+    try:
+        candidates = make(settings, scene, rng)
+    except MisreadError as error:
+        raise bad_input(f"a question cannot be asked in the words of this hall: {error}") from error
     return FrameDraft(
         f"{index:06}_{view:02}.png",
         CameraRecord(seen.frame.intrinsics, DEPTH_SCALE),
@@ -281,11 +293,16 @@ def draft_frame(
 def _of_warehouse(
     settings: SimulationSettings, scene: TrueScene, rng: np.random.Generator
 ) -> tuple[Candidate, ...]:
+    words = settings.randomization.words
     generated = generate_questions(
         scene, rng, settings.randomization.margins,
         per_form=1 + CANDIDATES_PER_QUESTION * settings.questions // len(WAREHOUSE_FORMS),
+        wordings=words.wordings,
     )  # fmt: skip
-    return tuple(Candidate.of(item, truth=truth_of(item, scene)) for item in generated)
+    return tuple(
+        Candidate.of(words.said(item, scene.regions), truth=truth_of(item, scene))
+        for item in generated
+    )
 
 
 def _of_mixture(
@@ -293,12 +310,19 @@ def _of_mixture(
 ) -> tuple[Candidate, ...]:
     """As many as are wanted, each once: proportions come from the draw, not from a later choice."""
     assert settings.mixture is not None
+    words = settings.randomization.words
     drawn = generate_mixture(
-        scene, rng, settings.mixture, settings.questions, settings.randomization.margins
-    )
+        scene, rng, settings.mixture, settings.questions, settings.randomization.margins,
+        wordings=words.wordings,
+    )  # fmt: skip
     once = {(item.text, item.region_ids): (task, item) for task, item in drawn}
     return tuple(
-        Candidate.of(item, task, steps_of(item, scene), truth_of(item, scene))
+        Candidate.of(
+            words.said(item, scene.regions),
+            task,
+            words.renamed(steps_of(item, scene)),
+            truth_of(item, scene),
+        )
         for task, item in once.values()
     )
 

@@ -148,6 +148,25 @@ def jobs_of(study: StudyConfig, changes: Sequence[str] = ()) -> list[Job]:
     return [*(_base(study, checkpoint) for checkpoint in bases if checkpoint), *runs]
 
 
+def in_order_of_work(study: StudyConfig, jobs: Sequence[Job]) -> list[Job]:
+    """Jobs so that those finished at any time are a smaller study, as complete as can be.
+
+    The first repetition of everything comes first, and within it the first value of every axis but
+    the first: all methods with 50 images before any with 200.
+
+    Args:
+        study: of the jobs.
+        jobs: some of `jobs_of`.
+    """
+    slowest_first = sorted(study.axes, key=lambda axis: axis == study.repeats)[::-1]
+    places = {axis: list(values) for axis, values in study.axes.items()}
+
+    def place(job: Job) -> list[int]:
+        return [places[axis].index(job.values[axis]) for axis in slowest_first if job.values]
+
+    return sorted(jobs, key=place)
+
+
 def _runs(study: StudyConfig, common: Sequence[str]) -> Iterator[Job]:
     for combination in itertools.product(*(values.items() for values in study.axes.values())):
         values = dict(zip(study.axes, (name for name, _ in combination), strict=True))

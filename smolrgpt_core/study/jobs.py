@@ -126,6 +126,7 @@ class Job:
         return {
             "settings": to_entries(self.train),
             "seconds": facts["seconds"],
+            "processor_seconds": facts["processor_seconds"],
             "questions": facts["questions"],
             "trained_parameters": facts["trained_parameters"],
             "hardware": facts["hardware"],

@@ -14,7 +14,7 @@ from smolrgpt_core.study.table import BEFORE, StudyRow
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COSTS = ("trained", "seconds", "memory, MB")
+_COSTS = ("trained", "processor seconds", "memory, MB")
 
 
 def write_plots(study: StudyConfig, rows: Sequence[StudyRow], path: Path) -> None:

@@ -25,6 +25,7 @@ COSTS = {
     "trained": "trained_parameters",
     "file, kB": "artifact_bytes",
     "seconds": "seconds",
+    "processor seconds": "processor_seconds",
     "memory, MB": "memory_bytes",
     "questions": "questions",
 }
@@ -141,7 +142,7 @@ def as_csv(study: StudyConfig, rows: Sequence[StudyRow]) -> str:
 def as_markdown(study: StudyConfig, rows: Sequence[StudyRow]) -> str:
     """A table of costs and mean scores, and one of the categories for each data set."""
     sets = list(study.evaluations)
-    head = ["trained", "file, kB", "seconds", "memory, MB"]
+    head = ["trained", "file, kB", "seconds", "processor seconds", "memory, MB"]
     tables = [
         _markdown(
             study,
@@ -198,8 +199,8 @@ def _columns(row: StudyRow) -> Iterator[tuple[str, Measured]]:
 
 
 def shown(measured: Measured | None) -> str:
-    """Such as "61.2 ± 0.8"; large numbers without decimals."""
-    if measured is None:
+    """Such as "61.2 ± 0.8"; large numbers without decimals; nothing for what is not known."""
+    if measured is None or math.isnan(measured.mean):
         return ""
     digits = 0 if abs(measured.mean) >= 100 else 1
     text = f"{measured.mean:,.{digits}f}"

@@ -6,8 +6,9 @@ recording. What an answerer gets to see is the text and the regions, nothing els
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 from zlib import crc32
 
@@ -118,6 +119,7 @@ def generate_questions(
     forms: Iterable[str] | None = None,
     per_form: int = 1,
     held_out: bool = False,
+    wordings: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> list[QuestionWithTruth]:
     """Questions about one frame that have a clear answer.
 
@@ -131,6 +133,7 @@ def generate_questions(
         per_form: how often each form is tried. A frame that offers no clear question of a form
             gets fewer.
         held_out: ask in the wordings and compositions that training data never have.
+        wordings: by form, instead of those of `wordings.txt`; none of them is held out.
 
     Raises:
         ValueError: for an unknown form.
@@ -139,7 +142,7 @@ def generate_questions(
     unknown = [name for name in names if name not in FORMS]
     if unknown:
         raise ValueError(f"forms must be of {sorted(FORMS)}, got {unknown}")
-    generator = QuestionGenerator(scene, rng, margins, style, held_out)
+    generator = QuestionGenerator(scene, rng, margins, style, held_out, wordings=wordings)
     made = (generator.make(name) for name in names for _ in range(per_form))
     return [item for item in made if item is not None]
 
@@ -161,10 +164,12 @@ class QuestionGenerator:
         held_out: bool = False,
         conventions: Conventions = WAREHOUSE,
         for_models: bool = False,
+        wordings: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     ) -> None:
         self.view = MarginView(scene, margins or AmbiguityMargins(), rng)
         self._rng, self._style, self._held_out = rng, style, held_out
         self._conventions, self._for_models = conventions, for_models
+        self._own_wordings = wordings
         self._nominal = SceneCopies(scene, copies=1)
 
     def make(self, name: str) -> QuestionWithTruth | None:
@@ -197,6 +202,8 @@ class QuestionGenerator:
     def _wordings(self, name: str, draft: Draft) -> list[str]:
         if draft.text:
             return [draft.text] if is_held_out(shape(draft.program)) is self._held_out else []
+        if name in self._own_wordings:
+            return [wording for wording in self._own_wordings[name] if fits(draft, wording)]
         return [
             wording
             for wording in WORDINGS[name]

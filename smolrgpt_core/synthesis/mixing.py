@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -30,6 +31,7 @@ def generate_mixture(
     margins: AmbiguityMargins | None = None,
     style: RegionStyle = RegionStyle.MASK,
     misread: Callable[[str], None] | None = None,
+    wordings: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> list[tuple[str, QuestionWithTruth]]:
     """Questions with the names of their families, in random order; fewer if a frame offers no more.
 
@@ -43,6 +45,7 @@ def generate_mixture(
         style: as of `generate_questions`.
         misread: collects why texts were discarded that are parsed differently than intended, as
             with labels that have a meaning of their own; None: raise an error.
+        wordings: as of `generate_questions`.
 
     Raises:
         ValueError: for an unknown mixture.
@@ -52,8 +55,9 @@ def generate_mixture(
         raise ValueError(f"a mixture must be one of {sorted(MIXTURES)}, got {mixture!r}")
     chosen = MIXTURES[mixture]
     generator = QuestionGenerator(
-        scene, rng, margins, style, conventions=chosen.conventions, for_models=chosen.for_models
-    )
+        scene, rng, margins, style, conventions=chosen.conventions, for_models=chosen.for_models,
+        wordings=wordings,
+    )  # fmt: skip
     open_families = dict(chosen.families)
     made: list[tuple[str, QuestionWithTruth]] = []
     while len(made) < count and open_families:

@@ -119,22 +119,31 @@ class Spent:
     """Time and number of questions of a run, including those before it was resumed.
 
     Args:
-        seconds, questions: of the run up to the checkpoint that it goes on from.
+        before: facts of the checkpoint that the run goes on from; empty at the start. Processor
+            seconds that an earlier version did not count are NaN.
     """
 
-    def __init__(self, seconds: float, questions: int) -> None:
-        self._before = seconds
-        self._began = time.perf_counter()
-        self._questions = questions
+    def __init__(self, before: Mapping[str, Any]) -> None:
+        not_counted = math.nan if before else 0.0
+        self._seconds = before.get("seconds", 0.0) - time.perf_counter()
+        self._processor = before.get("processor_seconds", not_counted) - time.process_time()
+        self._questions = before.get("questions", 0)
 
     def add(self, result: StepResult) -> None:
         """Add a step."""
         self._questions += result.questions
 
     def facts(self) -> dict[str, float]:
-        """The sums so far, as stored in a checkpoint."""
-        seconds = self._before + time.perf_counter() - self._began
-        return {"seconds": round(seconds, 1), "questions": self._questions}
+        """The sums so far, as stored in a checkpoint.
+
+        Processor seconds are those of all threads of this process, so that other work on the
+        machine makes no difference.
+        """
+        return {
+            "seconds": round(self._seconds + time.perf_counter(), 1),
+            "processor_seconds": round(self._processor + time.process_time(), 1),
+            "questions": self._questions,
+        }
 
 
 class Throughput:

@@ -89,7 +89,7 @@ class RunTrainer(Trainer):
         self._stream = stream
         self._store = store
         self._facts = {**resumed, "trained_parameters": _trained_parameters(model)}
-        self._spent = Spent(resumed.get("seconds", 0.0), resumed.get("questions", 0))
+        self._spent = Spent(resumed)
         self._broken = BrokenSamples(config.data.broken_fraction, resumed.get("broken"))
         self._losses = LossLog(self._output, step) if self.is_world_process_zero() else None
         source = config.validation.source

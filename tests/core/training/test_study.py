@@ -21,7 +21,13 @@ from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.ray_workers import LOCAL
 from smolrgpt_core.settings_file import import_yaml
-from smolrgpt_core.study.config import StudyConfig, chosen, jobs_of, read_study
+from smolrgpt_core.study.config import (
+    StudyConfig,
+    chosen,
+    in_order_of_work,
+    jobs_of,
+    read_study,
+)
 from smolrgpt_core.study.jobs import Job
 from smolrgpt_core.study.on_ray import JobsOnRay
 from smolrgpt_core.study.page import StudyPart, write_page
@@ -29,6 +35,7 @@ from smolrgpt_core.study.plots import write_plots
 from smolrgpt_core.study.processes import LOG_FILE, InProcesses, Outcome, attempt
 from smolrgpt_core.study.table import Measured, as_csv, as_markdown, rows_of, shown
 from smolrgpt_core.training.config_file import write_config
+from smolrgpt_core.training.step import Spent
 
 CONFIGS = Path(__file__).parents[3] / "config"
 DEADLINE_S = 120
@@ -93,6 +100,7 @@ def test_every_combination_is_trained_measured_and_asked(study_file, base):
             weights = load_file(file).values()
             assert trained["trained_parameters"] == sum(item.numel() for item in weights)
         assert trained["questions"] > 0
+        assert trained["processor_seconds"] > 0
         assert trained["settings"]["seed"] == int(job.values["seed"])
         assert not (job.folder / "checkpoints").exists()
     # Weights of chance say nothing that can be read: what they said is kept.
@@ -129,6 +137,33 @@ def test_what_is_finished_is_not_done_again(study_file):
     trained.write_text(json.dumps({**facts, "settings": {**facts["settings"], "seed": 9}}))
     with pytest.raises(SpatialError, match="other settings, seed: 9 before, 1 now"):
         job.missing()
+
+
+def test_what_is_finished_at_any_time_is_a_smaller_study(study_file):
+    study = read_study(study_file)
+    before, *runs = in_order_of_work(study, jobs_of(study))
+    assert before.train is None
+    assert [tuple(job.values.values()) for job in runs] == [
+        (method, images, seed)
+        for seed in ("1", "2")
+        for images in ("4", "8")
+        for method in ("lora", "full")
+    ]
+    assert sorted(job.name for job in runs) == sorted(job.name for job in jobs_of(study)[1:])
+
+
+def test_processor_seconds_go_on_where_a_run_does():
+    began = Spent({})
+    sum(range(10**6))
+    facts = began.facts()
+    assert 0 <= facts["processor_seconds"] < 60
+    resumed = Spent({"seconds": 100.0, "processor_seconds": 50.0, "questions": 7}).facts()
+    assert 50 <= resumed["processor_seconds"] < 110
+    assert resumed["seconds"] >= 100
+    assert resumed["questions"] == 7
+    earlier = Spent({"seconds": 100.0, "questions": 7}).facts()
+    assert math.isnan(earlier["processor_seconds"])
+    assert shown(Measured((earlier["processor_seconds"],))) == ""
 
 
 def test_changes_of_all_runs_win(study_file):
