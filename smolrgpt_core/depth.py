@@ -80,9 +80,9 @@ _KNOWN_STEPS = {
 """Steps of well-known data sets whose unit is no millimeter."""
 
 _NORMALIZED_TOP, _NORMALIZED_END, _NORMALIZED_HOLES = 0.01, 0.005, 0.05
-"""Depth that is stretched to the whole range of its numbers has at least this fraction of the pixels
-in the top twelfth, at most this fraction at its very end, and hardly more without a reading: what
-cameras mark as such are far more pixels, and they reach 60 m less often."""
+"""Depth that fills the whole range of its numbers has at least the first fraction of the pixels in
+the top twelfth, at most the second at its very end, and the third at 0: pixels without a reading of
+cameras are more, and fewer reach 60 m."""
 
 
 class DepthUnitError(SpatialError):
@@ -320,11 +320,7 @@ def _refuse_normalized(values: NDArray, top: float) -> None:
         np.count_nonzero(found) / values.size
         for found in (values == top, values == 0, (values > top * 11 / 12) & (values < top))
     )
-    if (
-        at_top <= _NORMALIZED_END
-        and at_zero <= _NORMALIZED_HOLES
-        and near_top >= _NORMALIZED_TOP
-    ):
+    if at_top <= _NORMALIZED_END and at_zero <= _NORMALIZED_HOLES and near_top >= _NORMALIZED_TOP:
         raise bad_input(
             f"expected metric depth, found values that fill the whole range of 0 to {top:g}: "
             "this is relative depth without a unit; provide metric depth, or the depth scale "

@@ -38,6 +38,7 @@ from smolrgpt_core.geometry.input_doubts import (
     MIN_SIZED,
     REACHED,
     MaskDoubt,
+    ScaleDoubt,
     are_standard,
     box_doubt,
     calibration_doubt,
@@ -212,6 +213,7 @@ class FrameGeometry:
         self._free: NDArray[np.bool_] | None = None
         self._objects: NDArray[np.bool_] | None = None
         self._doubts: tuple[str, ...] | None = None
+        self._scale_is_hint = False
         self._mask_doubt: MaskDoubt | None = None
         self._unlabeled: UnlabeledSurface | None = None
 
@@ -234,11 +236,13 @@ class FrameGeometry:
         """Why the inputs of the frame may be wrong or not belong together; see `input_doubts`."""
         with self._lock:
             if self._doubts is None:
+                scale = self._scale_doubt()
+                self._scale_is_hint = scale.is_hint
                 told = (
                     self.frame.depth_doubt,
                     self.mask_doubt.text,
                     box_doubt([*islice(self._box_reaches(), ENOUGH_BOXES)]),
-                    self._scale_doubt(),
+                    scale.text,
                     self._mounting_doubt(),
                     calibration_doubt(self.frame.intrinsics),
                 )
@@ -256,8 +260,9 @@ class FrameGeometry:
     @property
     def is_distrusted(self) -> bool:
         """Whether there are doubts that the standard deviations of places do not tell."""
+        doubts = len(self.doubts)
         only_borders = self.mask_doubt.border_px > 0
-        return len(self.doubts) > (1 if only_borders else 0)
+        return doubts > only_borders + self._scale_is_hint
 
     def is_zone(self, id: int) -> bool:
         """Whether a region is a painted zone."""
@@ -425,20 +430,21 @@ class FrameGeometry:
                 across, down = (_reach(found.mask, axis) for axis in (0, 1))
                 yield min(1.0, across / box.width, down / box.height)
 
-    def _scale_doubt(self) -> str:
+    def _scale_doubt(self) -> ScaleDoubt:
         prior = self._size_priors.get(CARGO)
         if prior is None:
-            return ""
+            return ScaleDoubt()
         sizes: list[MeasuredSize] = []
         for pallet in self._sized_pallets if self.plane is not None else ():
             size = self._unbiased_size(pallet)
             sizes += [size] if size is not None else []
             if are_standard(sizes, prior):
-                return ""
+                return ScaleDoubt()
         if len(sizes) >= MIN_SIZED:
             return scale_doubt(sizes, prior)
         visible = map(self._seen_if_measured, self._sized_pallets)
-        return extent_doubt([_extent(seen.surface) for seen in visible if seen], prior)
+        extents = [_extent(seen.surface) for seen in visible if seen]
+        return ScaleDoubt(extent_doubt(extents, prior))
 
     def _unbiased_size(self, region: Region) -> MeasuredSize | None:
         """A size that owes nothing to standard ones; None where too little of it is seen."""

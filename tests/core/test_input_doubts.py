@@ -276,6 +276,14 @@ def test_a_wrong_unit_of_depth_shows_in_the_pallets(frame, scale):
     assert factor == pytest.approx(scale, rel=0.06)
 
 
+def test_what_few_pallets_tell_of_the_unit_is_mentioned_and_not_distrusted(hall, stereo_noise):
+    noisy = stereo_noise(hall.render(), std_per_m=0.003, seed=1)
+    assert not doubts(noisy)
+    given = answer(replace(noisy, depth=noisy.depth * np.float32(0.9)), "Where is pallet 11?")
+    assert "pallets seem to measure 0.92 times the standard sizes" in given.message
+    assert given.confidence > 0.9
+
+
 @pytest.mark.parametrize("scale", [0.1, 10.0])
 def test_a_wrong_unit_shows_where_too_few_pallets_are_fitted(frame, scale):
     depth = frame.depth * np.float32(scale)
