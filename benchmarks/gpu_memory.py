@@ -18,9 +18,9 @@ from performance_page import Table
 from torch import nn
 
 from smolrgpt_core.files import write_file
+from smolrgpt_core.markdown import replace_section
 from smolrgpt_core.model import SmolRGPTConfig, SmolRGPTForConditionalGeneration
 from smolrgpt_core.model.parts import weights_of_part
-from smolrgpt_core.page_sections import replace_section
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "studies.md"
 TITLE = "What one GPU trains"

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from smolrgpt_core.files import write_file
-from smolrgpt_core.page_sections import replace_section
+from smolrgpt_core.markdown import markdown_table, replace_section
 
 if TYPE_CHECKING:
     import torch
@@ -63,8 +63,7 @@ class Table:
 
     def as_markdown(self) -> str:
         """The same for the page."""
-        rows = [self.columns, ("---",) * len(self.columns), *self.rows]
-        lines = [f"### {self.title}", "", *(f"| {' | '.join(row)} |" for row in rows)]
+        lines = [f"### {self.title}", "", markdown_table(self.columns, self.rows)]
         return "\n".join([*lines, "", self.note] if self.note else lines)
 
 

@@ -101,7 +101,7 @@ class ModelSettings(ComputeSettings):
     Attributes:
         answer_style: "sentence", "short" = the value only, or "auto" = the style that the
             checkpoint was made for, as its `config.json` says.
-        raw_confidence: give the engine's own confidence, which is no probability of being right,
+        raw_confidence: give the engine's own confidence, which is no probability of being correct,
             instead of the calibrated one. For fitting a calibration.
         adapter: folder of an adapter of the checkpoint; empty: none.
 
@@ -167,7 +167,7 @@ class FusionSettings:
 
     Attributes:
         prefer: whose answer is returned where both have one: "model", "geometry", or "confident":
-            that of geometry where they agree, else that which is more often right by the
+            that of geometry where they agree, else the one that is more often correct by the
             calibration of the checkpoint; geometry's where there is none.
         abstain_below: an answer with less confidence is refused as CANNOT_TELL, and so is one
             whose confidence is not known; 0 = never.

@@ -57,7 +57,7 @@ class ConfidenceCurve:
         slope: at least 0, so that more confidence never means less.
         intercept: log-odds at a raw confidence of 0.5.
         samples: answers that it was fitted on.
-        right: how many of them were right.
+        right: how many of them were correct.
 
     Raises:
         ValueError: when a value is outside its range, naming the field.

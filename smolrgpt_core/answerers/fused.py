@@ -1,6 +1,6 @@
 """Asks model and geometry, compares their answers, and decides between them.
 
-The two err in different ways, so what both say is right more often than what either says alone.
+The two err in different ways, so what both say is correct more often than what one alone says.
 The confidence of an answer says how often: it is calibrated apart for each way that they can stand
 to each other.
 """
@@ -240,7 +240,7 @@ def fuse(
         geometry: what geometry says.
         settings: which of them counts.
         doubt: tells why what the model says does not count; empty if it does.
-        confidence_of: tells for "confident" which of them is more likely right.
+        confidence_of: for "confident", decides which of them is more likely correct.
     """
     for outcome in (model, geometry):
         if isinstance(outcome, SpatialError) and _is_late(outcome):

@@ -49,7 +49,7 @@ LANGUAGE = "language"
 class ModelAnswerer:
     """Implements `Answerer` with an inference engine.
 
-    The confidence of an answer is the probability that it is right, by the calibration of the
+    The confidence of an answer is the probability that it is correct, by the calibration of the
     checkpoint; NaN without one. Of something unlike what the model was trained on it is at most
     `UNLIKE_CONFIDENCE`, and the message says what is unlike.
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.option_groups import LabelOptions, SensorOptions, TopicOptions, grouped
 from smolrgpt_core.cli.options import writing
+from smolrgpt_core.cli.progress import count_progress
 from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.recordings.motion import MotionConfig
@@ -135,10 +135,8 @@ def _convert(bag: Path, out: Path, settings: RecordingOptions) -> RecordingRepor
     from smolrgpt_core.recordings.dataset import convert_recording
     from smolrgpt_core.recordings.report import NoFrameError
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               TimeRemainingColumn())  # fmt: skip
     try:
-        with Progress(*columns, console=Console(stderr=True)) as bar, writing("--out"):
+        with count_progress() as bar, writing("--out"):
             task = bar.add_task("reading stamps", total=None)
             return convert_recording(
                 bag,

@@ -32,7 +32,6 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import write_file
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark, BenchmarkReport, score
 from smolrgpt_core.public_benchmarks.figure_table import figure_rows
-from smolrgpt_core.public_benchmarks.hub_data import DATA_FOLDER, published_data
 from smolrgpt_core.public_benchmarks.model_readers.of_run import LanguageModels
 from smolrgpt_core.public_benchmarks.names import PAGE_FILE
 from smolrgpt_core.public_benchmarks.predictions import (
@@ -41,6 +40,7 @@ from smolrgpt_core.public_benchmarks.predictions import (
     read_judgments,
     read_predictions,
 )
+from smolrgpt_core.public_benchmarks.published_files import DATA_FOLDER, published_data
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 from smolrgpt_core.public_benchmarks.run_page import write_run_page
 from smolrgpt_core.public_benchmarks.scoring import Needs, Outcome

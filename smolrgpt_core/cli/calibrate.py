@@ -24,9 +24,9 @@ from smolrgpt_core.cli.evaluate import (
     SplitName,
     Workers,
     camera_option,
-    progress_bar,
 )
 from smolrgpt_core.cli.options import writing
+from smolrgpt_core.cli.progress import progress_by_name
 from smolrgpt_core.data.warehouse_format import SplitFolder
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.reliability import reliability
@@ -79,7 +79,7 @@ def calibrate_command(
         from smolrgpt_core.evaluation.calibrating import calibrate
 
         settings = ModelSettings(answer_style=answer_style)
-        with progress_bar() as progress:
+        with progress_by_name() as progress:
             found = calibrate(
                 [SplitFolder(root, split) for root in data],
                 str(checkpoint),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TaskID, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from smolrgpt_core.cli.options import parsed, writing
+from smolrgpt_core.cli.progress import progress_by_name
 from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import check_image_suffix, write_file
@@ -68,7 +68,7 @@ def check(
     """
     from smolrgpt_core.quality.check import check_dataset
 
-    with _data_set_needed(), _progress_bar() as progress:
+    with _data_set_needed(), progress_by_name() as progress:
         report = check_dataset(root, workers, examples, progress)
     if json_file is not None:
         _write_json(json_file, report.to_json())
@@ -133,20 +133,6 @@ def _data_set_needed() -> Iterator[None]:
     except SpatialError as error:
         typer.echo(error.message, err=True)
         raise typer.Exit(WRONG_CALL) from error
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def advance(split: str, done: int, images: int) -> None:
-            if split not in tasks:
-                tasks[split] = bar.add_task(split, total=images)
-            bar.update(tasks[split], completed=done)
-
-        yield advance
 
 
 def _write_json(path: Path, content: object) -> None:

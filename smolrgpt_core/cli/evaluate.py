@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TaskID, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +18,7 @@ from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.option_groups import FusionOptions, grouped
 from smolrgpt_core.cli.options import parsed, writing
+from smolrgpt_core.cli.progress import progress_by_name
 from smolrgpt_core.data.warehouse_format import SPLITS, SplitFolder
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.ablations import ABLATIONS
@@ -110,7 +108,7 @@ def evaluate_command(
     name = answerer or ("model" if checkpoint or adapter else DEFAULT_ANSWERER)
     try:
         settings = ModelSettings(answer_style=answer_style, adapter=adapter)
-        with progress_bar() as progress:
+        with progress_by_name() as progress:
             found = evaluate(
                 SplitFolder(data, split),
                 AnswererChoice(name, checkpoint, settings, fusion, object_sizes=object_sizes),
@@ -157,21 +155,6 @@ def _write_folder(found: Evaluation, out: Path, camera: Camera | None) -> None:
             write_report(found, out / "report.html", camera)
             write_confidence_report(found, out)
     typer.echo(f"wrote {os.fspath(out)}", err=True)
-
-
-@contextmanager
-def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """One progress bar per answerer; yields `advance(name, total, done)`, in questions."""
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def advance(name: str, total: int, done: int) -> None:
-            if name not in tasks:
-                tasks[name] = bar.add_task(name, total=total)
-            bar.update(tasks[name], completed=done)
-
-        yield advance
 
 
 def _print(found: Evaluation) -> None:

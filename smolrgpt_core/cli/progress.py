@@ -1,9 +1,9 @@
-"""Shared by commands that make a data set piece by piece: progress, and how they end."""
+"""Progress of all commands, and how those end that make a data set piece by piece."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -49,6 +50,28 @@ def work_progress() -> Progress:
         TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn(),
     )  # fmt: skip
     return Progress(*columns, console=Console(stderr=True))
+
+
+def count_progress(transient: bool = False) -> Progress:
+    """Progress on standard error with the time that is left; a transient one goes at its end."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    return Progress(*columns, console=Console(stderr=True), transient=transient)
+
+
+@contextmanager
+def progress_by_name() -> Iterator[Callable[[str, int, int], None]]:
+    """A transient bar for each name; yields `advance(name, done, total)`."""
+    with count_progress(transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def advance(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=total)
+            bars.update(tasks[name], completed=done)
+
+        yield advance
 
 
 @contextmanager

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from smolrgpt_core.answerer_settings import DTYPES, ModelSettings
 from smolrgpt_core.answerers.base import Answerer
@@ -29,6 +27,7 @@ from smolrgpt_core.cli.option_groups import (
     grouped,
 )
 from smolrgpt_core.cli.options import writing
+from smolrgpt_core.cli.progress import count_progress
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
 from smolrgpt_core.recordings.options import ReplayOptions
@@ -146,8 +145,7 @@ def _replay(
     # rosbags is an extra, and takes a second to import.
     from smolrgpt_core.recordings.replay import replay
 
-    columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with count_progress(transient=True) as bar:
         task = bar.add_task("frames", total=None)
         asked = _recorded_questions(recording) if named is None else named
         found = replay(

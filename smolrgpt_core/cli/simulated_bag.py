@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from smolrgpt_core.cli.options import require_rosbags
+from smolrgpt_core.cli.progress import count_progress
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.sim.drive import SimulatedDrive
 from smolrgpt_core.simulated_data.randomization import Randomization
@@ -70,9 +69,8 @@ def record(bag: Path, drive: SimulatedDrive, storage: Storage) -> None:
     # rosbags is an extra, and takes a second to import.
     from smolrgpt_core.simulated_data.bag import write_simulated_bag
 
-    columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
-        with Progress(*columns, console=Console(stderr=True)) as progress:
+        with count_progress() as progress:
             task = progress.add_task("frames", total=drive.frame_count)
             write_simulated_bag(
                 bag,

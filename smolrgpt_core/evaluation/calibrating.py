@@ -61,7 +61,7 @@ def calibrate(
     camera: Camera | None = None,
     limit: int | None = None,
     workers: int = 1,
-    progress: Callable[[str, int, int], None] = lambda name, total, done: None,
+    progress: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> Calibrating:
     """Fit the calibration of a checkpoint, and measure its range of validity.
 
@@ -73,7 +73,7 @@ def calibrate(
         camera: for images without calibration.
         limit: only the first N questions of each split.
         workers: processes of each answerer.
-        progress: called with the answerer, the number of questions, and the number done.
+        progress: called with the answerer, the number of questions that are done, and of all.
 
     Raises:
         SpatialError: BAD_INPUT when a split cannot be used, has no true answers, the model has no

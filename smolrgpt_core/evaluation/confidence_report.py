@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from smolrgpt_core.evaluation.evaluation import Evaluation
 from smolrgpt_core.evaluation.plots import reliability_diagram
 from smolrgpt_core.evaluation.reliability import Reliability
 from smolrgpt_core.files import write_file, write_image
+from smolrgpt_core.markdown import markdown_table
 
 PAGE = "confidence.md"
 DIAGRAM = "reliability.png"
@@ -27,9 +28,9 @@ def write_confidence_report(evaluation: Evaluation, folder: Path) -> None:
     data = evaluation.folder.name
     lines = [f"# Confidence on {data}", "", f"{len(evaluation.records)} questions.", ""]
     for item in with_confidence:
-        lines += [f"## {item.name}", "", *reliability_table(item.reliabilities), ""]
+        lines += [f"## {item.name}", "", reliability_table(item.reliabilities), ""]
         if item.agreements:
-            lines += [*_agreement_table(item.agreements), ""]
+            lines += [_agreement_table(item.agreements), ""]
     best = evaluation.systems[0]
     if best.reliabilities:
         write_image(folder / DIAGRAM, reliability_diagram(best))
@@ -37,34 +38,26 @@ def write_confidence_report(evaluation: Evaluation, folder: Path) -> None:
     write_file(folder / PAGE, "\n".join(lines).encode())
 
 
-def reliability_table(reliabilities: Mapping[str, Reliability]) -> list[str]:
-    """Lines of a table with a row for each category."""
+def reliability_table(reliabilities: Mapping[str, Reliability]) -> str:
+    """A table with a row for each category."""
     rows = (
         (name, found.answers, found.right, found.confidence, found.expected_calibration_error)
         for name, found in reliabilities.items()
     )
-    return _table(
+    return markdown_table(
         ("", "answers", "correct", "mean confidence", "expected calibration error"),
         ((name, str(answers), *map(_percent, fractions)) for name, answers, *fractions in rows),
     )
 
 
-def _agreement_table(agreements: Mapping[str, Mapping[str, int]]) -> list[str]:
-    return _table(
+def _agreement_table(agreements: Mapping[str, Mapping[str, int]]) -> str:
+    return markdown_table(
         ("model and geometry", "answers", "correct"),
         (
             (name.lower(), str(counts["answers"]), _percent(counts["right"] / counts["answers"]))
             for name, counts in agreements.items()
         ),
     )
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    return [_row(head), _row(("---",) * len(head)), *map(_row, rows)]
-
-
-def _row(cells: tuple[str, ...]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _percent(fraction: float) -> str:

@@ -258,7 +258,7 @@ def evaluate(
     camera: Camera | None = None,
     limit: int | None = None,
     workers: int = 1,
-    progress: Callable[[str, int, int], None] = lambda name, total, done: None,
+    progress: Callable[[str, int, int], None] = lambda name, done, total: None,
     ablations: Sequence[str] = (),
 ) -> Evaluation:
     """Ask the answerer and the baselines every question of a split.
@@ -269,7 +269,7 @@ def evaluate(
         camera: for images without calibration.
         limit: only the first N questions.
         workers: processes of each answerer.
-        progress: called with the answerer, the number of questions, and the number done.
+        progress: called with the answerer, the number of questions that are done, and of all.
         ablations: names of `ABLATIONS`; the answerer is asked again with each.
 
     Raises:
@@ -284,7 +284,7 @@ def evaluate(
     choices |= {f"{item.name}, {item.ablation}": item for item in crippled}
     asked = {}
     for name, item in choices.items():
-        report = partial(progress, name, len(records))
+        report = partial(_report, progress, name, len(records))
         asked[name] = predict(folder, records, item, camera, workers, report)
     forms = {item.id: item.form for item in asked[choice.name]}
     unscored |= _without_form(truth, records, forms)
@@ -294,6 +294,10 @@ def evaluate(
     ]
     guessers = _guessers(folder, records, truth, forms) if truth else []
     return Evaluation(folder, records, [*systems, *guessers], unscored)
+
+
+def _report(progress: Callable[[str, int, int], None], name: str, total: int, done: int) -> None:
+    progress(name, done, total)
 
 
 def evaluate_alone(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smolrgpt_core.files import write_file
-from smolrgpt_core.page_sections import replace_section
+from smolrgpt_core.markdown import replace_section
 from smolrgpt_core.study.config import StudyConfig
 from smolrgpt_core.study.plots import write_plots
 from smolrgpt_core.study.table import StudyRow, as_markdown

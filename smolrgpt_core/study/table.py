@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from smolrgpt_core.markdown import markdown_table
 from smolrgpt_core.study.config import StudyConfig
 
 SCORES = {
@@ -177,11 +178,11 @@ def _markdown(
     cells: Callable[[StudyRow], Sequence[Measured | None]],
 ) -> str:
     axes = _axes(study)
-    lines = [[*axes, "runs", *columns], ["---"] * (len(axes) + 1 + len(columns))]
+    lines = []
     for row in rows:
         names = [row.values[axis] for axis in axes] if row.values else _names_before(axes)
         lines.append([*names, str(row.runs), *map(shown, cells(row))])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_table([*axes, "runs", *columns], lines)
 
 
 def _names_before(axes: Sequence[str]) -> list[str]:

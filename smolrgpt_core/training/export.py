@@ -15,6 +15,7 @@ from typing import Any
 from smolrgpt_core.data.warehouse_format import SIMULATION_FILE
 from smolrgpt_core.files import file_error, new_folder
 from smolrgpt_core.inference.loading import model_type_of
+from smolrgpt_core.markdown import markdown_table
 from smolrgpt_core.model import SmolRGPTConfig
 from smolrgpt_core.model.point_map import PointMapConfig
 from smolrgpt_core.training.checkpoints import CheckpointStore
@@ -122,19 +123,28 @@ def model_card(
     parts = [
         f"---\nlicense: apache-2.0\nlibrary_name: smolrgpt\n---\n\n# {name}\n",
         f"{_KINDS[kind]}, trained with `smolrgpt train` from `smolrgpt_ros`.\n",
-        "## Training\n\n" + "\n".join(_stage_lines(stages)) + "\n",
+        f"## Training\n\n{_stage_table(stages)}\n",
     ]
     if evaluations:
-        parts.append("## Scores\n\n" + "\n".join(_score_lines(evaluations)) + "\n")
+        parts.append(f"## Scores\n\n{_score_table(evaluations)}\n")
     limits = _POINT_MAP_LIMITS if kind == PointMapConfig.model_type else _LIMITS
     return "\n".join([*parts, limits])
 
 
-def _stage_lines(stages: Sequence[tuple[TrainConfig, Mapping[str, Any]]]) -> Iterator[str]:
-    yield "| stage | start | data | trained | steps | questions | seed | time | hardware |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
-    for number, (config, facts) in enumerate(stages, start=1):
-        cells = [
+def _stage_table(stages: Sequence[tuple[TrainConfig, Mapping[str, Any]]]) -> str:
+    columns = [
+        "stage",
+        "start",
+        "data",
+        "trained",
+        "steps",
+        "questions",
+        "seed",
+        "time",
+        "hardware",
+    ]
+    rows = [
+        (
             str(number),
             _start(config),
             "; ".join(map(_data, config.data.sources)),
@@ -144,8 +154,10 @@ def _stage_lines(stages: Sequence[tuple[TrainConfig, Mapping[str, Any]]]) -> Ite
             str(config.seed),
             _duration(facts.get("seconds")),
             str(facts.get("hardware", "not recorded")),
-        ]
-        yield f"| {' | '.join(cells)} |"
+        )
+        for number, (config, facts) in enumerate(stages, start=1)
+    ]
+    return markdown_table(columns, rows)
 
 
 def _start(config: TrainConfig) -> str:
@@ -183,18 +195,16 @@ def _duration(seconds: float | None) -> str:
     return "not recorded" if seconds is None else f"{seconds / 60:.0f} min"
 
 
-def _score_lines(evaluations: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    yield f"| answers from | data | questions | {' | '.join(SCORES)} | refused |"
-    yield "| --- | --- | --- |" + " --- |" * (len(SCORES) + 1)
-    lines = (line for evaluation in evaluations for line in _evaluation_lines(evaluation))
+def _score_table(evaluations: Sequence[Mapping[str, Any]]) -> str:
+    rows = (row for evaluation in evaluations for row in _score_rows(evaluation))
     # Every evaluation contains the baselines.
-    yield from dict.fromkeys(lines)
+    columns = ("answers from", "data", "questions", *SCORES, "refused")
+    return markdown_table(columns, dict.fromkeys(rows))
 
 
-def _evaluation_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
+def _score_rows(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for name, contestant in evaluation["answerers"].items():
         scores = contestant["scores"]
         values = [f"{scores[key]:.2f}" if key in scores else "" for key in SCORES.values()]
         refused = sum(contestant["refusals"].values())
-        cells = [name, evaluation["data"], str(evaluation["questions"]), *values]
-        yield f"| {' | '.join(cells)} | {refused} |"
+        yield name, evaluation["data"], str(evaluation["questions"]), *values, str(refused)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from smolrgpt_core.data.region_images import RegionImages
 from smolrgpt_core.data.warehouse_format import SIMULATION_FILE
 from smolrgpt_core.evaluation.region_scores import COLUMNS, area_rows, score_rows, scores_from
 from smolrgpt_core.files import file_error, read_json
+from smolrgpt_core.markdown import markdown_table
 from smolrgpt_core.training.checkpoints import CheckpointStore
 from smolrgpt_core.training.export import CARD_FILE
 from smolrgpt_core.training.region_segmenter import (
@@ -95,16 +96,11 @@ def region_card(
             "ResNet.\n",
             f"## Training\n\n{training}\n",
             f"## Scores\n\n{found}\n",
-            _table(COLUMNS, score_rows(scores)),
-            _table(("area, pixels", "objects", "found"), area_rows(scores)),
+            f"{markdown_table(COLUMNS, score_rows(scores))}\n",
+            f"{markdown_table(('area, pixels', 'objects', 'found'), area_rows(scores))}\n",
             _LIMITS,
         ]
     )
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [columns, ("---",) * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

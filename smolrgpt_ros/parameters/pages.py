@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from smolrgpt_core.files import write_file
+from smolrgpt_core.markdown import markdown_table
 from smolrgpt_ros.parameters.declaration import Effect
 from smolrgpt_ros.parameters.page import PageParameters
 from smolrgpt_ros.parameters.perception import DepthParameters, RegionParameters
@@ -85,14 +86,14 @@ def _as_yaml(value: Any) -> str:
 
 def table(kind: type) -> str:
     """Markdown table of the parameters of a node."""
-    lines = ["| Parameter | Default | Takes effect | Meaning |", "| --- | --- | --- | --- |"]
+    rows = []
     for item in fields(kind):
         effect, more = item.metadata["effect"].value, item.metadata["more"]
         meaning = f"{item.metadata['description']}{_choices(item)}".replace("|", "\\|")
         if more:
             meaning += f" [More]({more.removeprefix(Path(PAGE).name)})"
-        lines.append(f"| `{item.name}` | `{_as_yaml(item.default)}` | {effect} | {meaning} |")
-    return "\n".join(lines)
+        rows.append((f"`{item.name}`", f"`{_as_yaml(item.default)}`", effect, meaning))
+    return markdown_table(("Parameter", "Default", "Takes effect", "Meaning"), rows)
 
 
 def with_tables(page: str) -> str:

@@ -94,8 +94,8 @@ def test_colors_are_those_that_are_drawn(records):
         ("the chair (highlighted by the yellow box)?", "1 m", "that the record does not have"),
         ("How far?", "the chair (highlighted by the green box)", "the question does not name"),
         ("the <mask>?", "1 m", "without <mask>"),
-        (7, "1 m", "is no text"),
-        ("How far?", [], "is no text"),
+        (7, "1 m", "expected text"),
+        ("How far?", [], "expected text"),
     ],
 )
 def test_what_cannot_be_asked_is_left_out_with_the_reason(records, text, answer, reason):
@@ -189,7 +189,7 @@ def test_an_answer_is_an_option_before_it_contains_one(answer, options, right):
 def test_a_choice_without_a_right_option_is_refused():
     rng = np.random.default_rng(0)
     for options in (["a", "b"], ["c", "C."], []):
-        with pytest.raises(SpatialError, match="none or several"):
+        with pytest.raises(SpatialError, match="none of its options, or several"):
             written(asked_pair(pair("mcq", "c", options), rng=rng), rng)
 
 

@@ -1,6 +1,19 @@
-"""Pages of the documentation of which programs write single sections."""
+"""Tables in Markdown, and pages of the documentation of which programs write single sections."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table, without a newline at its end.
+
+    Args:
+        columns: their titles.
+        rows: a text for each column.
+    """
+    lines = [columns, ("---",) * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def replace_section(page: str, title: str, section: str) -> str:
