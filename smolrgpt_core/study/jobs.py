@@ -150,6 +150,7 @@ class Job:
         result = {
             "questions": len(found.judged),
             "scores": found.scores,
+            "correct": {item.id: item.correct for item in found.judged},
             "refusals": dict(found.refusals),
             "unusable": found.unusable,
             "median_seconds": found.median_seconds,

@@ -7,7 +7,7 @@ import io
 import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from smolrgpt_core.markdown import markdown_table
@@ -60,6 +60,39 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Gain:
+    """Questions that a model answers and the one before training does not, less the reverse.
+
+    Attributes:
+        points: of all questions, in percent.
+        interval: half of the 95 % interval, from how the questions differ. Repetitions answer the
+            same questions, so they make it no smaller than one model's questions allow.
+    """
+
+    points: float
+    interval: float
+
+    @classmethod
+    def of(cls, before: Mapping[str, bool], after: Sequence[Mapping[str, bool]]) -> Gain:
+        """The gain of repeated runs.
+
+        Args:
+            before: whether each question is answered correctly, by id.
+            after: the same of each run.
+        """
+        gains = [
+            100 * (statistics.fmean(run[id] for run in after) - correct)
+            for id, correct in before.items()
+        ]
+        deviation = statistics.stdev(gains) if len(gains) > 1 else math.nan
+        return cls(statistics.fmean(gains), 1.96 * deviation / math.sqrt(len(gains)))
+
+    def __str__(self) -> str:
+        """Such as "+11.2 ± 4.0"."""
+        return f"{self.points:+.1f} ± {self.interval:.1f}"
+
+
+@dataclass(frozen=True)
 class StudyRow:
     """Repeated runs of the same settings.
 
@@ -69,12 +102,14 @@ class StudyRow:
         runs: number of repetitions.
         costs: by column of `COSTS`; empty for a checkpoint before training.
         scores: by evaluation and column of `SCORES`, with "refused" in percent of the questions.
+        gains: by evaluation; empty where there is not one checkpoint that all runs begin with.
     """
 
     values: Mapping[str, str]
     runs: int
     costs: Mapping[str, Measured]
     scores: Mapping[str, Mapping[str, Measured]]
+    gains: Mapping[str, Gain] = field(default_factory=dict)
 
 
 def rows_of(study: StudyConfig, results: Sequence[Mapping[str, Any]]) -> list[StudyRow]:
@@ -84,14 +119,33 @@ def rows_of(study: StudyConfig, results: Sequence[Mapping[str, Any]]) -> list[St
         study: which names the axis of repetitions.
         results: of `Job.result`, complete ones.
     """
+    bases = [result for result in results if not result["trained"]]
     groups: dict[tuple[tuple[str, str], ...], list[Mapping[str, Any]]] = {}
     for result in results:
         values = {axis: name for axis, name in result["values"].items() if axis != study.repeats}
         groups.setdefault(tuple(values.items()), []).append(result)
     return [
-        StudyRow(dict(values), len(group), _costs(group), _scores(study, group))
+        StudyRow(
+            dict(values),
+            len(group),
+            _costs(group),
+            _scores(study, group),
+            _gains(study, bases[0], group) if values and len(bases) == 1 else {},
+        )
         for values, group in groups.items()
     ]
+
+
+def _gains(
+    study: StudyConfig, base: Mapping[str, Any], group: Sequence[Mapping[str, Any]]
+) -> dict[str, Gain]:
+    return {
+        name: Gain.of(
+            base["evaluations"][name]["correct"],
+            [item["evaluations"][name]["correct"] for item in group],
+        )
+        for name in study.evaluations
+    }
 
 
 def _costs(group: Sequence[Mapping[str, Any]]) -> dict[str, Measured]:
@@ -128,6 +182,9 @@ def as_csv(study: StudyConfig, rows: Sequence[StudyRow]) -> str:
     for row in rows:
         cells: dict[str, Any] = {axis: row.values.get(axis, BEFORE) for axis in axes}
         cells["runs"] = row.runs
+        for name, gain in row.gains.items():
+            cells[f"{name}: gain"] = gain.points
+            cells[f"{name}: gain (95 %)"] = gain.interval
         for column, measured in _columns(row):
             cells[column] = measured.mean
             cells[f"{column} (spread)"] = "" if math.isnan(measured.spread) else measured.spread
@@ -148,10 +205,14 @@ def as_markdown(study: StudyConfig, rows: Sequence[StudyRow]) -> str:
         _markdown(
             study,
             rows,
-            [*head, *sets],
+            [*head, *(column for name in sets for column in (name, f"{name}, gain"))],
             lambda row: [
                 *(row.costs.get(column) for column in head),
-                *(row.scores[name].get("mean") for name in sets),
+                *(
+                    cell
+                    for name in sets
+                    for cell in (row.scores[name]["mean"], row.gains.get(name))
+                ),
             ],
         )
     ]
@@ -175,7 +236,7 @@ def _markdown(
     study: StudyConfig,
     rows: Sequence[StudyRow],
     columns: Sequence[str],
-    cells: Callable[[StudyRow], Sequence[Measured | None]],
+    cells: Callable[[StudyRow], Sequence[Measured | Gain | None]],
 ) -> str:
     axes = _axes(study)
     lines = []
@@ -199,8 +260,10 @@ def _columns(row: StudyRow) -> Iterator[tuple[str, Measured]]:
         yield from ((f"{name}: {column}", measured) for column, measured in columns.items())
 
 
-def shown(measured: Measured | None) -> str:
+def shown(measured: Measured | Gain | None) -> str:
     """Such as "61.2 ± 0.8"; large numbers without decimals; nothing for what is not known."""
+    if isinstance(measured, Gain):
+        return str(measured)
     if measured is None or math.isnan(measured.mean):
         return ""
     digits = 0 if abs(measured.mean) >= 100 else 1

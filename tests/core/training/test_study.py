@@ -33,7 +33,7 @@ from smolrgpt_core.study.on_ray import JobsOnRay
 from smolrgpt_core.study.page import StudyPart, write_page
 from smolrgpt_core.study.plots import write_plots
 from smolrgpt_core.study.processes import LOG_FILE, InProcesses, Outcome, attempt
-from smolrgpt_core.study.table import Measured, as_csv, as_markdown, rows_of, shown
+from smolrgpt_core.study.table import Gain, Measured, as_csv, as_markdown, rows_of, shown
 from smolrgpt_core.training.config_file import write_config
 from smolrgpt_core.training.step import Spent
 
@@ -112,6 +112,8 @@ def test_every_combination_is_trained_measured_and_asked(study_file, base):
         (None, 1), ("lora", 2), ("full", 2)
     ]  # fmt: skip
     assert not rows[0].costs
+    assert set(rows[1].gains) == {"own"}
+    assert not rows[0].gains
     assert rows[1].costs["trained"].mean < rows[2].costs["trained"].mean
     assert rows[1].scores["own"]["mean"].values == tuple(
         job.result()["evaluations"]["own"]["scores"]["Final_weighted_score"] for job in runs[:2]
@@ -228,6 +230,15 @@ def test_a_killed_study_takes_its_run_along_and_goes_on(study_file, warm_python)
     assert job.missing() == []
     # Nothing is left to do.
     assert [problem for _, problem in InProcesses()([before, job])] == ["", ""]
+
+
+def test_a_gain_compares_the_same_questions():
+    before = {"a": True, "b": False, "c": False, "d": True}
+    gain = Gain.of(before, [before, {"a": True, "b": True, "c": True, "d": False}])
+    assert gain.points == pytest.approx(100 * (0.5 + 0.5 - 0.5) / 4)
+    assert gain.interval == pytest.approx(1.96 * 47.871 / 2, abs=0.01)
+    assert shown(gain) == "+12.5 ± 46.9"
+    assert shown(Gain.of(before, [before])) == "+0.0 ± 0.0"
 
 
 def test_mean_and_spread():
