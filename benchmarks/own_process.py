@@ -7,6 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import ParamSpec, TypeVar
 
+LIBRARIES = ["smolrgpt_core.inference.torch_steps"]
+"""Modules that load PyTorch, transformers and the model."""
+
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -14,10 +17,10 @@ Result = TypeVar("Result")
 def in_own_process(
     function: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs
 ) -> Result:
-    """The result of a function, called in a new process that has loaded the same modules.
+    """The result of a function, called in a new process.
 
-    The modules are loaded once for all such processes, in one that does nothing else and that they
-    are forked from: PyTorch and transformers take seconds.
+    `LIBRARIES` take seconds to load, and are loaded once for all such processes: in one that does
+    nothing else, and that they are forked from.
 
     Args:
         function: of a module, with a result that can be pickled.
@@ -25,5 +28,6 @@ def in_own_process(
         named: the same.
     """
     context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(LIBRARIES)
     with ProcessPoolExecutor(1, context) as pool:
         return pool.submit(function, *arguments, **named).result()

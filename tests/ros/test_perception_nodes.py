@@ -221,9 +221,9 @@ def test_wrong_parameters_are_refused(
 
 
 def test_signal_while_a_model_loads_ends_the_node(
-    start_node: Any, depth_model: Path, wait_for: Any
+    start_new_node: Any, depth_model: Path, wait_for: Any
 ) -> None:
-    node = start_node("depth_node", "-p", f"checkpoint:={depth_model}", "-r", "__node:=early")
+    node = start_new_node("depth_node", "-p", f"checkpoint:={depth_model}", "-r", "__node:=early")
     wait_for(lambda: "loading" in node.output, "the beginning of the load")
     assert node.stop(signal.SIGTERM) == 0
 
