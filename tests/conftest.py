@@ -12,6 +12,8 @@ import gc
 import multiprocessing
 import os
 import runpy
+import signal
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
@@ -97,8 +99,33 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+class ForkedProcess:
+    """What `fork_python` starts, with those methods of `subprocess.Popen` that tests call."""
+
+    def __init__(self, process: ForkServerProcess) -> None:
+        assert process.pid is not None
+        self._process, self.pid = process, process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        status = self.poll()
+        if status is None:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0.0)
+        return status
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
 @pytest.fixture(scope="session")
-def fork_python() -> Callable[..., ForkServerProcess]:
+def fork_python() -> Callable[..., ForkedProcess]:
     """Start a program in a fork of a Python that has loaded PyTorch, ROS and this package already.
 
     That takes ten seconds of a processor, which a new Python would need each time. What is loaded
@@ -117,7 +144,7 @@ def fork_python() -> Callable[..., ForkServerProcess]:
         output: Path,
         folder: Path,
         environment: Mapping[str, str],
-    ) -> ForkServerProcess:
+    ) -> ForkedProcess:
         program, *words = map(str, command)
         call = (program, words, str(output), str(folder), {**os.environ, **environment})
         process = context.Process(
@@ -125,7 +152,7 @@ def fork_python() -> Callable[..., ForkServerProcess]:
             args=(str(HERE / "warm_start.py"), {"START": call}, "warm_start"),
         )
         process.start()
-        return process
+        return ForkedProcess(process)
 
     return start
 

@@ -30,6 +30,8 @@ def run(
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    # By this NiceGUI takes a process for a test of its own.
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     sys.argv = [program, *words]
     if Path(program).is_file():

@@ -81,7 +81,6 @@ PARTS = {
 }
 """Of the scripts: they are run with them."""
 NEW = {
-    "benchmark_memory",
     "geometric_accuracy",
     "nano_path",
     "wrong_inputs",
