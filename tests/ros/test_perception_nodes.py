@@ -197,7 +197,7 @@ def test_missing_checkpoint_is_reported_and_the_node_stays(
     status = seen.status("loading")
     assert status.level == DiagnosticStatus.ERROR
     assert reason in status.message
-    assert seen.state() == "unconfigured"
+    wait_for(lambda: seen.state() == "unconfigured", "the end of the transition")
     assert node.stop() == 0
 
 
