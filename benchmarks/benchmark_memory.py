@@ -11,8 +11,6 @@ import argparse
 import base64
 import csv
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from own_process import in_own_process
 
 from smolrgpt_core.extras import require
 from smolrgpt_core.public_benchmarks.benchmark import score
@@ -64,12 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[1000, 10000])
     parser.add_argument("--forms", nargs="+", choices=list(FORMS), default=list(FORMS))
-    parser.add_argument("--measure", nargs=2, metavar=("FORM", "FILE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.measure:
-        form, file = arguments.measure
-        print(json.dumps(measured(form, Path(file))))
-        return
     print("| form | rows | file, MB | memory before, MB | peak, MB |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for form in arguments.forms:
@@ -77,9 +71,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 file = _WRITERS[form](Path(folder), rows)
                 size = file.stat().st_size / MEGABYTE
-                command = [sys.executable, __file__, "--measure", form, str(file)]
-                done = subprocess.run(command, capture_output=True, text=True, check=True)
-            before, peak = json.loads(done.stdout)
+                before, peak = in_own_process(measured, form, file)
             print(f"| {form} | {rows} | {size:.0f} | {before:.0f} | {peak:.0f} |", flush=True)
 
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from commands import smolrgpt
 from performance_page import describe_machine
 
 from smolrgpt_core.files import write_file
@@ -103,8 +102,7 @@ def make_data(options: argparse.Namespace) -> None:
     }
     wanted = {name for kind in options.kinds for name in halls_of(kind)}
     for name in wanted:
-        command = [sys.executable, "-m", "smolrgpt_core.cli", "simulate", *halls[name]]
-        subprocess.run([*command, "--out", str(options.out / name)], check=True)
+        smolrgpt("simulate", *halls[name], "--out", str(options.out / name))
 
 
 def halls_of(kind: str) -> tuple[str, str]:

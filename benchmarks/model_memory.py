@@ -100,8 +100,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write-docs", action="store_true", help="update docs/performance.md")
     arguments = parser.parse_args()
-    machine = describe_machine()
-    publish("Memory", machine, [memory_table(arguments)], arguments.write_docs)
+    table = memory_table(arguments)
+    publish("Memory", describe_machine(), [table], arguments.write_docs)
 
 
 if __name__ == "__main__":

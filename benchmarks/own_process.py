@@ -14,16 +14,17 @@ Result = TypeVar("Result")
 def in_own_process(
     function: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs
 ) -> Result:
-    """The result of a function, called in a new process that has loaded the same modules.
+    """The result of a function, called in a fork of this process.
 
-    The modules are loaded once for all such processes, in one that does nothing else and that they
-    are forked from: PyTorch and transformers take seconds.
+    PyTorch and transformers take seconds to load; the fork has what this process has. To be called
+    before PyTorch has computed anything here: a fork without its threads may hang, and cannot use a
+    GPU that this process uses.
 
     Args:
         function: of a module, with a result that can be pickled.
         arguments: of the function.
         named: the same.
     """
-    context = multiprocessing.get_context("forkserver")
+    context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(1, context) as pool:
         return pool.submit(function, *arguments, **named).result()

@@ -12,14 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from commands import smolrgpt
 from performance_page import Table, describe_machine, publish
 
 from smolrgpt_core.data.record_frames import read_image
@@ -79,12 +78,11 @@ def main() -> None:
 
 
 def _simulate(root: Path, scenes: int) -> None:
-    command = [
+    smolrgpt(
         "simulate", "--scenes", str(scenes), "--seed", "11", "--views", "3", "--questions", "16",
         "--mixture", "hispatial", "--fractions", "0.86,0.02,0.12", "--image-size", "256x192",
         "--workers", "1", "--out", str(root),
-    ]  # fmt: skip
-    subprocess.run([sys.executable, "-m", "smolrgpt_core.cli", *command], check=True)
+    )  # fmt: skip
 
 
 def write_general(spatial: SplitFolder, general: SplitFolder) -> None:
@@ -148,8 +146,7 @@ def _train(
         f"output={output}", f"data.sources={sources}", f"optimizer.steps={arguments.steps}",
         "validation.source=null", f"seed={arguments.seed}", *ROWS[row], *arguments.change,
     )  # fmt: skip
-    command = [sys.executable, "-m", "smolrgpt_core.cli", "train", str(CONFIG), *changes]
-    subprocess.run(command, check=True)
+    smolrgpt("train", str(CONFIG), *changes)
 
 
 def scored(

@@ -202,9 +202,10 @@ def main() -> None:
     parser.add_argument("--peak-tflops", type=float, default=0.0, help="of the device")
     parser.add_argument("--write-docs", action="store_true", help="update docs/performance.md")
     arguments = parser.parse_args()
+    table = training_table(arguments)
     devices = [torch.device(arguments.device)]
     title = section_title(f"Training, {arguments.preset}", devices)
-    publish(title, describe_machine(devices), [training_table(arguments)], arguments.write_docs)
+    publish(title, describe_machine(devices), [table], arguments.write_docs)
 
 
 if __name__ == "__main__":

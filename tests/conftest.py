@@ -12,6 +12,8 @@ import gc
 import multiprocessing
 import os
 import runpy
+import signal
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
@@ -37,48 +39,47 @@ LONGEST_REFUSAL = 2000
 HERE = Path(__file__).parent
 
 SECONDS = {
-    "core/test_benchmarks_run.py": 218,
-    "core/page/test_page_in_browser.py": 150,
-    "ros/test_benchmarks_run.py": 108,
-    "core/synthesis/test_synthesis.py": 86,
-    "core/inference/test_onnx.py": 83,
-    "core/training/test_training_run.py": 82,
-    "core/training/test_point_map_training.py": 68,
-    "core/data/test_simulation.py": 63,
-    "core/test_cli.py": 58,
-    "ros/test_demo.py": 52,
-    "ros/test_faults.py": 50,
-    "ros/test_examples_with_nav2.py": 50,
-    "core/public_benchmarks/test_running.py": 49,
-    "ros/test_perception_nodes.py": 46,
-    "ros/test_mounting.py": 37,
-    "ros/test_loading_and_ending.py": 37,
-    "core/public_benchmarks/test_likelihoods.py": 36,
-    "core/evaluation/test_calibrate.py": 34,
-    "ros/test_launch.py": 34,
-    "ros/test_client.py": 30,
-    "core/recordings/test_cut_recordings.py": 30,
-    "ros/test_replay_and_recording.py": 29,
-    "core/public_benchmarks/test_simulated_set.py": 28,
-    "core/public_benchmarks/test_flat_memory.py": 28,
-    "core/training/test_study.py": 27,
-    "core/language/test_interpreter.py": 27,
-    "ros/test_fuzz_messages.py": 26,
-    "core/public_benchmarks/test_converted_weights.py": 25,
-    "core/test_sim_renderer.py": 24,
-    "ros/test_spatial_query_process.py": 24,
-    "ros/test_page_node.py": 24,
-    "core/recordings/test_bag_to_data.py": 24,
-    "core/test_input_doubts.py": 23,
-    "core/test_fuzz_questions.py": 23,
-    "ros/test_target_frame.py": 22,
-    "ros/test_spatial_query_node.py": 22,
-    "core/model/test_model_generation.py": 20,
+    "core/test_benchmarks_run.py": 170,
+    "core/page/test_page_in_browser.py": 130,
+    "ros/test_benchmarks_run.py": 125,
+    "core/inference/test_onnx.py": 118,
+    "core/synthesis/test_synthesis.py": 100,
+    "core/data/test_simulation.py": 85,
+    "ros/test_demo.py": 85,
+    "core/public_benchmarks/test_running.py": 75,
+    "core/training/test_training_run.py": 72,
+    "ros/test_examples_with_nav2.py": 68,
+    "core/training/test_point_map_training.py": 65,
+    "core/test_cli.py": 60,
+    "ros/test_faults.py": 60,
+    "ros/test_launch.py": 42,
+    "core/recordings/test_cut_recordings.py": 37,
+    "core/evaluation/test_calibrate.py": 36,
+    "ros/test_fuzz_messages.py": 36,
+    "core/recordings/test_bag_to_data.py": 34,
+    "core/training/test_study.py": 33,
+    "core/public_benchmarks/test_simulated_set.py": 32,
+    "core/language/test_interpreter.py": 31,
+    "ros/test_perception_nodes.py": 28,
+    "core/test_sim_renderer.py": 27,
+    "core/test_fuzz_questions.py": 25,
+    "core/model/test_model_generation.py": 25,
+    "core/public_benchmarks/test_flat_memory.py": 24,
+    "core/public_benchmarks/test_likelihoods.py": 24,
+    "core/language/test_speakers.py": 23,
+    "ros/test_replay_and_recording.py": 22,
+    "core/test_input_doubts.py": 20,
+    "ros/test_page_node.py": 20,
+    "core/data/hispatial/test_import.py": 19,
+    "core/synthesis/test_mixtures.py": 19,
+    "core/training/test_train_command.py": 19,
+    "core/public_benchmarks/test_converted_weights.py": 19,
+    "ros/test_sim_camera_node.py": 18,
+    "ros/test_loading_and_ending.py": 18,
     "core/training/test_distillation.py": 17,
-    "core/language/test_speakers.py": 17,
-    "ros/test_sim_camera_node.py": 17,
-    "core/training/test_adapters.py": 16,
-    "ros/test_odd_stamps_and_latched.py": 15,
+    "core/annotation/test_on_ray.py": 17,
+    "core/annotation/test_run.py": 16,
+    "ros/test_memory_release.py": 16,
 }
 """What the longest files take on a quiet machine of two cores; order matters, not the numbers."""
 
@@ -97,8 +98,33 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+class ForkedProcess:
+    """What `fork_python` starts, with those methods of `subprocess.Popen` that tests call."""
+
+    def __init__(self, process: ForkServerProcess) -> None:
+        assert process.pid is not None
+        self._process, self.pid = process, process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        status = self.poll()
+        if status is None:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0.0)
+        return status
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
 @pytest.fixture(scope="session")
-def fork_python() -> Callable[..., ForkServerProcess]:
+def fork_python() -> Callable[..., ForkedProcess]:
     """Start a program in a fork of a Python that has loaded PyTorch, ROS and this package already.
 
     That takes ten seconds of a processor, which a new Python would need each time. What is loaded
@@ -117,7 +143,7 @@ def fork_python() -> Callable[..., ForkServerProcess]:
         output: Path,
         folder: Path,
         environment: Mapping[str, str],
-    ) -> ForkServerProcess:
+    ) -> ForkedProcess:
         program, *words = map(str, command)
         call = (program, words, str(output), str(folder), {**os.environ, **environment})
         process = context.Process(
@@ -125,7 +151,7 @@ def fork_python() -> Callable[..., ForkServerProcess]:
             args=(str(HERE / "warm_start.py"), {"START": call}, "warm_start"),
         )
         process.start()
-        return process
+        return ForkedProcess(process)
 
     return start
 

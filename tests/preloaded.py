@@ -13,8 +13,8 @@ import smolrgpt_core.inference
 import smolrgpt_core.training.run  # noqa: F401
 from smolrgpt_core.language.lexicon import load_languages
 
-with contextlib.suppress(ModuleNotFoundError):
-    for name in ("rclpy.lifecycle", "smolrgpt_ros.query.recorder"):
+for name in ("smolrgpt_core.page.app", "rclpy.lifecycle", "smolrgpt_ros.query.recorder"):
+    with contextlib.suppress(ModuleNotFoundError):
         importlib.import_module(name)
 
 load_languages()

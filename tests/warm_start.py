@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import runpy
 import sys
@@ -30,6 +31,9 @@ def run(
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    # By these NiceGUI takes a process for a test of its own, or for a worker.
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
+    multiprocessing.current_process().name = "MainProcess"
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     sys.argv = [program, *words]
     if Path(program).is_file():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from types import MappingProxyType
 
 from smolrgpt_core.language.grammar import GrammarError
@@ -205,6 +205,7 @@ def _is_telling(text: str) -> bool:
     return len(bare) >= SHORTEST_NEEDED or (bare != "" and not bare.isalpha())
 
 
+@cache
 def _options(group: str) -> tuple[str, ...]:
     """The letters of each option of a group; empty where an option has none for sure."""
     found: list[str] = []

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -356,37 +355,14 @@ def brute_force() -> ModuleType:
 
 
 @dataclass(frozen=True)
-class WarmProcess:
-    """A process of `warm_python`; what it prints is in the file `output`."""
+class PrintingProcess:
+    """A process, and the file `output` that gets what it prints.
 
-    process: ForkServerProcess
-    output: Path
+    Attributes:
+        process: a `subprocess.Popen`, or of `fork_python`, which has the same methods.
+    """
 
-    @property
-    def pid(self) -> int:
-        assert self.process.pid is not None
-        return self.process.pid
-
-    def wait(self, timeout: float) -> int:
-        """The exit status; negative for a signal. A process that does not end fails the test."""
-        self.process.join(timeout)
-        if self.process.exitcode is None:
-            self.kill()
-            pytest.fail(f"did not end within {timeout} s:\n{self.output.read_text()}")
-        return self.process.exitcode
-
-    def kill(self) -> None:
-        """End it at once; its own processes are not ended."""
-        if self.process.is_alive():
-            os.kill(self.pid, signal.SIGKILL)
-            self.process.join()
-
-
-@dataclass(frozen=True)
-class NewProcess:
-    """As `WarmProcess`, but a new Python."""
-
-    process: subprocess.Popen[bytes]
+    process: Any
     output: Path
 
     @property
@@ -408,22 +384,24 @@ class NewProcess:
 
 
 @pytest.fixture
-def new_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., NewProcess]]:
+def new_python(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., PrintingProcess]]:
     """As `warm_python`, in a new Python: for files that start processes themselves.
 
     A training run with data workers, forked from the fork server, was seen to wait forever.
     """
     outputs = tmp_path_factory.mktemp("new")
-    started: list[NewProcess] = []
+    started: list[PrintingProcess] = []
 
-    def start(program: str | Path, *words: str | Path, **environment: str) -> NewProcess:
+    def start(program: str | Path, *words: str | Path, **environment: str) -> PrintingProcess:
         output = outputs / f"{len(started)}.txt"
         with output.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, str(program), *map(str, words)],
                 env={**os.environ, **environment}, stdout=file, stderr=file,
             )  # fmt: skip
-        started.append(NewProcess(process, output))
+        started.append(PrintingProcess(process, output))
         return started[-1]
 
     yield start
@@ -433,21 +411,21 @@ def new_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
 
 @pytest.fixture
 def warm_python(
-    fork_python: Callable[..., ForkServerProcess], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[..., WarmProcess]]:
+    fork_python: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., PrintingProcess]]:
     """Start a program in a process of its own that has loaded PyTorch and our models already.
 
     Call: warm_python("smolrgpt_core.cli", "train", path, folder=tmp_path, variable="value").
     """
     outputs = tmp_path_factory.mktemp("warm")
-    started: list[WarmProcess] = []
+    started: list[PrintingProcess] = []
 
     def start(
         program: str | Path, *words: str | Path, folder: Path = outputs, **environment: str
-    ) -> WarmProcess:
+    ) -> PrintingProcess:
         output = outputs / f"{len(started)}.txt"
         process = fork_python([program, *words], output, folder, environment)
-        started.append(WarmProcess(process, output))
+        started.append(PrintingProcess(process, output))
         return started[-1]
 
     yield start

@@ -39,7 +39,8 @@ SMALLEST = {
     "own_masks": "--scenes 1 --views 1",
     "page_latency": "--repeats 1 --answerers geometric",
     "point_encoding": "--sizes 28 --width 4 --repeats 1",
-    "point_map_ablations": "--scenes 5 --steps 2 --questions 4 --rows points",
+    "point_map_ablations": "--scenes 5 --steps 2 --questions 4 --rows points "
+    "--change data.workers=0",
     "question_reading": "--repeats 1",
     "reading_answers": "--each 9 --kinds side letter --rules-only --differing differing.tsv",
     "scale": "--regions 4 --questions 1 --sizes 160x120 --frames 1",
@@ -68,6 +69,7 @@ LONG = {"pretrained_language", "reworded_questions"}
 """They load a language model, and take minutes of a processor."""
 PARTS = {
     "answer_sentences",
+    "commands",
     "disturbances",
     "likelihood_reading",
     "load_client",
@@ -79,7 +81,6 @@ PARTS = {
 }
 """Of the scripts: they are run with them."""
 NEW = {
-    "benchmark_memory",
     "geometric_accuracy",
     "nano_path",
     "wrong_inputs",

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -74,44 +73,25 @@ WALL = RGBDFrame(
 """Two pallets and a buffer in front of a wall; no floor."""
 
 
-class ForkedProcess:
-    """A process of `fork_python` with those methods of `subprocess.Popen` that are called here."""
-
-    def __init__(self, process: ForkServerProcess) -> None:
-        assert process.pid is not None
-        self._process, self.pid = process, process.pid
-
-    def poll(self) -> int | None:
-        return self._process.exitcode
-
-    def send_signal(self, number: int) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-    def wait(self, timeout: float | None = None) -> int:
-        self._process.join(timeout)
-        status = self.poll()
-        if status is None:
-            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0.0)
-        return status
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
-
-
 @dataclass
 class NodeProcess:
-    """A node in its own process, and the file that everything it prints goes to."""
+    """A node in its own process, and the file that everything it prints goes to.
+
+    Attributes:
+        name: for messages.
+        process: a `subprocess.Popen`, or of `fork_python`, which has the same methods.
+    """
 
     name: str
-    process: ForkedProcess | subprocess.Popen[bytes]
+    process: Any
     _file: Path
     _forgotten: int = 0
 
     @property
     def output(self) -> str:
         """What it has printed, but for what was forgotten."""
-        return self._file.read_text(errors="replace")[self._forgotten :]
+        text = self._file.read_text(errors="replace") if self._file.exists() else ""
+        return text[self._forgotten :]
 
     def forget_output(self) -> None:
         self._forgotten += len(self.output)
@@ -214,7 +194,7 @@ def node_command(executable: str | Path, ros_arguments: Sequence[str]) -> list[s
 def start_node(
     started: list[NodeProcess],
     output_file: Callable[[], Path],
-    fork_python: Callable[..., ForkServerProcess],
+    fork_python: Callable[..., Any],
 ) -> Callable[..., NodeProcess]:
     """Start an executable of scripts/ (or any Python file) as a process; ended after the module.
 
@@ -226,7 +206,7 @@ def start_node(
         executable: str | Path, *ros_arguments: str, environment: dict[str, str] | None = None
     ) -> NodeProcess:
         path, command = output_file(), node_command(executable, ros_arguments)
-        process = ForkedProcess(fork_python(command, path, Path.cwd(), environment or {}))
+        process = fork_python(command, path, Path.cwd(), environment or {})
         started.append(NodeProcess(" ".join(map(str, command)), process, path))
         return started[-1]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,19 @@ SMALLEST = {
     "service_load": "--questions 4 --rounds 1 --clients 2 --answerer geometric --rate 5",
     "service_overhead": "--seconds 1 --questions 20 --rate 5",
     "several_cameras": "--cameras 2 --questions 4 --seconds 1 --rate 5 --answerer geometric",
-    "soak": "--minutes 0.05 --parts 2 --rate 5",
+    "soak": "--minutes 0.05 --parts 2 --rate 5 -- -p answerer:=geometric",
 }
 
 
 @pytest.mark.parametrize("name", sorted(SMALLEST))
-def test_it_runs(name: str, start_command: Any, ros_domain: int) -> None:
-    words = [*SMALLEST[name].split(), "--domain", str(ros_domain)]
-    process = start_command(sys.executable, BENCHMARKS / f"{name}.py", *words)
-    assert process.wait(300.0) == 0, process.output
-    assert process.output.strip()
+def test_it_runs(name: str, fork_python: Any, tmp_path: Path, ros_domain: int) -> None:
+    words = ["--domain", str(ros_domain), *SMALLEST[name].split()]
+    output = tmp_path / "output.txt"
+    process = fork_python([BENCHMARKS / f"{name}.py", *words], output, tmp_path, {})
+    try:
+        assert process.wait(300.0) == 0, output.read_text()
+        assert output.read_text().strip()
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(30.0)

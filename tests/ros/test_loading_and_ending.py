@@ -33,16 +33,17 @@ LONG = Duration(sec=50)
 
 
 @pytest.fixture
-def start_query_node(start_new_node: Any, graph: Any, wait_for: Any) -> Iterator[Any]:
-    """Start the one query node of a test; it ends with the test."""
+def start_query_node(
+    start_node: Any, start_new_node: Any, graph: Any, wait_for: Any
+) -> Iterator[Any]:
+    """Start the one query node of a test, in a new Python if `new`; it ends with the test."""
     client = graph.client(SpatialQuery, "/spatial_query")
     started = []
 
-    def start(answerer: str, *arguments: str, **options: Any) -> Any:
+    def start(answerer: str, *arguments: str, new: bool = False, **options: Any) -> Any:
         executable = SCRIPTED if answerer in ("slow", "endless") else "spatial_query_node"
-        started.append(
-            start_new_node(executable, "-p", f"answerer:={answerer}", *arguments, **options)
-        )
+        begin = start_new_node if new else start_node
+        started.append(begin(executable, "-p", f"answerer:={answerer}", *arguments, **options))
         return started[-1]
 
     yield start
@@ -139,7 +140,7 @@ def test_signal_while_loading(
 
 
 def test_signal_while_a_real_model_loads(start_query_node: Any, wait_for: Any) -> None:
-    node = start_query_node("fused")
+    node = start_query_node("fused", new=True)
     wait_for(lambda: "loading fused" in node.output, "the beginning of the load")
     assert node.stop(signal.SIGINT) == 0, node.output
     assert "Traceback" not in node.output

@@ -197,7 +197,7 @@ def test_missing_checkpoint_is_reported_and_the_node_stays(
     status = seen.status("loading")
     assert status.level == DiagnosticStatus.ERROR
     assert reason in status.message
-    assert seen.state() == "unconfigured"
+    wait_for(lambda: seen.state() == "unconfigured", "the end of the transition")
     assert node.stop() == 0
 
 
@@ -221,9 +221,9 @@ def test_wrong_parameters_are_refused(
 
 
 def test_signal_while_a_model_loads_ends_the_node(
-    start_node: Any, depth_model: Path, wait_for: Any
+    start_new_node: Any, depth_model: Path, wait_for: Any
 ) -> None:
-    node = start_node("depth_node", "-p", f"checkpoint:={depth_model}", "-r", "__node:=early")
+    node = start_new_node("depth_node", "-p", f"checkpoint:={depth_model}", "-r", "__node:=early")
     wait_for(lambda: "loading" in node.output, "the beginning of the load")
     assert node.stop(signal.SIGTERM) == 0
 

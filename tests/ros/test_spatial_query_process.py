@@ -29,7 +29,7 @@ SCRIPTED = Path(__file__).parent / "node_with_scripted_answerer.py"
 
 
 @pytest.fixture
-def start_query_node(start_new_node: Any, graph: Any, wait_for: Any) -> Iterator[Any]:
+def start_query_node(start_node: Any, graph: Any, wait_for: Any) -> Iterator[Any]:
     """Start the one query node of a test; it ends with the test."""
     client = graph.client(SpatialQuery, "/spatial_query")
     started = []
@@ -37,7 +37,7 @@ def start_query_node(start_new_node: Any, graph: Any, wait_for: Any) -> Iterator
     def start(
         *arguments: str, executable: str | Path = "spatial_query_node", **options: Any
     ) -> Any:
-        started.append(start_new_node(executable, *arguments, **options))
+        started.append(start_node(executable, *arguments, **options))
         return started[-1]
 
     yield start
@@ -126,11 +126,11 @@ def test_waits_to_be_activated_without_autostart(
 
 
 def test_namespace_name_and_remapped_topics(
-    start_new_node: Any, graph: Any, camera: Any, make_operator: Any, wait_for: Any
+    start_node: Any, graph: Any, camera: Any, make_operator: Any, wait_for: Any
 ) -> None:
     remaps = [f"{name}:=/{name}" for name in ("rgb", "depth", "camera_info", "regions")]
     names = ["__ns:=/robot1", "__node:=eyes", *remaps]
-    process = start_new_node(
+    process = start_node(
         "spatial_query_node",
         *[argument for name in names for argument in ("-r", name)],
         *["--params-file", str(CONFIG), "-p", "max_age:=0.7"],
@@ -184,8 +184,8 @@ def test_signal_during_start(start_new_node: Any, wait_for: Any) -> None:
         "object_sizes:=pallet",
     ],
 )
-def test_wrong_parameter_ends_the_start_with_the_reason(start_new_node: Any, wrong: str) -> None:
-    process = start_new_node("spatial_query_node", "-p", wrong)
+def test_wrong_parameter_ends_the_start_with_the_reason(start_node: Any, wrong: str) -> None:
+    process = start_node("spatial_query_node", "-p", wrong)
     assert process.wait() == 1
     assert "Traceback" not in process.output
     assert wrong.partition(":=")[0] in process.output

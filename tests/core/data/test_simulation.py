@@ -271,11 +271,19 @@ def stop(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_half_written_files_are_cleared_and_their_scene_is_made_again(settings, made, tmp_path):
+def copy_without(scenes: tuple[int, ...], unfinished: Path, root: Path) -> None:
+    """A run that has not yet come to some of its scenes."""
+    shutil.copytree(unfinished, root)
+    for path in [path for index in scenes for path in root.rglob(f"{index:06}*")]:
+        path.unlink()
+
+
+def test_half_written_files_are_cleared_and_their_scene_is_made_again(
+    settings, unfinished, made, tmp_path
+):
     root = tmp_path / "half"
-    run = SimulationRun(settings, root)
-    with run.locked():
-        next(iter(run.make_scenes(1)))
+    copy_without((0,), unfinished, root)
+    assert SimulationRun(settings, root).missing_scenes() == [0]
     leftover = root / "train" / "images" / ".000000_00.png.99.part"
     leftover.parent.mkdir(parents=True, exist_ok=True)
     leftover.write_bytes(b"half")
@@ -323,8 +331,11 @@ def test_two_runs_on_one_folder_are_refused(settings, tmp_path):
     assert caught.value.status is Status.BUSY
 
 
-def test_a_full_disk_is_reported_and_the_run_can_be_resumed(settings, made, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_the_run_can_be_resumed(
+    settings, unfinished, made, tmp_path, monkeypatch
+):
     root = tmp_path / "full"
+    copy_without((4, 5), unfinished, root)
     written = []
 
     def write_until_full(path: Path, content: bytes) -> None:
@@ -344,6 +355,7 @@ def test_a_full_disk_is_reported_and_the_run_can_be_resumed(settings, made, tmp_
     assert result.exit_code == 1
     assert "No space left on device" in result.output
     assert "the same command resumes" in result.output
+    assert SimulationRun(settings, root).missing_scenes() == [5]
     make(settings, root)
     assert tree(root) == tree(made)
 

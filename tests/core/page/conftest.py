@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib.util import module_from_spec, spec_from_file_location
@@ -73,22 +70,19 @@ def unused_port() -> int:
 
 
 class Server:
-    """`smolrgpt page` as a process."""
+    """`smolrgpt page` as a process, started by `fork_python`."""
 
-    def __init__(self, log: Path, *words: object, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, fork_python: Callable[..., Any], log: Path, *words: object, host: str = "127.0.0.1"
+    ) -> None:
         self.port = unused_port()
-        self._log = log
+        self._fork_python, self._log = fork_python, log
         self._words = [*map(str, words), "--no-open", "--port", str(self.port), "--host", host]
         self.start()
 
     def start(self) -> None:
-        # By this NiceGUI would take the process for a test of its own.
-        environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
-        command = [sys.executable, "-m", "smolrgpt_core.cli", "page", *self._words]
-        with self._log.open("w") as out:
-            self.process = subprocess.Popen(
-                command, stdout=out, stderr=subprocess.STDOUT, env=environment
-            )
+        command = ["smolrgpt_core.cli", "page", *self._words]
+        self.process = self._fork_python(command, self._log, Path.cwd(), {})
         self.url = wait_for(self._announced, self.output, START_PATIENCE_S)
 
     def kill(self) -> None:
@@ -96,11 +90,11 @@ class Server:
         self.process.wait()
 
     def output(self) -> str:
-        return self._log.read_text()
+        return self._log.read_text() if self._log.exists() else ""
 
     def _announced(self) -> str | None:
         if self.process.poll() is not None:
-            pytest.fail(f"the page ended with {self.process.returncode}: {self.output()}")
+            pytest.fail(f"the page ended with {self.process.poll()}: {self.output()}")
         found = re.search(r"Page: (\S+)", self.output())
         return found[1] if found else None
 
@@ -236,13 +230,15 @@ class Browser:
 
 
 @pytest.fixture(scope="module")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+def serve(
+    fork_python: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Server]]:
     """Starts a page: serve("--seed", 3)."""
     started: list[Server] = []
 
     def start(*words: object, host: str = "127.0.0.1") -> Server:
         log = tmp_path_factory.mktemp("page") / "log.txt"
-        server = Server(log, "--answerer", "geometric", *words, host=host)
+        server = Server(fork_python, log, "--answerer", "geometric", *words, host=host)
         started.append(server)
         return server
 

@@ -34,6 +34,13 @@ def page(hall: Any, browser: Any) -> Any:
     return browser
 
 
+@pytest.fixture(scope="module")
+def open_page(hall: Any, browser: Any) -> Any:
+    """The same page, opened for several questions that are asked one after the other."""
+    browser.open(hall.url)
+    return browser
+
+
 def test_a_region_is_picked_and_asked_about(page: Any) -> None:
     page.pick(10)
     assert "Selected: pallet 10" in page.text()
@@ -69,8 +76,8 @@ def test_regions_are_clicked_into_the_question(page: Any) -> None:
         ("Where is pallet 10?", "m"),
     ],
 )
-def test_each_kind_of_answer(page: Any, question: str, answer: str) -> None:
-    said = page.ask(question)
+def test_each_kind_of_answer(open_page: Any, question: str, answer: str) -> None:
+    said = open_page.ask(question)
     assert not said.startswith("No answer")
     assert answer in said
 

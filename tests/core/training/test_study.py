@@ -219,7 +219,7 @@ def test_a_killed_study_takes_its_run_along_and_goes_on(study_file, warm_python)
     command = warm_python("smolrgpt_core.cli", "study", study_file, *only)
     deadline = time.monotonic() + DEADLINE_S
     while not (job.folder / LOG_FILE).exists():
-        assert command.process.is_alive(), command.output.read_text()
+        assert command.process.poll() is None, command.output.read_text()
         assert time.monotonic() < deadline
         time.sleep(0.02)
     children = psutil.Process(command.pid).children(recursive=True)
