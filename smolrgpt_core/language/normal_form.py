@@ -53,10 +53,33 @@ def _of_part(part: Program, regions: RegionSet) -> Program:
         inner, predicate = part.parts
         joined = _in_order([*_conjuncts(inner.parts[1]), *_conjuncts(predicate)])
         return selections.Where(inner.parts[0], joined)
+    if part.operator is questions.Sum:
+        return _added_up(part)
     if part.operator is selections.Exactly and part.parts[0].operator is selections.All:
         chosen, number = part.arguments
         return chosen if _number_of(chosen.arguments[0], regions) == round(number) else part
     return part
+
+
+def _added_up(part: Program) -> Program:
+    """A sum with one attribute of several regions as their total."""
+    measured = [_each_measured(term) for term in part.parts]
+    if not all(measured):
+        return part
+    (first, attribute), (second, other) = measured  # type: ignore[misc]
+    if attribute != other or set(first) & set(second):
+        return part
+    return questions.Total(selections.Listed((*first, *second)), attribute)
+
+
+def _each_measured(term: Program) -> tuple[tuple[int, ...], Program] | None:
+    """The regions of which a term of a sum measures an attribute."""
+    chosen = term.parts[0] if term.parts else term
+    if term.operator is questions.Measure and chosen.operator is selections.Region:
+        return chosen.arguments, term.parts[1]
+    if term.operator is questions.Total and chosen.operator is selections.Listed:
+        return chosen.arguments[0], term.parts[1]
+    return None
 
 
 def _number_of(name: str, regions: RegionSet) -> int | None:
@@ -111,9 +134,12 @@ def _place(condition: Program) -> tuple[int, str, int, bool, str]:
 
 def _asked(program: Program, regions: RegionSet) -> Program:
     """A whole question, with its parts done."""
-    if program.operator is questions.Difference:
+    if program.operator is questions.Compare and program.parts[0].operator is questions.Ratio:
+        ratio, how, limit = program.arguments
+        return questions.Compare(_asked(ratio, regions), how, limit)
+    if program.operator in (questions.Difference, questions.Ratio):
         first, second = (_of_kind(part, regions) for part in program.parts)
-        return questions.Difference(first, second) if first.unit == second.unit else program
+        return program.operator(first, second) if first.unit == second.unit else program
     if program.operator is questions.Whether:
         region, predicate = program.parts
         return _of_one(program, region, predicate, regions)

@@ -555,9 +555,25 @@ class Writer:
         if operator is questions.DepthAt:
             column, row = arguments[0]
             return f"the depth at pixel {column}, {row}"
-        words = {questions.Difference: "difference between", questions.Sum: "sum of"}[operator]
-        text = f"the {words} {self.phrase(arguments[0])} and {self.phrase(arguments[1], last)}"
+        text = self._joined(program, last)
         return text if last else f"({text})"
+
+    def _joined(self, program: Program, last: bool) -> str:
+        """A quantity that is computed of several: "the sum of ... and ..."."""
+        operator, arguments = program.operator, program.arguments
+        if operator in (questions.Total, questions.Average):
+            chosen, attribute = arguments
+            words = "total" if operator is questions.Total else "average"
+            return f"the {words} {self.attribute(attribute)} of {self.phrase(chosen, last)}"
+        if operator is questions.Angle:
+            first, second, place = (self.phrase(part) for part in arguments)
+            return f"the angle between {first} and {second} from {place}"
+        words, join = {
+            questions.Difference: ("difference between", "and"),
+            questions.Sum: ("sum of", "and"),
+            questions.Ratio: ("ratio of", "to"),
+        }[operator]
+        return f"the {words} {self.phrase(arguments[0])} {join} {self.phrase(arguments[1], last)}"
 
     def _measured(self, region: Program, attribute: Program, last: bool) -> str:
         """Such as "clearance between pallet 3 and pallet 4", "height of pallet 3"."""

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from smolrgpt_core.language.builders.parts import HOW_LARGE, TOP_OF_LOAD, Asked, builder
+from smolrgpt_core.language.builders.parts import (
+    HOW_LARGE,
+    TOP_OF_LOAD,
+    AnyOf,
+    Asked,
+    builder,
+)
 from smolrgpt_core.language.builders.sets import pair
 from smolrgpt_core.language.grammar import Costly, NoReadingError
 from smolrgpt_core.language.operators import OPERATORS, attributes, questions, selections
@@ -234,6 +240,88 @@ def attributes_of_pair(attribute: Program, chosen: Program, how: str) -> Program
     first, second = pair(chosen)
     both_measured = measure(first, attribute), measure(second, attribute)
     return sum_of(*both_measured) if how == "sum" else difference_of(*both_measured)
+
+
+ADDED = ("m", "m2", "m3", "objects")
+"""Units of what may be added up."""
+
+
+@builder
+def total(attribute: Program, chosen: Program) -> Program:
+    """An attribute of all of a set together."""
+    if attribute.unit not in ADDED or chosen.type is not Type.REGIONS:
+        raise NoReadingError
+    attribute = attributes.Height() if attribute == attributes.Top() else attribute
+    return questions.Total(_all_of(chosen), attribute)
+
+
+@builder
+def average(attribute: Program, chosen: Program) -> Program:
+    """The mean of an attribute of a set."""
+    if attribute.unit not in (*ADDED, "share") or chosen.type is not Type.REGIONS:
+        raise NoReadingError
+    return questions.Average(_all_of(chosen), attribute)
+
+
+def _all_of(chosen: Program) -> Program:
+    if isinstance(chosen, AnyOf):
+        raise NoReadingError('with this "or" one of them is meant; ask about one, or say "and"')
+    return chosen
+
+
+@builder
+def total_in_unit(chosen: Program, unit: tuple[str, float, str]) -> Asked:
+    """For "How many cubic meters do pallets 3 and 4 have together?"."""
+    sizes = {"m2": attributes.FootprintArea, "m3": attributes.Volume}
+    if unit[0] not in sizes:
+        raise NoReadingError
+    return ask(total(sizes[unit[0]](), chosen), unit)
+
+
+@builder
+def ratio(first: Program, second: Program) -> Program:
+    """How many times one quantity another of its unit is."""
+    how_large = [part.parts[1:] == (attributes.Bigness(),) for part in (first, second)]
+    if first.unit != second.unit or (first.unit in ("deg", "h", "px", "") and not all(how_large)):
+        raise NoReadingError
+    return questions.Ratio(first, second)
+
+
+@builder
+def ratio_of(attribute: Program, first: Program, second: Program) -> Program:
+    """How many times an attribute of one region that of another is."""
+    return ratio(measure(first, attribute), measure(second, attribute))
+
+
+@builder
+def ratio_more(comparative: tuple[Program, str], first: Program, second: Program) -> Program:
+    """How many times wider one region is than another."""
+    attribute, how = comparative
+    if how != "more":
+        raise NoReadingError("how many times less is not defined; ask how many times more")
+    return ratio_of(attribute, first, second)
+
+
+@builder
+def times_as(attribute: Program, first: Program, times: float, second: Program) -> Program:
+    """Whether an attribute of one region is at least so many times that of another."""
+    limit = questions.Amount(float(times), "share")
+    return questions.Compare(ratio_of(attribute, first, second), "at_least", limit)
+
+
+@builder
+def angle(first: Program, second: Program, place: Any) -> Program:
+    """Between the directions to two regions."""
+    place = place or selections.Camera()
+    if place in (first, second) or first == second:
+        raise NoReadingError("an angle is between the directions to two others; name three places")
+    return questions.Angle(first, second, place)
+
+
+@builder
+def angle_of_pair(chosen: Program, place: Any) -> Program:
+    """Between the directions to the two of a list."""
+    return angle(*pair(chosen), place)
 
 
 @builder

@@ -168,6 +168,11 @@ class Draw:
     use_Whether = lambda self, op: op(self.thing(), self.predicate())
     use_Every = lambda self, op: op(self.some("shelf", "transporter"), self.predicate())
     use_Share = lambda self, op: op(self.some("shelf", "transporter"), self.predicate())
+    use_Total = use_Average = lambda self, op: op(
+        self.some("shelf", "transporter"), attributes.Distance(self.place())
+    )
+    use_Ratio = use_Difference
+    use_Angle = lambda self, op: op(self.one(), self.one(), self.place())
     use_Negation = lambda self, op: op(questions.Whether(self.thing(), self.predicate()))
     use_Color = lambda self, op: op(self.one())
     use_Position = lambda self, op: op(self.one())
