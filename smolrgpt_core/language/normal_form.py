@@ -21,6 +21,9 @@ KINDS: tuple[Operator, ...] = (
 )  # fmt: skip
 """In which order conditions on one thing are said; all others come behind these."""
 
+LIMITED = (attributes.Distance, attributes.Bearing, attributes.ClockHour)
+"""What is said to have a limit rather than compared with it: "within 2 m of it"."""
+
 LIMITS = ("more", "at_least", "equal", "at_most", "less")
 """In which order limits of one attribute are said."""
 
@@ -233,7 +236,7 @@ def _of_two(
 ) -> Program:
     """The same attribute of two regions: the first one has more of it than the second."""
     is_limit = second.operator is questions.Amount and first.operator is questions.Measure
-    if is_limit and first.parts[1].operator is attributes.Distance:
+    if is_limit and first.parts[1].operator in LIMITED:
         measured = predicates.Measures(first.parts[1], how, second)
         return questions.Whether(first.parts[0], _of_part(measured, regions))
     if not first.operator is second.operator is questions.Measure:

@@ -269,6 +269,29 @@ def with_named_class(words: Sequence[Word], nouns: NounTable, lexicon: Lexicon) 
     return kept
 
 
+def with_numbers_named(
+    words: Sequence[Word], nouns: NounTable, lexicon: Lexicon
+) -> list[Word] | None:
+    """With "region" before each number that may be an id and has no class: "sort 7, 12 and 15".
+
+    Args:
+        words: of the text.
+        nouns: words for classes.
+        lexicon: of the language.
+
+    Returns:
+        None where there is no such number.
+    """
+    bare = [place for place in range(len(words)) if _is_without_noun(words, place, nouns, lexicon)]
+    if not bare:
+        return None
+    (region,) = lexicon.nouns[ANY_REGION][0][0]
+    named = list(words)
+    for place in reversed(bare):
+        named.insert(place, replace(named[place], key=region, kind="word"))
+    return named
+
+
 def _class_at_end(
     words: Sequence[Word], nouns: NounTable, lexicon: Lexicon
 ) -> tuple[int, Noun, Phrase] | None:
