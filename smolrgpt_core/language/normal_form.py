@@ -56,11 +56,26 @@ def _of_part(part: Program, regions: RegionSet) -> Program:
         inner, predicate = part.parts
         joined = _in_order([*_conjuncts(inner.parts[1]), *_conjuncts(predicate)])
         return selections.Where(inner.parts[0], joined)
+    if part.operator is questions.Measure and part.parts[1].operator is attributes.Distance:
+        return _to_the_nearest(part, regions)
     if part.operator is questions.Sum:
         return _added_up(part)
     if part.operator is selections.Exactly and part.parts[0].operator is selections.All:
         chosen, number = part.arguments
         return chosen if _number_of(chosen.arguments[0], regions) == round(number) else part
+    return part
+
+
+def _to_the_nearest(part: Program, regions: RegionSet) -> Program:
+    """How far a place is from the one that is nearest to it; of a zone, how far that one is."""
+    region, attribute = part.parts
+    place = attribute.parts[0]
+    if region.operator is selections.Extreme and region.parts[1] == attribute:
+        if place.type is Type.REGION and ZONE not in classes_of(place, regions):
+            return questions.Measure(place, attributes.Distance(region))
+    if place.operator is selections.Extreme and place.parts[1] == attributes.Distance(region):
+        if ZONE in classes_of(region, regions):
+            return questions.Measure(place, attributes.Distance(region))
     return part
 
 

@@ -452,8 +452,13 @@ def _nests_zones(program: Program, regions: RegionSet) -> bool:
 
 def _names_a_zone_in_a_zone(program: Program, regions: RegionSet) -> bool:
     """Whether a zone is said to be the one in another: "the area of buffer 2" is its size."""
-    named = (part for part in program.walk() if part.operator is selections.The)
-    return any(_nests_zones(part, regions) for part in named)
+    for part in program.walk():
+        if part.operator is not selections.The or part.parts[0].operator is not selections.Where:
+            continue
+        of_zones = part.parts[0].parts[0] == selections.All(ZONE)
+        if of_zones and _nests_zones(part, regions):
+            return True
+    return False
 
 
 def _names_one_of_several(program: Program, regions: RegionSet) -> bool:

@@ -299,6 +299,8 @@ class Writer:
         if operator is selections.Observer:
             first, second = (self.phrase(part) for part in arguments)
             return f"somebody who stands at {first} and looks at {second}"
+        if operator is questions.OfColor:
+            return f"the {arguments[1]} {self.phrase(arguments[0])}"
         if operator is selections.The:
             return f"the {self.singular(arguments[0])}"
         if operator is selections.Middle:
@@ -713,7 +715,9 @@ def _is_closed(program: Program) -> bool:
         chosen, attribute, end, _ = program.arguments
         has_word = (attribute.operator, end) in SUPERLATIVES
         return has_word and chosen.operator is selections.All
-    closed = (selections.Region, selections.Camera, selections.All, selections.Listed)
+    closed = (
+        selections.Region, selections.Camera, selections.All, selections.Listed, questions.OfColor,
+    )  # fmt: skip
     return program.operator in closed
 
 

@@ -723,6 +723,11 @@ class BruteForce:
     def do_Color(self, region):
         return self.color(self(region))
 
+    def do_OfColor(self, region, color):
+        if self.color(self(region)) != color:
+            raise NoAnswerError
+        return self(region)
+
     def do_Position(self, region):
         return tuple(map(float, self.items[self(region)].center))
 

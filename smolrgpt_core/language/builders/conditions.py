@@ -253,6 +253,12 @@ def costly(value: Any) -> Any:
 
 
 @builder
+def less_likely(value: Any) -> Any:
+    """A reading that counts only where there is none as likely."""
+    return Costly(value, 1)
+
+
+@builder
 def refuse(reason: str) -> Any:
     """Words that are understood and cannot be answered."""
     raise NoReadingError(reason)

@@ -26,7 +26,8 @@ def distance(region: Program, place: Program) -> Any:
     if region.type is not Type.REGION:
         region, place = place, region
     measured = questions.Measure(region, attributes.Distance(place))
-    return Costly(measured, 1) if _near_the_camera(region, place) else measured
+    other = place.type is Type.REGION and _near_the_camera(place, region)
+    return Costly(measured, 1) if other or _near_the_camera(region, place) else measured
 
 
 def compare_distances(region: Program, first: Program, how: str, second: Program) -> Any:

@@ -466,8 +466,8 @@ def nearest_to_each_other(given: Nominal) -> Program:
 
 
 @builder
-def touching(first: Program, second: Program) -> Program:
-    """Whether nothing is between two: the clearance is 0."""
+def overlapping(first: Program, second: Program) -> Program:
+    """Whether two footprints overlap, so that there is no clearance between them."""
     if first == second:
         raise NoReadingError
     clearance = measure(first, attributes.Clearance(second))
@@ -475,9 +475,9 @@ def touching(first: Program, second: Program) -> Program:
 
 
 @builder
-def touching_pair(chosen: Program) -> Program:
-    """As `touching`, of the two of a list."""
-    return touching(*pair(chosen))
+def overlapping_pair(chosen: Program) -> Program:
+    """As `overlapping`, of the two of a list."""
+    return overlapping(*pair(chosen))
 
 
 @builder

@@ -235,6 +235,17 @@ def Color(copies: SceneCopies, region: Indices) -> NDArray[np.str_]:
     return np.array([COLORS[place] if place >= 0 else "" for place in places.astype(int)])
 
 
+@operator(
+    "OfColor", [a(Type.REGION), a(Type.WORD, "color", COLORS)], Type.REGION,
+    "A region that is said to have a color; refused where it has another one.",
+)  # fmt: skip
+def OfColor(copies: SceneCopies, region: Indices, color: str) -> Indices:
+    own = Color.evaluate(copies, region)
+    if own[0] != color:
+        raise bad_question(f"{copies.name(int(region[0]))} is {own[0]}, not {color}")
+    return np.asarray(np.where(own == color, region, -1))
+
+
 @operator("Position", [a(Type.REGION)], Type.POINT, "Where the center of a region is.")
 def Position(copies: SceneCopies, region: Indices) -> Values:
     copies.measure(as_mask(copies, region))

@@ -79,7 +79,10 @@ class Programs:
 
     def region(self, depth: int) -> Program:
         if depth <= 0 or self._random.random() < 0.3:
-            return selections.Region(self._choose(tuple(LABELS)))
+            region = selections.Region(self._choose(tuple(LABELS)))
+            if self._random.random() < 0.05:
+                return questions.OfColor(region, self._choose(COLORS))
+            return region
         kind = self._random.randrange(6)
         if kind == 0:
             return selections.Middle(self._several(depth - 1))
