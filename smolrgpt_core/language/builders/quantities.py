@@ -238,7 +238,7 @@ def how_large(region: Program) -> Program:
 @builder
 def attributes_of_pair(attribute: Program, chosen: Program, how: str) -> Program:
     """Sum or difference of an attribute of two regions."""
-    first, second = pair(chosen)
+    first, second = pair(_all_of(chosen))
     both_measured = measure(first, attribute), measure(second, attribute)
     return sum_of(*both_measured) if how == "sum" else difference_of(*both_measured)
 
@@ -311,16 +311,15 @@ def times_as(attribute: Program, first: Program, times: float, second: Program) 
 
 
 @builder
-def angle(first: Program, second: Program, place: Any) -> Program:
+def angle(first: Program, second: Program, place: Program) -> Program:
     """Between the directions to two regions."""
-    place = place or selections.Camera()
     if place in (first, second) or first == second:
         raise NoReadingError("an angle is between the directions to two others; name three places")
     return questions.Angle(first, second, place)
 
 
 @builder
-def angle_of_pair(chosen: Program, place: Any) -> Program:
+def angle_of_pair(chosen: Program, place: Program) -> Program:
     """Between the directions to the two of a list."""
     return angle(*pair(chosen), place)
 

@@ -466,21 +466,6 @@ def nearest_to_each_other(given: Nominal) -> Program:
 
 
 @builder
-def overlapping(first: Program, second: Program) -> Program:
-    """Whether two footprints overlap, so that there is no clearance between them."""
-    if first == second:
-        raise NoReadingError
-    clearance = measure(first, attributes.Clearance(second))
-    return compare(clearance, "at_most", questions.Amount(0.0, "m"))
-
-
-@builder
-def overlapping_pair(chosen: Program) -> Program:
-    """As `overlapping`, of the two of a list."""
-    return overlapping(*pair(chosen))
-
-
-@builder
 def at_hour(region: Program, limit: Program) -> Program:
     """Whether a region is at an hour of the clock."""
     if limit.unit != "h":
