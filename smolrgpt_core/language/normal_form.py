@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 
 from smolrgpt_core.language.builders import RELATIONS_TO_ONE, both, negated
@@ -40,46 +40,64 @@ def normal_form(program: Program, regions: RegionSet) -> Program:
 
 def _of_part(part: Program, regions: RegionSet) -> Program:
     """A part, with its own parts done."""
-    if part.operator is predicates.And:
-        return _in_order(_conjuncts(part))
-    if part.operator is predicates.Measures:
-        attribute, how, limit = part.arguments
-        # "Less than 2 m from it" is within 2 m of it.
-        is_within = how == "less" and limit.operator is questions.Amount
-        is_within &= attribute.operator in (attributes.Distance, attributes.DistanceToAny)
-        return predicates.Measures(attribute, "at_most", limit) if is_within else part
-    if part.operator is predicates.OnTopOf:
-        # What is on top of a transporter is what it carries, whose forks are not its upper face.
-        classes = classes_of(part.parts[0], regions) - {"", ANY_REGION}
-        return predicates.In(part.parts[0]) if classes and ZONE not in classes else part
-    if part.operator is selections.Where and part.parts[0].operator is selections.Where:
-        inner, predicate = part.parts
-        joined = _in_order([*_conjuncts(inner.parts[1]), *_conjuncts(predicate)])
-        return selections.Where(inner.parts[0], joined)
-    if part.operator is questions.Measure and part.parts[1].operator is attributes.Distance:
-        return _to_the_nearest(part, regions)
-    if part.operator is questions.Sum:
-        return _added_up(part)
-    if part.operator is selections.Exactly and part.parts[0].operator is selections.All:
-        chosen, number = part.arguments
-        return chosen if _number_of(chosen.arguments[0], regions) == round(number) else part
-    return part
+    change = _CHANGES.get(part.operator)
+    return part if change is None else change(part, regions)
+
+
+def _joined(part: Program, regions: RegionSet) -> Program:
+    return _in_order(_conjuncts(part))
+
+
+def _within(part: Program, regions: RegionSet) -> Program:
+    """For "Less than 2 m from it": within 2 m of it."""
+    attribute, how, limit = part.arguments
+    is_distance = attribute.operator in (attributes.Distance, attributes.DistanceToAny)
+    if not is_distance or how != "less" or limit.operator is not questions.Amount:
+        return part
+    return predicates.Measures(attribute, "at_most", limit)
+
+
+def _carried(part: Program, regions: RegionSet) -> Program:
+    """What is on top of a transporter is what it carries, whose forks are not its upper face."""
+    classes = classes_of(part.parts[0], regions) - {"", ANY_REGION}
+    return predicates.In(part.parts[0]) if classes and ZONE not in classes else part
+
+
+def _filtered(part: Program, regions: RegionSet) -> Program:
+    """Filters of filters as one."""
+    inner, predicate = part.parts
+    if inner.operator is not selections.Where:
+        return part
+    conditions = [*_conjuncts(inner.parts[1]), *_conjuncts(predicate)]
+    return selections.Where(inner.parts[0], _in_order(conditions))
+
+
+def _all_of_them(part: Program, regions: RegionSet) -> Program:
+    """For "The two buffers" of a frame with two."""
+    chosen, number = part.arguments
+    if chosen.operator is not selections.All:
+        return part
+    return chosen if _number_of(chosen.arguments[0], regions) == round(number) else part
 
 
 def _to_the_nearest(part: Program, regions: RegionSet) -> Program:
     """How far a place is from the one that is nearest to it; of a zone, how far that one is."""
     region, attribute = part.parts
+    if attribute.operator is not attributes.Distance:
+        return part
     place = attribute.parts[0]
-    if region.operator is selections.Extreme and region.parts[1] == attribute:
-        if place.type is Type.REGION and ZONE not in classes_of(place, regions):
-            return questions.Measure(place, attributes.Distance(region))
-    if place.operator is selections.Extreme and place.parts[1] == attributes.Distance(region):
-        if ZONE in classes_of(region, regions):
-            return questions.Measure(place, attributes.Distance(region))
+    is_zone = {end: ZONE in classes_of(end, regions) for end in (region, place)}
+    is_nearest = region.operator is selections.Extreme and region.parts[1] == attribute
+    to_nearest = place.operator is selections.Extreme and (
+        place.parts[1] == attributes.Distance(region)
+    )
+    away = is_nearest and place.type is Type.REGION and not is_zone[place]
+    if away or (to_nearest and is_zone[region]):
+        return questions.Measure(place, attributes.Distance(region))
     return part
 
 
-def _added_up(part: Program) -> Program:
+def _added_up(part: Program, regions: RegionSet) -> Program:
     """A sum with one attribute of several regions as their total."""
     measured = [_each_measured(term) for term in part.parts]
     if not all(measured):
@@ -98,6 +116,18 @@ def _each_measured(term: Program) -> tuple[tuple[int, ...], Program] | None:
     if term.operator is questions.Total and chosen.operator is selections.Listed:
         return chosen.arguments[0], term.parts[1]
     return None
+
+
+_CHANGES: dict[Operator, Callable[[Program, RegionSet], Program]] = {
+    predicates.And: _joined,
+    predicates.Measures: _within,
+    predicates.OnTopOf: _carried,
+    selections.Where: _filtered,
+    selections.Exactly: _all_of_them,
+    questions.Measure: _to_the_nearest,
+    questions.Sum: _added_up,
+}
+"""What is done to the expressions of an operator."""
 
 
 def _number_of(name: str, regions: RegionSet) -> int | None:

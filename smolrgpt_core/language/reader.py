@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from smolrgpt_core.errors import SpatialError, Status, bad_question
 from smolrgpt_core.language.builders import (
@@ -293,9 +294,8 @@ class _Attempt:
 
     def _regions_have(self, words: Sequence[Word]) -> bool:
         """Whether every number behind "region" is an id of the frame."""
-        pairs = zip(words, words[1:], strict=False)
         numbers = [
-            int(number.key) for region, number in pairs
+            int(number.key) for region, number in pairwise(words)
             if number.kind == "number" and region.start == number.start
         ]  # fmt: skip
         return all(number in self._regions for number in numbers)
