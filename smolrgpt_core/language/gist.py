@@ -421,6 +421,8 @@ def _read(
         senses = [
             item.value for item in items if item.kind == "sense" and item.value != NOTHING
         ]  # fmt: skip
+        if any(item.value == "area" and "place" in item.marks for item in items):
+            continue  # "A pallet in this area" does not ask how large it is.
         if any(senses.count(side) > 1 for side in BARE):
             continue  # "My left is your right, is it left of pallet 3?"
         things = _things(items, regions)

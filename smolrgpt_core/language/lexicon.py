@@ -27,8 +27,8 @@ OBJECT = "object"
 """Name of the class of words for regions of no certain class."""
 
 TERMINALS = (
-    "NOUN", "NAMED", "MASKED", "NAMED_LIST", "BARE_ID", "BARE_LIST", "NUM", "CARD", "ORD", "UNIT",
-    "INDEF", "DEF", "THE", "PLAIN", "PIXEL",
+    "NOUN", "NAMED", "MASKED", "TYPED", "NAMED_LIST", "BARE_ID", "BARE_LIST", "NUM", "CARD", "ORD",
+    "UNIT", "INDEF", "DEF", "THE", "PLAIN", "PIXEL",
 )  # fmt: skip
 """Rules that `words.Words` reads."""
 

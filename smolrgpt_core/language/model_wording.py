@@ -80,7 +80,7 @@ def masked_question(program: Program, regions: RegionSet) -> MaskedWording | Non
 
 def asks_for_color(program: Program) -> bool:
     """Whether an answer depends on the color of anything."""
-    colors = (questions.Color, predicates.Colored)
+    colors = (questions.Color, questions.OfColor, predicates.Colored)
     return any(part.operator in colors for part in program.walk())
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from smolrgpt_core.errors import SpatialError, Status, bad_question
 from smolrgpt_core.language.builders import (
@@ -47,6 +48,7 @@ from smolrgpt_core.language.words import (
     quote_all,
     split_words,
     with_named_class,
+    with_numbers_named,
 )
 from smolrgpt_core.object_classes import CARRIER, ZONE, known_class
 from smolrgpt_core.regions import MAX_REGIONS, RegionSet
@@ -145,8 +147,11 @@ def _read_restated(
             bare = question.strip(" ?.")
             if bare not in tried and bare.count(MASK) == len(mask_ids):
                 tried.add(bare)
+                attempt = _Attempt(question, language, regions, mask_ids)
                 with suppress(SpatialError):
-                    return _Attempt(question, language, regions, mask_ids).read()
+                    return attempt.read()
+                with suppress(SpatialError):
+                    return attempt.read_with_numbers_named()
         return None
 
     unwrapped = [*unframed(text, lexicon.framing, lexicon.context, lexicon.meaningful)]
@@ -281,6 +286,27 @@ class _Attempt:
             raise bad_question(f'this might mean "{first}" or "{second}"; check its spelling')
         return next(iter(found))
 
+    def read_with_numbers_named(self) -> Read:
+        """The reading with each number that has no class as a region: "is 7 left of 9".
+
+        Raises:
+            SpatialError: as `read_text`.
+        """
+        table = noun_table(self._lexicon, tuple(self._regions.labels))
+        named = with_numbers_named(self._words, table, self._lexicon)
+        if named is None or not self._regions_have(named):
+            raise bad_question("there is no number without a class")
+        self._corrections = [named]
+        return self.read()
+
+    def _regions_have(self, words: Sequence[Word]) -> bool:
+        """Whether every number behind "region" is an id of the frame."""
+        numbers = [
+            int(number.key) for region, number in pairwise(words)
+            if number.kind == "number" and region.start == number.start
+        ]  # fmt: skip
+        return all(number in self._regions for number in numbers)
+
     def _without_context(self, text: str) -> str:
         context = self._lexicon.context
         if context is None:
@@ -337,10 +363,11 @@ class _Attempt:
     def _complete(self, value: Asked | OnTopic, parse: Parse) -> Asked | None:
         """A reading with what its pronouns refer to; None where they refer to nothing."""
         try:
-            return _with_topics(_in_unit(value, self._unit), self._regions)
+            asked = _with_topics(_in_unit(value, self._unit), self._regions)
         except NoReadingError as error:
             parse.reasons.append(error.reason)
             return None
+        return None if _names_a_zone_in_a_zone(asked.program, self._regions) else asked
 
     def _only(self, programs: Sequence[Asked], parse: Parse) -> Read:
         if not programs:
@@ -430,6 +457,17 @@ def _nests_zones(program: Program, regions: RegionSet) -> bool:
         for base, predicate in _filters(program)
         for part in predicate.walk()
     )
+
+
+def _names_a_zone_in_a_zone(program: Program, regions: RegionSet) -> bool:
+    """Whether a zone is said to be the one in another: "the area of buffer 2" is its size."""
+    for part in program.walk():
+        if part.operator is not selections.The or part.parts[0].operator is not selections.Where:
+            continue
+        of_zones = part.parts[0].parts[0] == selections.All(ZONE)
+        if of_zones and _nests_zones(part, regions):
+            return True
+    return False
 
 
 def _names_one_of_several(program: Program, regions: RegionSet) -> bool:

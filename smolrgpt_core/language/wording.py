@@ -299,6 +299,8 @@ class Writer:
         if operator is selections.Observer:
             first, second = (self.phrase(part) for part in arguments)
             return f"somebody who stands at {first} and looks at {second}"
+        if operator is questions.OfColor:
+            return f"the {arguments[1]} {self.phrase(arguments[0])}"
         if operator is selections.The:
             return f"the {self.singular(arguments[0])}"
         if operator is selections.Middle:
@@ -555,9 +557,25 @@ class Writer:
         if operator is questions.DepthAt:
             column, row = arguments[0]
             return f"the depth at pixel {column}, {row}"
-        words = {questions.Difference: "difference between", questions.Sum: "sum of"}[operator]
-        text = f"the {words} {self.phrase(arguments[0])} and {self.phrase(arguments[1], last)}"
+        text = self._joined(program, last)
         return text if last else f"({text})"
+
+    def _joined(self, program: Program, last: bool) -> str:
+        """A quantity that is computed of several: "the sum of ... and ..."."""
+        operator, arguments = program.operator, program.arguments
+        if operator in (questions.Total, questions.Average):
+            chosen, attribute = arguments
+            words = "total" if operator is questions.Total else "average"
+            return f"the {words} {self.attribute(attribute)} of {self.phrase(chosen, last)}"
+        if operator is questions.Angle:
+            first, second, place = (self.phrase(part) for part in arguments)
+            return f"the angle between {first} and {second} from {place}"
+        words, join = {
+            questions.Difference: ("difference between", "and"),
+            questions.Sum: ("sum of", "and"),
+            questions.Ratio: ("ratio of", "to"),
+        }[operator]
+        return f"the {words} {self.phrase(arguments[0])} {join} {self.phrase(arguments[1], last)}"
 
     def _measured(self, region: Program, attribute: Program, last: bool) -> str:
         """Such as "clearance between pallet 3 and pallet 4", "height of pallet 3"."""
@@ -697,7 +715,9 @@ def _is_closed(program: Program) -> bool:
         chosen, attribute, end, _ = program.arguments
         has_word = (attribute.operator, end) in SUPERLATIVES
         return has_word and chosen.operator is selections.All
-    closed = (selections.Region, selections.Camera, selections.All, selections.Listed)
+    closed = (
+        selections.Region, selections.Camera, selections.All, selections.Listed, questions.OfColor,
+    )  # fmt: skip
     return program.operator in closed
 
 

@@ -269,6 +269,38 @@ def with_named_class(words: Sequence[Word], nouns: NounTable, lexicon: Lexicon) 
     return kept
 
 
+def with_numbers_named(
+    words: Sequence[Word], nouns: NounTable, lexicon: Lexicon
+) -> list[Word] | None:
+    """With "region" before each number that may be an id and has no class: "sort 7, 12 and 15".
+
+    Args:
+        words: of the text.
+        nouns: words for classes.
+        lexicon: of the language.
+
+    Returns:
+        None where there is no such number.
+    """
+    bare = [
+        place for place in range(len(words))
+        if _is_without_noun(words, place, nouns, lexicon) and not _counts(words, place, nouns)
+    ]  # fmt: skip
+    if not bare:
+        return None
+    (region,) = lexicon.nouns[ANY_REGION][0][0]
+    named = list(words)
+    for place in reversed(bare):
+        named.insert(place, replace(named[place], key=region, kind="word"))
+    return named
+
+
+def _counts(words: Sequence[Word], place: int, nouns: NounTable) -> bool:
+    """Whether a noun stands behind a number: "3 pallets"."""
+    following = [word.key for word in words[place + 1 : place + 3]]
+    return any(tuple(following[:length]) in nouns for length in (1, 2) if following[length - 1 :])
+
+
 def _class_at_end(
     words: Sequence[Word], nouns: NounTable, lexicon: Lexicon
 ) -> tuple[int, Noun, Phrase] | None:
@@ -358,6 +390,7 @@ class Words:
             "NOUN": self._noun,
             "NAMED": self._named,
             "MASKED": self._masked,
+            "TYPED": self._typed,
             "NAMED_LIST": self._named_list,
             "BARE_ID": self._bare_id,
             "BARE_LIST": self._bare_list,
@@ -457,6 +490,10 @@ class Words:
     def _masked(self, position: int) -> list[Reading]:
         """As `_named`, of a region that a placeholder or "[Region 3]" stands for."""
         return [reading for reading in self._named(position) if reading.end - 1 in self._ids]
+
+    def _typed(self, position: int) -> list[Reading]:
+        """As `_named`, of a region whose id is written."""
+        return [reading for reading in self._named(position) if reading.end - 1 not in self._ids]
 
     def _id_after(self, position: int) -> int | None:
         if position in self._ids:

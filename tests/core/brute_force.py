@@ -659,6 +659,28 @@ class BruteForce:
     def do_Sum(self, a, b):
         return self(a) + self(b)
 
+    def do_Ratio(self, a, b):
+        return self(a) / self(b)
+
+    def do_Total(self, chosen, attribute):
+        return sum(self.measured(chosen, attribute))
+
+    def do_Average(self, chosen, attribute):
+        found = self.measured(chosen, attribute)
+        return sum(found) / len(found)
+
+    def measured(self, chosen, attribute):
+        values = [self(attribute)(id) for id in self.some(chosen)]
+        found = [value for value in values if value is not None]
+        if not found:
+            raise NoAnswerError
+        return found
+
+    def do_Angle(self, first, second, place):
+        there = self.place(place)
+        between = abs(self.bearing(self(first), there) - self.bearing(self(second), there))
+        return min(between, 360 - between)
+
     def do_Compare(self, a, how, b):
         return self.compare(self(a), how, self(b))
 
@@ -700,6 +722,11 @@ class BruteForce:
 
     def do_Color(self, region):
         return self.color(self(region))
+
+    def do_OfColor(self, region, color):
+        if self.color(self(region)) != color:
+            raise NoAnswerError
+        return self(region)
 
     def do_Position(self, region):
         return tuple(map(float, self.items[self(region)].center))

@@ -179,6 +179,12 @@ def test_answers(frame: RGBDFrame) -> None:
     assert answer(frame, "Which of pallets 10 and 11 is brown?").region_id == 11
     assert answer(frame, "What color is pallet 11? (A) blue (B) brown").option == "B"
     assert answer(frame, "How many of pallets 10, 11 and 12 are blue?").value == 1
+    assert answer(frame, "Is the blue pallet 10 left of the brown pallet 11?").truth is True
+
+
+def test_a_color_that_is_said_of_a_named_pallet_must_be_its_own(frame: RGBDFrame) -> None:
+    with pytest.raises(SpatialError, match="pallet 10 is blue, not yellow"):
+        answer(frame, "How far is the yellow pallet 10?")
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from smolrgpt_core.language.operators import attributes, predicates, questions, 
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.object_classes import CARGO, known_class
+from smolrgpt_core.scene.copies import ANY_REGION
 
 
 def one_or_which(alternatives: Program) -> NoReadingError:
@@ -249,6 +250,12 @@ def open(value: Any) -> Any:
 def costly(value: Any) -> Any:
     """A reading that counts only where there is no other."""
     return value if isinstance(value, Costly) else Costly(value, 2)
+
+
+@builder
+def less_likely(value: Any) -> Any:
+    """A reading that counts only where there is none as likely."""
+    return Costly(value, 1)
 
 
 @builder
@@ -512,3 +519,24 @@ def bigger_than(limit: Program, how: str) -> Program:
 def half() -> Program:
     """Half of something."""
     return questions.Amount(0.5, "share")
+
+
+@builder
+def at_clock(limit: Program, place: Any) -> Program:
+    """For "At 3 o'clock"."""
+    if limit.unit != "h":
+        raise NoReadingError
+    hour = attributes.ClockHour(place or selections.Camera())
+    return predicates.Measures(hour, "equal", limit)
+
+
+@builder
+def among_regions() -> Program:
+    """For "Visible": a region of the frame is seen."""
+    return predicates.IsAmong(selections.All(ANY_REGION))
+
+
+@builder
+def order_of_direction(attribute: Program, falling: Any) -> tuple[Program, str]:
+    """For "Descending by height"."""
+    return order(attribute, "most" if falling else "least")

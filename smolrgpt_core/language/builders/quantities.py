@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from smolrgpt_core.language.builders.parts import HOW_LARGE, TOP_OF_LOAD, Asked, builder
+from smolrgpt_core.language.builders.parts import (
+    HOW_LARGE,
+    TOP_OF_LOAD,
+    AnyOf,
+    Asked,
+    builder,
+)
 from smolrgpt_core.language.builders.sets import pair
 from smolrgpt_core.language.grammar import Costly, NoReadingError
 from smolrgpt_core.language.operators import OPERATORS, attributes, questions, selections
@@ -20,7 +26,8 @@ def distance(region: Program, place: Program) -> Any:
     if region.type is not Type.REGION:
         region, place = place, region
     measured = questions.Measure(region, attributes.Distance(place))
-    return Costly(measured, 1) if _near_the_camera(region, place) else measured
+    other = place.type is Type.REGION and _near_the_camera(place, region)
+    return Costly(measured, 1) if other or _near_the_camera(region, place) else measured
 
 
 def compare_distances(region: Program, first: Program, how: str, second: Program) -> Any:
@@ -231,9 +238,90 @@ def how_large(region: Program) -> Program:
 @builder
 def attributes_of_pair(attribute: Program, chosen: Program, how: str) -> Program:
     """Sum or difference of an attribute of two regions."""
-    first, second = pair(chosen)
+    first, second = pair(_all_of(chosen))
     both_measured = measure(first, attribute), measure(second, attribute)
     return sum_of(*both_measured) if how == "sum" else difference_of(*both_measured)
+
+
+ADDED = ("m", "m2", "m3", "objects")
+"""Units of what may be added up."""
+
+
+@builder
+def total(attribute: Program, chosen: Program) -> Program:
+    """An attribute of all of a set together."""
+    if attribute.unit not in ADDED or chosen.type is not Type.REGIONS:
+        raise NoReadingError
+    attribute = attributes.Height() if attribute == attributes.Top() else attribute
+    return questions.Total(_all_of(chosen), attribute)
+
+
+@builder
+def average(attribute: Program, chosen: Program) -> Program:
+    """The mean of an attribute of a set."""
+    if attribute.unit not in (*ADDED, "share") or chosen.type is not Type.REGIONS:
+        raise NoReadingError
+    return questions.Average(_all_of(chosen), attribute)
+
+
+def _all_of(chosen: Program) -> Program:
+    if isinstance(chosen, AnyOf):
+        raise NoReadingError('with this "or" one of them is meant; ask about one, or say "and"')
+    return chosen
+
+
+@builder
+def total_in_unit(chosen: Program, unit: tuple[str, float, str]) -> Asked:
+    """For "How many cubic meters do pallets 3 and 4 have together?"."""
+    sizes = {"m2": attributes.FootprintArea, "m3": attributes.Volume}
+    if unit[0] not in sizes:
+        raise NoReadingError
+    return ask(total(sizes[unit[0]](), chosen), unit)
+
+
+@builder
+def ratio(first: Program, second: Program) -> Program:
+    """How many times one quantity another of its unit is."""
+    how_large = [part.parts[1:] == (attributes.Bigness(),) for part in (first, second)]
+    if first.unit != second.unit or (first.unit in ("deg", "h", "px", "") and not all(how_large)):
+        raise NoReadingError
+    return questions.Ratio(first, second)
+
+
+@builder
+def ratio_of(attribute: Program, first: Program, second: Program) -> Program:
+    """How many times an attribute of one region that of another is."""
+    return ratio(measure(first, attribute), measure(second, attribute))
+
+
+@builder
+def ratio_more(comparative: tuple[Program, str], first: Program, second: Program) -> Program:
+    """How many times wider one region is than another."""
+    attribute, how = comparative
+    if how != "more":
+        raise NoReadingError("how many times less is not defined; ask how many times more")
+    return ratio_of(attribute, first, second)
+
+
+@builder
+def times_as(attribute: Program, first: Program, times: float, second: Program) -> Program:
+    """Whether an attribute of one region is at least so many times that of another."""
+    limit = questions.Amount(float(times), "share")
+    return questions.Compare(ratio_of(attribute, first, second), "at_least", limit)
+
+
+@builder
+def angle(first: Program, second: Program, place: Program) -> Program:
+    """Between the directions to two regions."""
+    if place in (first, second) or first == second:
+        raise NoReadingError("an angle is between the directions to two others; name three places")
+    return questions.Angle(first, second, place)
+
+
+@builder
+def angle_of_pair(chosen: Program, place: Program) -> Program:
+    """Between the directions to the two of a list."""
+    return angle(*pair(chosen), place)
 
 
 @builder

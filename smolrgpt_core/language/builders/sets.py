@@ -30,7 +30,7 @@ from smolrgpt_core.language.builders.parts import (
     predicate,
 )
 from smolrgpt_core.language.grammar import Costly, Edge, NoReadingError
-from smolrgpt_core.language.operators import predicates, selections
+from smolrgpt_core.language.operators import predicates, questions, selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.object_classes import CARRIER, ZONE
@@ -482,3 +482,9 @@ def several_in(given: Nominal, holder: Any) -> Program:
 def single(given: Nominal) -> Nominal:
     """One of a noun in the plural: "which of the buffers"."""
     return replace(given, plural=False)
+
+
+@builder
+def of_color(region: Program, color: str) -> Program:
+    """For "The blue pallet 3", which is to be blue."""
+    return questions.OfColor(region, color)

@@ -445,10 +445,24 @@ def passing(region: Program, clearance: Program) -> Program:
 
 @builder
 def both_in_same(noun: Noun, chosen: Program) -> Program:
-    """Whether two regions stand in the same zone."""
-    first, second = pair(chosen)
-    zone = selections.The(selections.Where(selections.All(noun.name), predicates.Holds(second)))
-    return questions.Whether(first, predicates.In(zone))
+    """Whether two or more regions stand in the same zone."""
+    several = chosen.operator is selections.Listed and len(chosen.arguments[0]) > 2
+    if several:
+        *ids, id = chosen.arguments[0]
+        others, last = selections.Listed(tuple(ids)), selections.Region(id)
+    else:
+        others, last = pair(chosen)
+    zone = selections.The(selections.Where(selections.All(noun.name), predicates.Holds(last)))
+    return (questions.Every if several else questions.Whether)(others, predicates.In(zone))
+
+
+@builder
+def nearest_to_each_other(given: Nominal) -> Program:
+    """The two of a set that are nearest to each other: no others have so near a neighbor."""
+    if given.superlative is not None or not given.plural:
+        raise NoReadingError
+    chosen = given.chosen
+    return selections.First(chosen, attributes.DistanceToAny(chosen), "least", 2.0)
 
 
 @builder

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.errors import bad_question
-from smolrgpt_core.language.operators.attributes import HERE_M, held_by
+from smolrgpt_core.language.operators.attributes import HERE_M, bearings, held_by
 from smolrgpt_core.language.operators.predicates import COMPARISONS, closer, higher, sideways
 from smolrgpt_core.language.operators.registry import (
     Attribute,
@@ -37,6 +37,10 @@ def _unit_of_literal(number: float, unit: str) -> str:
 
 
 def _unit_of_attribute(region: Program, attribute: Program) -> str:
+    return attribute.unit
+
+
+def _unit_of_each(chosen: Program, attribute: Program) -> str:
     return attribute.unit
 
 
@@ -82,6 +86,59 @@ def Difference(copies: SceneCopies, first: Values, second: Values) -> Values:
 )  # fmt: skip
 def Sum(copies: SceneCopies, first: Values, second: Values) -> Values:
     return first + second
+
+
+@operator(
+    "Total", [a(Type.REGIONS), a(Type.ATTRIBUTE)], Type.QUANTITY,
+    "An attribute of all of a set, which has at least one, added up.", unit=_unit_of_each,
+)  # fmt: skip
+def Total(copies: SceneCopies, chosen: Chosen, attribute: Attribute) -> Values:
+    return _of_all(chosen, attribute)[0]
+
+
+@operator(
+    "Average", [a(Type.REGIONS), a(Type.ATTRIBUTE)], Type.QUANTITY,
+    "The mean of an attribute of all of a set, which has at least one.", unit=_unit_of_each,
+)  # fmt: skip
+def Average(copies: SceneCopies, chosen: Chosen, attribute: Attribute) -> Values:
+    total, number = _of_all(chosen, attribute)
+    return total / number
+
+
+def _of_all(chosen: Chosen, attribute: Attribute) -> tuple[Values, Values]:
+    """(K,) sum of an attribute of a set, and of how many; what has none by itself is not in it."""
+    values = attribute(chosen.mask)
+    counted = chosen.mask & ~np.isnan(values)
+    if not counted[0].any():
+        raise cannot_tell("there is none that could be measured")
+    number = counted.sum(axis=1).astype(np.float64)
+    total = np.where(counted, values, 0.0).sum(axis=1)
+    return np.where(number > 0, total, np.nan), np.where(number > 0, number, np.nan)
+
+
+@operator(
+    "Ratio", [a(Type.QUANTITY), a(Type.QUANTITY)], Type.QUANTITY,
+    "How many times the second the first is, as a share.", unit="share",
+)  # fmt: skip
+def Ratio(copies: SceneCopies, first: Values, second: Values) -> Values:
+    if second[0] == 0:
+        raise cannot_tell("what it would be divided by is 0")
+    return np.where(second == 0, np.nan, first / np.where(second == 0, np.nan, second))
+
+
+@operator(
+    "Angle", [a(Type.REGION), a(Type.REGION), a(Type.PLACE)], Type.QUANTITY,
+    "Angle along the floor between the directions to two regions, 0 to 180 degrees.", unit="deg",
+)  # fmt: skip
+def Angle(copies: SceneCopies, first: Indices, second: Indices, place: Standpoint) -> Values:
+    sides = []
+    for region in (first, second):
+        copies.measure(as_mask(copies, region))
+        sides.append(np.rad2deg(gather(bearings(copies, place), region)))
+        if np.isnan(sides[-1][0]):
+            raise bad_question(f"{copies.name(int(region[0]))} has no direction from where it is")
+    turned = np.abs(sides[0] - sides[1]) % 360
+    return np.asarray(np.minimum(turned, 360 - turned))
 
 
 @operator(
@@ -176,6 +233,17 @@ def Color(copies: SceneCopies, region: Indices) -> NDArray[np.str_]:
     copies.look(as_mask(copies, region))
     places = gather(copies.color, region, missing=-1)
     return np.array([COLORS[place] if place >= 0 else "" for place in places.astype(int)])
+
+
+@operator(
+    "OfColor", [a(Type.REGION), a(Type.WORD, "color", COLORS)], Type.REGION,
+    "A region that is said to have a color; refused where it has another one.",
+)  # fmt: skip
+def OfColor(copies: SceneCopies, region: Indices, color: str) -> Indices:
+    own = Color.evaluate(copies, region)
+    if own[0] != color:
+        raise bad_question(f"{copies.name(int(region[0]))} is {own[0]}, not {color}")
+    return np.asarray(np.where(own == color, region, -1))
 
 
 @operator("Position", [a(Type.REGION)], Type.POINT, "Where the center of a region is.")

@@ -104,8 +104,6 @@ def refusal(text: str, regions: RegionSet = SMALL, ids: tuple[int, ...] = ()) ->
         # What has no one meaning.
         ("the second pallet", "in what order?"),
         ("Tell me the number of pallets placed in the second buffer.", "in what order?"),
-        ("How far is the nearest pallet from buffer 2?", "two meanings"),
-        ("how far is the second nearest pallet from buffer 2", "two meanings"),
         ("Which pallets are near pallet 3?", "how near is meant?"),
         ("Is pallet 3 next to pallet 4?", "how near is meant?"),
         ("What is directly in front of transporter 6?", "not defined"),

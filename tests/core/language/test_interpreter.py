@@ -26,6 +26,8 @@ from smolrgpt_core.truth import SceneTruth
 
 SCENES = range(25)
 PER_SCENE = 4
+RARE = {"OfColor": 4}
+"""Operators that seldom have an answer, and how many times as often they are tried."""
 CLASSES = ("pallet", "transporter", "shelf", "buffer")
 SAMPLED = {"Clearance": 0.011, "FreeArea": 0.15, "FreeShare": 0.015}
 """Operators whose plain value is counted or sampled, with what that may be wrong by."""
@@ -168,8 +170,14 @@ class Draw:
     use_Whether = lambda self, op: op(self.thing(), self.predicate())
     use_Every = lambda self, op: op(self.some("shelf", "transporter"), self.predicate())
     use_Share = lambda self, op: op(self.some("shelf", "transporter"), self.predicate())
+    use_Total = use_Average = lambda self, op: op(
+        self.some("shelf", "transporter"), attributes.Distance(self.place())
+    )
+    use_Ratio = use_Difference
+    use_Angle = lambda self, op: op(self.one(), self.one(), self.place())
     use_Negation = lambda self, op: op(questions.Whether(self.thing(), self.predicate()))
     use_Color = lambda self, op: op(self.one())
+    use_OfColor = lambda self, op: questions.Position(op(self.thing(), self.pick(COLORS)))
     use_Position = lambda self, op: op(self.one())
     use_Direction = lambda self, op: op(self.one(), self.place())
     use_Dimensions = lambda self, op: op(self.one())
@@ -201,7 +209,7 @@ def test_every_operator_means_what_a_plain_evaluation_says(name, random_scene, b
         camera = CameraIntrinsics(width, height, 500, 500, (width - 1) / 2, (height - 1) / 2)
         copies = SceneCopies(TrueScene(truth, regions, camera, depth), copies=1)
         plain = brute_force.BruteForce(truth, regions, depth)
-        for _ in range(PER_SCENE if name not in SEARCHED else 1):
+        for _ in range(1 if name in SEARCHED else PER_SCENE * RARE.get(name, 1)):
             program = Draw(regions, rng).using(name)
             if name in SEARCHED:
                 answered += SEARCHED[name](program, copies, plain)

@@ -79,7 +79,10 @@ class Programs:
 
     def region(self, depth: int) -> Program:
         if depth <= 0 or self._random.random() < 0.3:
-            return selections.Region(self._choose(tuple(LABELS)))
+            region = selections.Region(self._choose(tuple(LABELS)))
+            if self._random.random() < 0.05:
+                return questions.OfColor(region, self._choose(COLORS))
+            return region
         kind = self._random.randrange(6)
         if kind == 0:
             return selections.Middle(self._several(depth - 1))
@@ -216,7 +219,9 @@ class Programs:
         return questions.Amount(number / 100 if unit == "share" else number, unit)
 
     def quantity(self, depth: int) -> Program:
-        kind = self._random.randrange(8)
+        kind = self._random.randrange(9)
+        if kind == 8:
+            return self._computed(depth)
         if kind == 7 and self._random.random() < 0.4:
             return questions.Share(self._several(depth - 1), self._predicate(depth - 1))
         if kind == 0:
@@ -231,6 +236,26 @@ class Programs:
         first = self.quantity(depth - 1)
         join = self._choose((questions.Sum, questions.Difference))
         return join(first, self._same_unit(first.unit, depth - 1))
+
+    def _computed(self, depth: int) -> Program:
+        """A total, an average, a ratio or an angle."""
+        kind = self._random.randrange(4)
+        if kind == 0:
+            first, second = selections.Region(1), self.region(depth - 1)
+            place = self._place(depth - 1)
+            if second in (first, place) or place == first:
+                place, second = selections.Camera(), selections.Region(2)
+            return questions.Angle(first, second, place)
+        if kind == 1:
+            first = self.quantity(0)
+            while first.unit in ("deg", "h"):
+                first = self.quantity(0)
+            return questions.Ratio(first, self._same_unit(first.unit, 0))
+        attribute = self._attribute(depth - 1)
+        while attribute.unit not in ("m", "m2", "m3") or attribute.operator is attributes.Top:
+            attribute = self._attribute(depth - 1)
+        join = questions.Total if kind == 2 else questions.Average
+        return join(self._several(depth - 1), attribute)
 
     def truth(self, depth: int) -> Program:
         kind = self._random.randrange(9)
