@@ -80,8 +80,8 @@ PARTS = {
     "small_language_model",
 }
 """Of the scripts: they are run with them."""
-NEW = {"nano_path"}
-"""They measure what a new process loads."""
+NEW = {"geometric_accuracy", "nano_path", "wrong_inputs"}
+"""They measure what a new process loads, or start processes that import the script once more."""
 
 
 def test_no_script_is_missing_here() -> None:
