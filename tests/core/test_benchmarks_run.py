@@ -80,11 +80,7 @@ PARTS = {
     "small_language_model",
 }
 """Of the scripts: they are run with them."""
-NEW = {
-    "geometric_accuracy",
-    "nano_path",
-    "wrong_inputs",
-}
+NEW = {"geometric_accuracy", "nano_path", "wrong_inputs"}
 """They measure what a new process loads, or start processes that import the script once more."""
 
 
