@@ -73,8 +73,10 @@ def _filtered(part: Program, regions: RegionSet) -> Program:
 
 
 def _all_of_them(part: Program, regions: RegionSet) -> Program:
-    """For "The two buffers" of a frame with two."""
+    """For "The two buffers" of a frame with two, and two that are named one by one."""
     chosen, number = part.arguments
+    if chosen.operator is selections.Either and number == 2:
+        return chosen if {one.type for one in chosen.parts} == {Type.REGION} else part
     if chosen.operator is not selections.All:
         return part
     return chosen if _number_of(chosen.arguments[0], regions) == round(number) else part
@@ -118,12 +120,24 @@ def _each_measured(term: Program) -> tuple[tuple[int, ...], Program] | None:
     return None
 
 
+def _alike(part: Program, regions: RegionSet) -> Program:
+    """Those with the label of a region that is the only one for its class."""
+    (region,) = part.parts
+    if region.operator is not selections.Region:
+        return part
+    label = regions[region.arguments[0]].label
+    name = known_class(label)
+    labels = {other for other in regions.labels if known_class(other) == name}
+    return selections.All(name) if label and labels == {label} and name == label else part
+
+
 _CHANGES: dict[Operator, Callable[[Program, RegionSet], Program]] = {
     predicates.And: _joined,
     predicates.Measures: _within,
     predicates.OnTopOf: _carried,
     selections.Where: _filtered,
     selections.Exactly: _all_of_them,
+    selections.Alike: _alike,
     questions.Measure: _to_the_nearest,
     questions.Sum: _added_up,
 }

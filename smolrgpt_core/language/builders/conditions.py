@@ -211,7 +211,8 @@ def count_number(number: int) -> Program:
 def amount(number: float, unit: tuple[str, float, str]) -> Program:
     """A number with a unit, in SI."""
     name, factor, _ = unit
-    return questions.Amount(float(number) * factor, name)
+    # 70 cm and 0.7 m are one length.
+    return questions.Amount(round(float(number) * factor, 12), name)
 
 
 @builder
