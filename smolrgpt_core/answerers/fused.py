@@ -240,7 +240,7 @@ def fuse(
         geometry: what geometry says.
         settings: which of them counts.
         doubt: tells why what the model says does not count; empty if it does.
-        confidence_of: for "confident", decides which of them is more likely correct.
+        confidence_of: tells for "confident" which of them is more likely right.
     """
     for outcome in (model, geometry):
         if isinstance(outcome, SpatialError) and _is_late(outcome):

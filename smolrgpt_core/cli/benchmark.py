@@ -5,8 +5,7 @@ scored by its authors' rule and others.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +24,7 @@ from smolrgpt_core.cli.benchmark_run import (
     run_plan,
 )
 from smolrgpt_core.cli.benchmark_table import print_published
+from smolrgpt_core.cli.exits import WRONG_CALL, exit_on
 from smolrgpt_core.cli.option_groups import grouped
 from smolrgpt_core.cli.options import parsed, writing
 from smolrgpt_core.cli.progress import resumable
@@ -44,9 +44,6 @@ from smolrgpt_core.public_benchmarks.published_files import DATA_FOLDER, publish
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 from smolrgpt_core.public_benchmarks.run_page import write_run_page
 from smolrgpt_core.public_benchmarks.scoring import Needs, Outcome
-
-WRONG_CALL = 2
-"""Exit status when a file cannot be used or a name is unknown."""
 
 Names = Annotated[
     list[str] | None,
@@ -294,7 +291,7 @@ def benchmark_command(
         raise typer.BadParameter("expected --data with --model or --predictions, or --list")
     _check_rules(benchmark, scorer or ())
     asked = readers.language_models()
-    with _exit_on_error():
+    with exit_on(WRONG_CALL, SpatialError, ValueError, ImportError, OSError):
         asked.check(benchmark)
         place = published_data(data, benchmark.hub)
         if files.predictions is not None:
@@ -307,16 +304,6 @@ def benchmark_command(
             )  # fmt: skip
             reports = run_plan(plan)
     _print_and_write(reports, json_file)
-
-
-@contextmanager
-def _exit_on_error() -> Iterator[None]:
-    """End the command with the reason when a file or a model cannot be used."""
-    try:
-        yield
-    except (SpatialError, ValueError, ImportError, OSError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(WRONG_CALL) from error
 
 
 def _check_rules(benchmark: Benchmark, scorers: Sequence[str]) -> None:

@@ -13,13 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from smolrgpt_core.cli.exits import WRONG_CALL, exit_on
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error, read_json
 from smolrgpt_core.public_benchmarks.names import RESULT_FILE
 from smolrgpt_core.public_benchmarks.published_figures import COLUMNS, PUBLISHED
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
-
-WRONG_CALL = 2
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,8 @@ def print_published(paths: Sequence[Path], scorers: Sequence[str]) -> None:
         raise typer.BadParameter(
             f"expected the folders of runs, or their {RESULT_FILE}", param_hint="--table"
         )
-    try:
+    with exit_on(WRONG_CALL, SpatialError):
         results = [item for path in paths for item in read_result(path, scorers)]
-    except SpatialError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(WRONG_CALL) from error
     console = Console()
     for name in dict.fromkeys(result.benchmark for result in results):
         own = [result for result in results if result.benchmark == name]

@@ -18,13 +18,13 @@ from smolrgpt_core.answerers.likeness import write_likeness
 from smolrgpt_core.checkpoints.files import CALIBRATION_FILE, LIKENESS_FILE
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.evaluate import (
-    WRONG_CALL,
     Intrinsics,
     Limit,
     SplitName,
     Workers,
     camera_option,
 )
+from smolrgpt_core.cli.exits import WRONG_CALL, exit_on
 from smolrgpt_core.cli.options import writing
 from smolrgpt_core.cli.progress import progress_by_name
 from smolrgpt_core.data.warehouse_format import SplitFolder
@@ -74,7 +74,7 @@ def calibrate_command(
         raise typer.BadParameter(
             f"{checkpoint} is not writable; {CALIBRATION_FILE} and {LIKENESS_FILE} go there"
         )
-    try:
+    with exit_on(WRONG_CALL, SpatialError, ValueError, ImportError):
         # PyTorch takes seconds to import, which every other command would pay for.
         from smolrgpt_core.evaluation.calibrating import calibrate
 
@@ -89,9 +89,6 @@ def calibrate_command(
                 workers,
                 progress,
             )
-    except (SpatialError, ValueError, ImportError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(WRONG_CALL) from error
     calibrated, measured = checkpoint / CALIBRATION_FILE, checkpoint / LIKENESS_FILE
     with writing("CHECKPOINT"):
         write_calibration(calibrated, found.calibration)

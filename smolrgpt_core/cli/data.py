@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from smolrgpt_core.cli.exits import WRONG_CALL, exit_on
 from smolrgpt_core.cli.options import parsed, writing
 from smolrgpt_core.cli.progress import progress_by_name
 from smolrgpt_core.data.warehouse_format import SPLITS
@@ -28,9 +28,6 @@ app = typer.Typer(help="Check, show and summarize a data set.", no_args_is_help=
 
 PROBLEMS = 1
 """Exit status of `check` when there are problems."""
-
-WRONG_CALL = 2
-"""Exit status when there is no data set."""
 
 Root = Annotated[
     Path,
@@ -68,7 +65,7 @@ def check(
     """
     from smolrgpt_core.quality.check import check_dataset
 
-    with _data_set_needed(), progress_by_name() as progress:
+    with exit_on(WRONG_CALL, SpatialError), progress_by_name() as progress:
         report = check_dataset(root, workers, examples, progress)
     if json_file is not None:
         _write_json(json_file, report.to_json())
@@ -94,7 +91,7 @@ def show(
 
     parsed("--out", check_image_suffix, out.suffix)
     parsed("--split", _check_split, split)
-    with _data_set_needed():
+    with exit_on(WRONG_CALL, SpatialError):
         tiles = choose_tiles(root, split, count, seed)
     index = out.with_suffix(".html")
     with writing("--out"):
@@ -111,7 +108,7 @@ def stats(root: Root, json_file: JsonFile = None) -> None:
     """
     from smolrgpt_core.quality.statistics import dataset_statistics
 
-    with _data_set_needed():
+    with exit_on(WRONG_CALL, SpatialError):
         statistics = dataset_statistics(root)
     if json_file is not None:
         found = {split: counted.to_json() for split, counted in statistics.items()}
@@ -123,16 +120,6 @@ def stats(root: Root, json_file: JsonFile = None) -> None:
         if counted.broken or counted.damage:
             message = f"{split}: {counted.broken} broken records. {counted.damage}"
             console.print(Text(message.strip(), "bold red"))
-
-
-@contextmanager
-def _data_set_needed() -> Iterator[None]:
-    """Without a data set, or with questions that cannot be read at all, the call is wrong."""
-    try:
-        yield
-    except SpatialError as error:
-        typer.echo(error.message, err=True)
-        raise typer.Exit(WRONG_CALL) from error
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -16,6 +16,7 @@ from rich.console import Console
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER, make_answerer
 from smolrgpt_core.asking import AskedQuestion, ask
+from smolrgpt_core.cli.exits import exit_on
 from smolrgpt_core.cli.options import AnswererName, parsed, writing
 from smolrgpt_core.drawing import draw_answer, draw_regions
 from smolrgpt_core.files import write_depth, write_image
@@ -57,12 +58,8 @@ def demo(
     """
     chosen_answerer = parsed("--answerer", make_answerer, answerer)
     console = Console()
-    try:
-        with console.status("Building and rendering the warehouse ..."):
-            seen = simulate(seed, noise)
-    except ImportError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
+    with exit_on(1, ImportError), console.status("Building and rendering the warehouse ..."):
+        seen = simulate(seed, noise)
     asked = mixed_questions(seen, questions, np.random.default_rng(seed))
     rows = [answered_row(chosen_answerer, seen.frame, question) for question in asked]
     print_report(rows, console)

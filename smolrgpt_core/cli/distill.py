@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from smolrgpt_core.cli.train import STOPPED, WRONG_CALL, Changes, ConfigFile, shown_log
+from smolrgpt_core.cli.exits import WRONG_CALL, exit_on
+from smolrgpt_core.cli.train import STOPPED, Changes, ConfigFile, shown_log
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.training.config_file import read_config
 
@@ -31,7 +32,7 @@ def distill_command(
     everything is written, 1 when a package is missing, 2 when configuration, teacher or data cannot
     be used.
     """
-    try:
+    with exit_on(WRONG_CALL, SpatialError), exit_on(STOPPED, ImportError):
         wanted = read_config(config, changes or ())
         # PyTorch takes seconds to import, which every other command would pay for.
         import torch
@@ -41,10 +42,4 @@ def distill_command(
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         with shown_log():
             write_logits(wanted, TeacherSettings(teacher, top, answers), out, device)
-    except ImportError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(STOPPED) from error
-    except SpatialError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(WRONG_CALL) from error
     typer.echo(f"wrote {out}")

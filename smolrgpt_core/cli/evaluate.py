@@ -16,6 +16,7 @@ from rich.text import Text
 from smolrgpt_core.answerer_settings import ModelSettings
 from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER
 from smolrgpt_core.cli import options
+from smolrgpt_core.cli.exits import WRONG_CALL, exit_on
 from smolrgpt_core.cli.option_groups import FusionOptions, grouped
 from smolrgpt_core.cli.options import parsed, writing
 from smolrgpt_core.cli.progress import progress_by_name
@@ -28,9 +29,6 @@ from smolrgpt_core.evaluation.predictions import AnswererChoice, Camera
 from smolrgpt_core.evaluation.reliability import OVERALL
 from smolrgpt_core.evaluation.task_scores import mean_percent
 from smolrgpt_core.files import METERS_PER_UNIT, write_file
-
-WRONG_CALL = 2
-"""Exit status when the data set or the answerer cannot be used."""
 
 COLUMNS = {
     "distance": "Quan_distance_acc",
@@ -106,7 +104,7 @@ def evaluate_command(
     camera = camera_option(intrinsics, depth_scale)
     fusion = preference.settings()
     name = answerer or ("model" if checkpoint or adapter else DEFAULT_ANSWERER)
-    try:
+    with exit_on(WRONG_CALL, SpatialError, ValueError, ImportError):
         settings = ModelSettings(answer_style=answer_style, adapter=adapter)
         with progress_by_name() as progress:
             found = evaluate(
@@ -120,9 +118,6 @@ def evaluate_command(
             )
         if out is not None:
             _write_folder(found, out, camera)
-    except (SpatialError, ValueError, ImportError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(WRONG_CALL) from error
     if json_file is not None:
         with writing("--json"):
             write_file(json_file, json.dumps(found.to_json(), indent=2).encode())

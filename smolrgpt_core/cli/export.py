@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from smolrgpt_core.cli.exits import exit_on
 from smolrgpt_core.errors import SpatialError
 
 NOT_EXPORTED = 1
@@ -35,9 +36,6 @@ def export_command(
     # PyTorch takes seconds to import, which every other command would pay for.
     from smolrgpt_core.training.export import export
 
-    try:
+    with exit_on(NOT_EXPORTED, SpatialError):
         export(run, out, name, evaluation or ())
-    except SpatialError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(NOT_EXPORTED) from error
     typer.echo(f"wrote {out}")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from smolrgpt_core.checkpoints import NANO
+from smolrgpt_core.cli.exits import exit_on
 from smolrgpt_core.errors import SpatialError
 
 if TYPE_CHECKING:
@@ -40,11 +41,8 @@ def export_onnx_command(
     # PyTorch takes seconds to import, which every other command would pay for.
     from smolrgpt_core.inference.onnx_export import export_onnx
 
-    try:
+    with exit_on(NOT_EXPORTED, ImportError, OSError, ValueError, SpatialError):
         export = export_onnx(checkpoint, out)
-    except (ImportError, OSError, ValueError, SpatialError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(NOT_EXPORTED) from error
     Console().print(_table(export))
     typer.echo(f"wrote {out}")
 

@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from smolrgpt_core.cli.exits import exit_on
 from smolrgpt_core.errors import SpatialError
 
 if TYPE_CHECKING:
@@ -48,14 +49,11 @@ def import_checkpoint(
     from smolrgpt_core.model import official
     from smolrgpt_core.model.point_map import released_checkpoint
 
-    try:
+    with exit_on(NOT_IMPORTED, OSError, ValueError, SpatialError):
         if released_checkpoint.is_released(source):
             report = released_checkpoint.import_released(source, destination, tokenizer)
         else:
             report = official.import_checkpoint(source, destination, tokenizer, stage)
-    except (OSError, ValueError, SpatialError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(NOT_IMPORTED) from error
     Console().print(_table(report))
 
 

@@ -21,6 +21,7 @@ from smolrgpt_core.answerer_settings import (
 )
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER, make_answerer
+from smolrgpt_core.cli.exits import exit_on
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.extras import require
 from smolrgpt_core.geometry.object_sizes import size_priors
@@ -239,11 +240,8 @@ def require_rosbags(status: int) -> None:
     Raises:
         typer.Exit: it is not installed.
     """
-    try:
+    with exit_on(status, ImportError):
         require("rosbags", "data", "recordings need rosbags")
-    except ImportError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(status) from error
 
 
 def parsed(option: str, parse: Callable[[str], Value], text: str) -> Value:

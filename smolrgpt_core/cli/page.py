@@ -12,6 +12,7 @@ import typer
 
 from smolrgpt_core.answerer_settings import FusionSettings
 from smolrgpt_core.cli import options
+from smolrgpt_core.cli.exits import WRONG_CALL, exit_on
 from smolrgpt_core.cli.option_groups import PerceptionOptions, grouped
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.extras import require
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 NOT_SERVED = 1
 """Exit status when the page cannot be served."""
-
-WRONG_CALL = 2
-"""Exit status when the frames cannot be used."""
 
 LOOPBACK = "127.0.0.1"
 
@@ -131,11 +129,8 @@ def page(
 
 
 def _require_nicegui() -> None:
-    try:
+    with exit_on(NOT_SERVED, ImportError):
         require("nicegui", "page", "the page needs NiceGUI")
-    except ImportError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(NOT_SERVED) from error
 
 
 def _check_free(host: str, port: int) -> None:
@@ -170,7 +165,7 @@ def _start(
 
     if files is not None and recording is not None:
         raise typer.BadParameter("frames come from --rgb or from --recording, not from both")
-    try:
+    with exit_on(WRONG_CALL, SpatialError, ImportError):
         if recording is not None:
             return CachedFrames(RecordedFrames(recording))
         if files is None:
@@ -181,9 +176,6 @@ def _start(
         photograph = library.started_with(files)
         photograph.future.add_done_callback(_report_failure)
         return photograph
-    except (SpatialError, ImportError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(WRONG_CALL) from error
 
 
 def _report_failure(made: Future[RGBDFrame]) -> None:

@@ -22,16 +22,11 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from smolrgpt_core.cli.exits import INTERRUPTED, WRONG_CALL
 from smolrgpt_core.errors import SpatialError, Status
 
 NOT_MADE = 1
 """Exit status when the data set is incomplete."""
-
-WRONG_CALL = 2
-"""Exit status for an invalid command line."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C."""
 
 GO_ON = "Finished parts are kept: the same command resumes where this one stopped."
 

@@ -19,6 +19,7 @@ from smolrgpt_core.cli.bag2data import (
     SyncTolerance,
     exit_if_damaged,
 )
+from smolrgpt_core.cli.exits import exit_on
 from smolrgpt_core.cli.option_groups import (
     FusionOptions,
     LabelOptions,
@@ -122,12 +123,8 @@ def _opened(bag: Path) -> Iterator[Path]:
     options.require_rosbags(NOT_READ)
     from smolrgpt_core.recordings.zipped import unzipped
 
-    try:
-        with unzipped(bag) as recording:
-            yield recording
-    except SpatialError as error:
-        typer.echo(error.message, err=True)
-        raise typer.Exit(NOT_READ) from error
+    with exit_on(NOT_READ, SpatialError), unzipped(bag) as recording:
+        yield recording
 
 
 def _named_questions(path: Path) -> NamedQuestions:

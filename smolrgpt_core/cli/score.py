@@ -9,14 +9,12 @@ from typing import Annotated
 
 import typer
 
+from smolrgpt_core.cli.exits import WRONG_CALL, exit_on
 from smolrgpt_core.cli.options import writing
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.answer_files import score_files
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer, challenge_scores
 from smolrgpt_core.files import write_file
-
-WRONG_CALL = 2
-"""Exit status when a file cannot be used."""
 
 TruthFile = Annotated[
     Path,
@@ -46,11 +44,8 @@ def score(truth: TruthFile, predictions: PredictionsFile, json_file: JsonFile = 
 
     The exit status is 0, or 2 when a file cannot be used.
     """
-    try:
+    with exit_on(WRONG_CALL, SpatialError):
         answers = score_files(truth, predictions)
-    except SpatialError as error:
-        typer.echo(error.message, err=True)
-        raise typer.Exit(WRONG_CALL) from error
     content = json.dumps(challenge_scores(answers), indent=2)
     if json_file is not None:
         with writing("--json"):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from smolrgpt_core.cli.exits import WRONG_CALL, exit_on
 from smolrgpt_core.cli.options import parsed
 from smolrgpt_core.cli.progress import resumable, work_progress
 from smolrgpt_core.cli.simulated_bag import Storage, drive_through, record
@@ -135,7 +134,7 @@ def simulate(
     or a full disk the same command resumes. The exit status is 0 if the data set is complete, 1 if
     it is not, 2 for an invalid command line, 130 after Ctrl-C.
     """
-    with _wrong_call():
+    with exit_on(WRONG_CALL, SpatialError, ImportError):
         varied = _randomization(randomization, image_size)
         if bag is not None:
             varied.refuse_words("a recording")
@@ -154,7 +153,7 @@ def simulate(
             "--hispatial-tasks"
         )
     split_fractions = parsed("--fractions", parse_fractions, fractions)
-    with _wrong_call():
+    with exit_on(WRONG_CALL, SpatialError, ImportError):
         settings = SimulationSettings(
             scenes, seed, views, questions, split_fractions, folders, shards, shard_images, varied,
             mixture,
@@ -177,7 +176,7 @@ def _benchmark_set(
 
 
 def _write_benchmark(made: BenchmarkSet, out: Path) -> None:
-    with _wrong_call(), work_progress() as progress:
+    with exit_on(WRONG_CALL, SpatialError, ImportError), work_progress() as progress:
         task = progress.add_task("questions", total=made.questions)
         made.write(out, lambda done: progress.update(task, completed=done))
 
@@ -187,16 +186,6 @@ def _report(summary: SimulationSummary | None, out: Path, mixture: str | None) -
         typer.echo(f"{out} is already complete.")
     else:
         Console().print(_table(summary, _names(mixture)))
-
-
-@contextmanager
-def _wrong_call() -> Iterator[None]:
-    """Settings that cannot be used end the command."""
-    try:
-        yield
-    except (SpatialError, ImportError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
 
 
 def parse_fractions(text: str) -> tuple[float, float, float]:

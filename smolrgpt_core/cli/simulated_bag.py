@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import typer
 
+from smolrgpt_core.cli.exits import WRONG_CALL
 from smolrgpt_core.cli.options import require_rosbags
 from smolrgpt_core.cli.progress import count_progress
 from smolrgpt_core.errors import SpatialError, Status
@@ -16,9 +17,6 @@ from smolrgpt_core.simulated_data.randomization import Randomization
 
 NOT_RECORDED = 1
 """Exit status when the recording cannot be written."""
-
-WRONG_CALL = 2
-"""Exit status when the options cannot be used."""
 
 
 HOW_TO_PLAY = """Start the query node, then play the recording in another terminal:

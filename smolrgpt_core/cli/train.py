@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
+from smolrgpt_core.cli.exits import INTERRUPTED, WRONG_CALL, exit_on
 from smolrgpt_core.errors import RunStoppedError, SpatialError
 from smolrgpt_core.extras import install_command
 from smolrgpt_core.training.config import TrainConfig
@@ -21,12 +22,6 @@ from smolrgpt_core.training.config_file import read_config
 
 STOPPED = 1
 """Exit status when the run stopped before its last step, or a package is missing."""
-
-WRONG_CALL = 2
-"""Exit status when the configuration, or what it names, cannot be used."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C."""
 
 NEEDED = {
     "accelerate": "accelerate",
@@ -70,11 +65,8 @@ def train(config: ConfigFile, changes: Changes = None) -> None:
             err=True,
         )
         raise typer.Exit(STOPPED)
-    try:
+    with exit_on(WRONG_CALL, SpatialError):
         wanted = read_config(config, changes or ())
-    except SpatialError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(WRONG_CALL) from error
     with shown_log():
         _run(wanted)
 
@@ -84,13 +76,8 @@ def _run(config: TrainConfig) -> None:
     from smolrgpt_core.training import run
 
     try:
-        model = run.train(config)
-    except (RunStoppedError, ImportError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(STOPPED) from error
-    except SpatialError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(WRONG_CALL) from error
+        with exit_on(WRONG_CALL, SpatialError), exit_on(STOPPED, RunStoppedError, ImportError):
+            model = run.train(config)
     except KeyboardInterrupt as error:
         typer.echo("Stopped. The same command resumes from the last checkpoint.", err=True)
         raise typer.Exit(INTERRUPTED) from error
