@@ -74,7 +74,7 @@ class HallWords:
         """A text in which each noun of a class is that of the hall, in the same number."""
         if not self.nouns:
             return text
-        names = {}
+        names: dict[str, str] = {}
         for label, noun in self.nouns.items():
             for word in NOUNS[label]:
                 names |= {word: noun, pluralize(word): pluralize(noun)}
