@@ -186,9 +186,9 @@ def depth_readings(
         limits: range of the camera; None: the defaults.
 
     Raises:
-        DepthUnitError: BAD_INPUT when most readings are too near or too far for any warehouse.
-        SpatialError: BAD_INPUT for a depth visualization or relative depth, without a unit, and
-            for 16 bit depth in steps that are no millimeters.
+        DepthUnitError: BAD_INPUT when most readings are too near or too far for any warehouse, or
+            the numbers themselves are no millimeters or meters, as those of relative depth.
+        SpatialError: BAD_INPUT for an 8 bit depth visualization stored as 16 bit, without a unit.
     """
     limits = limits or DepthLimits()
     _refuse_pictures(values, meters_per_unit)
@@ -289,16 +289,18 @@ def _refuse_gray_levels(step: int, levels: int) -> None:
 def _refuse_other_units(values: NDArray[np.uint16], step: int, levels: int) -> None:
     """Refuse as millimeters what ends at 8 bits, or counts in steps that no depth camera has."""
     if values.max(initial=0) < _GRAY_LEVELS and levels >= _MIN_GRAY_LEVELS:
-        raise bad_input(
+        raise DepthUnitError(
+            Status.BAD_INPUT,
             f"expected 16 bit depth in millimeters, found only numbers up to {values.max()}: these "
             "look like gray levels of 8 bits without a unit; provide metric depth, or the depth "
-            "scale (meters per unit)"
+            "scale (meters per unit)",
         )
     if step > 1 and step not in _USUAL_STEPS and levels >= _SPREAD_VALUES:
         known = _KNOWN_STEPS.get(step, "provide metric depth, or the depth scale (meters per unit)")
-        raise bad_input(
+        raise DepthUnitError(
+            Status.BAD_INPUT,
             f"expected 16 bit depth in millimeters, found only multiples of {step}: its unit is "
-            f"another one; {known}"
+            f"another one; {known}",
         )
 
 
@@ -321,10 +323,11 @@ def _refuse_normalized(values: NDArray, top: float) -> None:
         for found in (values == top, values == 0, (values > top * 11 / 12) & (values < top))
     )
     if at_top <= _NORMALIZED_END and at_zero <= _NORMALIZED_HOLES and near_top >= _NORMALIZED_TOP:
-        raise bad_input(
+        raise DepthUnitError(
+            Status.BAD_INPUT,
             f"expected metric depth, found values that fill the whole range of 0 to {top:g}: "
             "this is relative depth without a unit; provide metric depth, or the depth scale "
-            "(meters per unit)"
+            "(meters per unit)",
         )
 
 

@@ -113,7 +113,7 @@ class TestImages:
 
 class TestDepth:
     def test_sixteen_bits_are_millimeters(self, tmp_path: Path) -> None:
-        raw = random_image(np.uint16) * 20 + 100
+        raw = random_image(np.uint16) * 21 + 100
         raw[0, 0] = 0
         cv2.imwrite(str(tmp_path / "d.png"), raw)
         depth = read_depth(tmp_path / "d.png")

@@ -288,7 +288,7 @@ def test_the_range_of_a_value_is_wider_than_what_counts_as_the_same(frame, stere
     unsure = ask(stereo_noise(frame, std_per_m=0.01), text)
     assert CERTAINTY < unsure.confidence < SURE
     found = re.fullmatch(r"as measured 95% likely ([\d.]+) m to ([\d.]+) m", unsure.message)
-    assert found is not None
+    assert found, unsure.message
     low, high = float(found[1]), float(found[2])
     assert low < unsure.value < high
     assert low < 0.9 * unsure.value or high > 1.1 * unsure.value
@@ -312,7 +312,7 @@ def test_an_unsure_place_says_how_far_it_may_be_off(frame, stereo_noise, text, u
     answer = ask(stereo_noise(frame, std_per_m=0.03), text)
     assert answer.confidence < SURE
     found = re.match(rf"as measured 95% likely within ([\d.]+) {unit} of it", answer.message)
-    assert found is not None
+    assert found, answer.message
     assert float(found[1]) > same
 
 
