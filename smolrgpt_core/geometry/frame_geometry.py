@@ -11,7 +11,7 @@ said about what stands where.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.box_fitting import BOX_POINTS, BoxFitter, MeasuredSize, OrientedBox
+from smolrgpt_core.geometry.box_fitting import BoxFitter, MeasuredSize, OrientedBox, look_at
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.ground_plane import (
     MAX_TILT_DEG,
@@ -69,6 +69,7 @@ from smolrgpt_core.geometry.object_pixels import (
 from smolrgpt_core.geometry.order_statistics import fraction_of, median, quantile, quantiles
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior, is_cuboid
 from smolrgpt_core.geometry.surface import Edge, Surface, measure_surface
+from smolrgpt_core.geometry.turned_view import WIDTH
 from smolrgpt_core.geometry.visible_surface import VisibleExtent, visible_extent
 from smolrgpt_core.geometry.zones import fit_zone, free_floor
 from smolrgpt_core.object_classes import CARGO, is_cargo, is_carrier, is_zone, known_class
@@ -214,6 +215,7 @@ class FrameGeometry:
         self._doubts: tuple[str, ...] | None = None
         self._mask_doubt: MaskDoubt | None = None
         self._unlabeled: UnlabeledSurface | None = None
+        self._expected: set[int] = set()
 
     @property
     def plane(self) -> GroundPlane | None:
@@ -243,6 +245,8 @@ class FrameGeometry:
                     calibration_doubt(self.frame.intrinsics),
                 )
                 self._doubts = tuple(doubt for doubt in told if doubt)
+                for id in self._located.keys() & self._seen.keys():
+                    del self._seen[id]
             return self._doubts
 
     @property
@@ -263,6 +267,11 @@ class FrameGeometry:
         """Whether a region is a painted zone."""
         return is_zone(self.frame.regions[id])
 
+    def expect(self, ids: Iterable[int]) -> None:
+        """Get ready for regions that are likely located next, as together they take less time."""
+        with self._lock:
+            self._expected |= {*ids} - self._located.keys()
+
     def locate(self, id: int) -> Located:
         """Where a region is.
 
@@ -273,6 +282,8 @@ class FrameGeometry:
         with self._lock:
             if id not in self._located:
                 self._located[id] = self._locate(id)
+                if self._doubts is not None:  # else the doubt about sizes may need it
+                    self._seen.pop(id, None)
             return self._located[id]
 
     def footprint(self, id: int) -> FloorRectangle:
@@ -355,15 +366,13 @@ class FrameGeometry:
             SpatialError: NO_VALID_DEPTH.
         """
         # By identity: the same region with its border moved is another one.
-        is_sized = any(region is pallet for pallet in self._sized_pallets)
-        kept = self._seen.pop(region.id, None) if is_sized else None
-        if kept is not None:
-            return kept
+        is_own = region is self.frame.regions[region.id]
+        if is_own and region.id in self._seen:
+            return self._seen[region.id]
         noise = self.plane.noise if self.plane else 0.0
         pixels = self._find_pixels(region)
-        surface = measure_surface(self.frame, region, noise, pixels)
-        seen = _Seen(pixels, surface)
-        if is_sized and self._doubts is None:  # its place and the doubt about sizes need it
+        seen = _Seen(pixels, measure_surface(self.frame, region, noise, pixels))
+        if is_own:
             self._seen[region.id] = seen
         return seen
 
@@ -430,23 +439,54 @@ class FrameGeometry:
         if prior is None:
             return ""
         sizes: list[MeasuredSize] = []
-        for pallet in self._sized_pallets if self.plane is not None else ():
-            size = self._unbiased_size(pallet)
-            sizes += [size] if size is not None else []
-            if are_standard(sizes, prior):
-                return ""
+        pallets = self._size_fitters()
+        while some := dict.fromkeys(islice(pallets, MIN_SIZED)):
+            self._look_at(some)
+            for fitter in some:
+                sizes.append(fitter.measure_size())
+                if are_standard(sizes, prior):
+                    return ""
         if len(sizes) >= MIN_SIZED:
             return scale_doubt(sizes, prior)
         visible = map(self._seen_if_measured, self._sized_pallets)
         return extent_doubt([_extent(seen.surface) for seen in visible if seen], prior)
 
-    def _unbiased_size(self, region: Region) -> MeasuredSize | None:
-        """A size that owes nothing to standard ones; None where too little of it is seen."""
-        assert self.plane is not None
-        seen = self._seen_if_measured(region)
-        if seen is None or seen.surface.sparse or seen.surface.outline.cut_share > MAX_CUT:
-            return None
-        return seen.fitter(self.plane, self.frame, True).measure_size()
+    def _size_fitters(self) -> Iterator[BoxFitter]:
+        """Measure pallets by themselves, without standard sizes; those of which enough is seen."""
+        for pallet in self._sized_pallets if self.plane is not None else ():
+            seen = self._seen_if_measured(pallet)
+            if seen and not seen.surface.sparse and seen.surface.outline.cut_share <= MAX_CUT:
+                yield seen.fitter(self.plane, self.frame, True)
+
+    def _look_at(self, objects: dict[BoxFitter, SizePrior | None]) -> None:
+        """Find what is seen of objects, and in the same pass of those that are needed next.
+
+        Args:
+            objects: with the standard sizes of the class of each.
+        """
+        if all(fitter.seen_with(prior) is not None for fitter, prior in objects.items()):
+            return
+        sized = islice(self._size_fitters(), MIN_SIZED if self._doubts is None else 0)
+        wanted: dict[BoxFitter, SizePrior | None] = {**dict.fromkeys(sized), **objects}
+        for id in self._expected - self._located.keys():
+            wanted |= self._fitters_of(self.frame.regions[id])
+        self._expected.clear()
+        wanted = {item: prior for item, prior in wanted.items() if item.seen_with(prior) is None}
+        look_at([*wanted], [*wanted.values()])
+
+    def _fitters_of(self, region: Region) -> dict[BoxFitter, SizePrior | None]:
+        """What fits the box of a region, by its standard sizes; nothing if none is fitted."""
+        seen = None if is_zone(region) else self._seen_if_measured(region)
+        support = self._support(seen.surface) if seen else None
+        prior = self._prior(region)
+        if seen is None or support is None or (seen.surface.sparse and prior is None):
+            return {}
+        fitter = seen.fitter(support, self.frame, is_cuboid(prior))
+        return {fitter: prior}
+
+    def _prior(self, region: Region) -> SizePrior | None:
+        """Standard sizes of the class of a region."""
+        return self._size_priors.get(known_class(region.label))
 
     def _seen_if_measured(self, region: Region) -> _Seen | None:
         """What is seen of a region; None where depth tells nothing of it."""
@@ -487,12 +527,15 @@ class FrameGeometry:
 
     def _locate_object(self, region: Region, seen: _Seen, plane: GroundPlane | None) -> Located:
         surface = seen.surface
-        prior = self._size_priors.get(known_class(region.label))
+        prior = self._prior(region)
         if plane is None:
             return _as_seen(visible_extent(surface, prior=prior), None, (SURFACE_ONLY, NO_FLOOR))
         if surface.sparse and prior is None:
             return self._as_seen(surface, plane, prior)
         fitter = seen.fitter(plane, self.frame, is_cuboid(prior))
+        if is_carrier(region):
+            self.expect(other.id for other in self._cargo_near(region))
+        self._look_at({fitter: prior})
         box = fitter.fit(prior)
         load = self._find_load(region, fitter, box, prior) if is_carrier(region) else NO_LOAD
         if load.is_under_cargo:
@@ -527,7 +570,7 @@ class FrameGeometry:
         view. Where only up is known, the object's lowest point is taken for its level.
         """
         plane, up = self.plane, self.frame.up
-        points = surface.some_points(BOX_POINTS)
+        points = surface.some_points(WIDTH)
         if plane is None:
             if up is None:
                 return None
@@ -586,9 +629,7 @@ class FrameGeometry:
         """
         fits: list[tuple[bool, float, int]] = []
         doubtful: list[tuple[float, Region]] = []
-        for region in self.frame.regions:
-            if not is_cargo(region) or not boxes_touch(region, carrier):
-                continue
+        for region in self._cargo_near(carrier):
             other = self._footprint_if_measured(region.id)
             if other is None:
                 continue
@@ -612,6 +653,14 @@ class FrameGeometry:
         nearest = min(doubtful, key=lambda item: item[0])[1]
         note = f"{carrier.name} is seen in part and may carry {nearest.name}"
         return Load(MAY_CARRY, nearest.id, (note,))
+
+    def _cargo_near(self, carrier: Region) -> list[Region]:
+        """The pallets that a carrier may carry."""
+        return [
+            region
+            for region in self.frame.regions
+            if is_cargo(region) and boxes_touch(region, carrier)
+        ]
 
     def _unlabeled_above(self, level: GroundPlane) -> UnlabeledSurface:
         """What no region shows, above the floor, or a level (where only up is known)."""
