@@ -218,7 +218,9 @@ def find_sides(
     hidden = np.zeros(found.bounds.shape)
     hidden[side, number] = _hidden(side, number, found.bounds, levels, views, plane, frame)
     lowest = _bottoms(touch)
-    by_object = (array.T.reshape(-1, 2, 2) for array in (found.bounds, found.std, found.seen, hidden))
+    by_object = (
+        array.T.reshape(-1, 2, 2) for array in (found.bounds, found.std, found.seen, hidden)
+    )
     return [
         Sides(*own, float(bottom), float(bottom_std), bool(is_cut))
         for *own, bottom, bottom_std, is_cut in zip(*by_object, *lowest, strict=True)
@@ -362,9 +364,7 @@ def _are_ends(
         ends: (S, M), where the object ends.
         cut: (S, M), where it is hidden what goes on.
     """
-    count, end_count, cut_count = (
-        counts_of(rays) for rays in (along, along & ends, along & cut)
-    )
+    count, end_count, cut_count = (counts_of(rays) for rays in (along, along & ends, along & cut))
     least = np.maximum(MIN_END_RAYS, MIN_END_SHARE * count)
     return np.asarray(end_count >= np.maximum(least, cut_count))
 
@@ -420,8 +420,7 @@ def _are_cut_below(touch: _Touch, under: NDArray[np.bool_]) -> NDArray[np.bool_]
     """
     seen = under & ~np.isnan(touch.step)
     count, cut, seen_count, at_border = (
-        counts_of(rays)
-        for rays in (under, under & touch.cut, seen, seen & (touch.step == -np.inf))
+        counts_of(rays) for rays in (under, under & touch.cut, seen, seen & (touch.step == -np.inf))
     )
     is_hidden = at_border / np.maximum(seen_count, 1) > CUT_BELOW_SHARE
     is_hidden |= medians_of(touch.step, seen) < -IN_FRONT_M

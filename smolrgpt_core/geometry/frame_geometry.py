@@ -315,7 +315,7 @@ class FrameGeometry:
         region, plane = self.frame.regions[id], self.plane
         if plane is not None and is_zone(region):
             return self._locate_zone(region, plane)
-        located = self._measure(region)
+        located = self._measure(region, self._see(region))
         if is_zone(region) or is_box(region):
             return located
         border_px = self.mask_doubt.border_px
@@ -332,21 +332,22 @@ class FrameGeometry:
         side = border_px * distance / min(camera.fx, camera.fy)
         away, resized = [side / 2], [side]
         others = self._object_mask()
-        for pixels in (-border_px, border_px):
-            try:
-                other = self._measure(with_border_moved(region, pixels, others))
-            except SpatialError as error:
-                if error.status is not Status.NO_VALID_DEPTH:
-                    raise
-                continue  # too thin to be shrunk: `side` is most of it
+        moved = [with_border_moved(region, pixels, others) for pixels in (-border_px, border_px)]
+        # One that is too thin to be shrunk is not seen: `side` is most of it.
+        found = [(other, seen) for other in moved if (seen := self._seen_if_measured(other))]
+        wanted: dict[BoxFitter, SizePrior | None] = {}
+        for changed, seen in found:
+            wanted |= self._fitter_of(changed, seen)
+        self._look_at(wanted)
+        for changed, seen in found:
+            other = self._measure(changed, seen)
             away.append(float(np.linalg.norm(other.center - located.center)))
             resized.append(float(np.abs(np.sort(other.size) - np.sort(located.size)).max()))
         return _less_sure(located, max(away), max(resized))
 
-    def _measure(self, region: Region) -> Located:
+    def _measure(self, region: Region, seen: _Seen) -> Located:
         """An object by the readings under its mask."""
         plane = self.plane
-        seen = self._see(region)
         pixels, surface = seen.pixels, seen.surface
         support = None if is_zone(region) else self._support(surface)
         located = self._locate_object(region, seen, support)
@@ -469,20 +470,19 @@ class FrameGeometry:
         sized = islice(self._size_fitters(), MIN_SIZED if self._doubts is None else 0)
         wanted: dict[BoxFitter, SizePrior | None] = {**dict.fromkeys(sized), **objects}
         for id in self._expected - self._located.keys():
-            wanted |= self._fitters_of(self.frame.regions[id])
+            region = self.frame.regions[id]
+            seen = None if is_zone(region) else self._seen_if_measured(region)
+            wanted |= self._fitter_of(region, seen) if seen else {}
         self._expected.clear()
         wanted = {item: prior for item, prior in wanted.items() if item.seen_with(prior) is None}
         look_at([*wanted], [*wanted.values()])
 
-    def _fitters_of(self, region: Region) -> dict[BoxFitter, SizePrior | None]:
-        """What fits the box of a region, by its standard sizes; nothing if none is fitted."""
-        seen = None if is_zone(region) else self._seen_if_measured(region)
-        support = self._support(seen.surface) if seen else None
-        prior = self._prior(region)
-        if seen is None or support is None or (seen.surface.sparse and prior is None):
+    def _fitter_of(self, region: Region, seen: _Seen) -> dict[BoxFitter, SizePrior | None]:
+        """What fits the box of a region, with its standard sizes; nothing if none is fitted."""
+        support, prior = self._support(seen.surface), self._prior(region)
+        if support is None or (seen.surface.sparse and prior is None):
             return {}
-        fitter = seen.fitter(support, self.frame, is_cuboid(prior))
-        return {fitter: prior}
+        return {seen.fitter(support, self.frame, is_cuboid(prior)): prior}
 
     def _prior(self, region: Region) -> SizePrior | None:
         """Standard sizes of the class of a region."""

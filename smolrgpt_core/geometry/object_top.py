@@ -91,6 +91,8 @@ def raised_by_outline(
     Returns:
         The heights and their standard deviation, meters.
     """
+    if (top >= views.camera_height).all():
+        return top, std
     level = np.where(views.outline[:2] == 0, 1e-9, views.outline[:2])
     # By end, axis, object, and ray.
     scales = bounds.transpose(2, 1, 0)[..., None] / level

@@ -81,9 +81,7 @@ def counts_of(found: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.asarray(np.add.reduce(found, axis=-1, dtype=np.intp))
 
 
-def medians_of(
-    values: NDArray[np.float64], counted: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def medians_of(values: NDArray[np.float64], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Medians (...) of those of the numbers (..., N) that are counted; `LAST` of none.
 
     Args:

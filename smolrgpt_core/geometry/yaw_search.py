@@ -149,10 +149,12 @@ def _corner_misfits(
     entered = _last_entered(np.multiply(position, per_metre, out=scales), deck)
     deviation = np.where(entered > 0, (depth - entered) * sureness, np.float32(np.inf))
     square = np.minimum(np.square(deviation), 9.0)
-    return np.stack([
-        own[:, :count].mean(axis=1, dtype=np.float64)
-        for own, count in zip(square, counts, strict=True)
-    ])
+    return np.stack(
+        [
+            own[:, :count].mean(axis=1, dtype=np.float64)
+            for own, count in zip(square, counts, strict=True)
+        ]
+    )
 
 
 def _shifts(
