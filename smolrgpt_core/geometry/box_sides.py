@@ -217,14 +217,9 @@ def find_sides(
     levels = _levels(side, number, found, touch, corners.top)
     hidden = np.zeros(found.bounds.shape)
     hidden[side, number] = _hidden(side, number, found.bounds, levels, views, plane, frame)
-    lowest = _bottoms(touch)
-    by_object = (
-        array.T.reshape(-1, 2, 2) for array in (found.bounds, found.std, found.seen, hidden)
-    )
-    return [
-        Sides(*own, float(bottom), float(bottom_std), bool(is_cut))
-        for *own, bottom, bottom_std, is_cut in zip(*by_object, *lowest, strict=True)
-    ]
+    by_side = [array.T.reshape(-1, 2, 2) for array in (found.bounds, found.std, found.seen, hidden)]
+    lowest = [array.tolist() for array in _bottoms(touch)]
+    return [Sides(*own) for own in zip(*by_side, *lowest, strict=True)]
 
 
 def doubt_sides(sides: Sides, view: TurnedViews, plane: GroundPlane, frame: RGBDFrame) -> Sides:

@@ -454,10 +454,12 @@ class FrameGeometry:
 
     def _size_fitters(self) -> Iterator[BoxFitter]:
         """Measure pallets by themselves, without standard sizes; those of which enough is seen."""
-        for pallet in self._sized_pallets if self.plane is not None else ():
+        plane = self.plane
+        for pallet in self._sized_pallets if plane is not None else ():
             seen = self._seen_if_measured(pallet)
             if seen and not seen.surface.sparse and seen.surface.outline.cut_share <= MAX_CUT:
-                yield seen.fitter(self.plane, self.frame, True)
+                assert plane is not None
+                yield seen.fitter(plane, self.frame, True)
 
     def _look_at(self, objects: dict[BoxFitter, SizePrior | None]) -> None:
         """Find what is seen of objects, and in the same pass of those that are needed next.

@@ -50,7 +50,7 @@ def likeliest_yaws(
     order = np.argsort(apart, axis=1)
     apart, misfits = (np.take_along_axis(known, order, axis=1) for known in (apart, misfits))
     lowest = 1 + np.argmin(misfits[:, 1:-1], axis=1)[:, None]
-    around = np.take_along_axis(misfits, lowest + [-1, 0, 1], axis=1)
+    around = np.take_along_axis(misfits, lowest + np.arange(-1, 2), axis=1)
     nearest = np.take_along_axis(apart, lowest, axis=1)[:, 0] + step / YAW_STEPS * _vertex(around)
     evidence = _readings(views, around[:, 1]) / 2
     weights = np.exp(-evidence[:, None] * (misfits - around[:, 1:2])) * np.gradient(apart, axis=1)

@@ -1,4 +1,4 @@
-"""Regions that are looked at in one pass have the places that each has by itself, to the last bit."""
+"""Regions that are looked at in one pass have the places that each has by itself."""
 
 from __future__ import annotations
 
