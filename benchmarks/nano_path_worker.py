@@ -69,6 +69,8 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
 def locate_all(frame: RGBDFrame) -> None:
     """The place of every region, where depth tells it."""
     geometry = FrameGeometry(frame)
+    if hasattr(geometry, "expect"):  # earlier trees measure one by one
+        geometry.expect(region.id for region in frame.regions)
     for region in frame.regions:
         try:
             geometry.locate(region.id)

@@ -137,6 +137,7 @@ def know(frame: RGBDFrame, scene: MeasuredScene, rules: ObjectFilter) -> dict[in
     from smolrgpt_core.perception.cleaning import clean_object
 
     found = {}
+    scene.expect([region.id for region in frame.regions])
     for region in frame.regions:
         cloud = None
         if not is_zone(region):

@@ -98,6 +98,7 @@ class GeometricAnswerer:
         measured = self._cache.measured(frame)
         with measured.lock:
             measured.copies.begin_question()
+            measured.geometry.expect(question.region_ids)
             finding = evaluate(question.program, measured.copies)
             shown = _shown_ids(finding)
             colors = measured.copies.color_notes(self._certainty, shown)[:MOST_COLOR_NOTES]

@@ -46,6 +46,7 @@ def measure_likeness(
         geometry, images = FrameGeometry(frame), images + 1
         for question in of_frame:
             questions += 1
+            geometry.expect(question.region_ids)
             classes.update(classes_of(frame, question))
             if question.program is not None:
                 operators.update(measures_of(question.program))

@@ -11,8 +11,8 @@ put into the middle of the space in which it may be hidden, at most `MAX_GUESS_M
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +21,13 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.box_sides import OUTWARD, Sides, doubt_sides, find_sides
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, best_yaw
 from smolrgpt_core.geometry.ground_plane import GroundPlane
-from smolrgpt_core.geometry.near_corner import (
-    NearCorner,
-    beyond_border,
-    find_top,
-    likeliest_yaw,
-    raised_by_outline,
-)
+from smolrgpt_core.geometry.near_corner import NearCorners
+from smolrgpt_core.geometry.object_top import beyond_borders, find_tops, raised_by_outline
 from smolrgpt_core.geometry.size_priors import DECK_M, SizePrior, is_cuboid
 from smolrgpt_core.geometry.surface import Surface
-from smolrgpt_core.geometry.turned_view import TurnedView
+from smolrgpt_core.geometry.turned_view import TurnedViews
 from smolrgpt_core.geometry.visible_surface import USUAL_DEPTH
+from smolrgpt_core.geometry.yaw_search import likeliest_yaws
 
 MISFIT_SHARE = 0.5
 """Standard deviation that is added to a size that is farther from the standard one that fits best
@@ -53,10 +49,6 @@ points themselves tell which side they are on."""
 YAW_ARM = 0.5
 """How far sides and the center of a box are from what its yaw turns them about, relative to its
 size."""
-
-BOX_POINTS = 300
-"""Surface points, and outline points, that take part: neighbors err alike, so that more tell
-little."""
 
 MUCH_NOISE_M = 0.08
 """Standard deviation of a reading from which the yaw is taken from all readings together instead of
@@ -163,6 +155,26 @@ class MeasuredSize:
     std: NDArray[np.float64]
 
 
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What is seen of one object, whatever its standard sizes are.
+
+    Attributes:
+        view: of this object alone, along its sides.
+        yaw_std: standard deviation of its yaw, radians.
+        facing: (2,), see `NearCorners.sign`.
+        top, top_std: its height above the floor and the standard deviation, meters.
+        sides: of it.
+    """
+
+    view: TurnedViews
+    yaw_std: float
+    facing: NDArray[np.int_]
+    top: float
+    top_std: float
+    sides: Sides
+
+
 class BoxFitter:
     """Fits upright cuboids around one object.
 
@@ -178,11 +190,10 @@ class BoxFitter:
     def __init__(
         self, surface: Surface, plane: GroundPlane, frame: RGBDFrame, is_cuboid: bool = False
     ) -> None:
-        self.plane = plane
-        self._is_cuboid = is_cuboid
-        self._frame = frame
-        self._view = TurnedView.of(surface, plane, BOX_POINTS)
-        self._seen: dict[float, _SeenBox] = {}
+        self.surface, self.plane, self.frame = surface, plane, frame
+        self.is_cuboid = is_cuboid
+        self._top: float | None = None
+        self._seen: dict[tuple[float, bool], _Seen] = {}
 
     def fit(
         self, prior: SizePrior | None = None, cargo: FloorRectangle | None = None
@@ -194,86 +205,92 @@ class BoxFitter:
             cargo: footprint of what the object carries; it reaches at least under all of it.
         """
         seen, prior = self._see(prior)
-        view, yaw_std = seen.turned
-        # The body of a truck ends below its mast.
-        corner, top_std, sides = seen.ended(prior is None or seen.top <= prior.flat_m)
-        sides = sides.less_sure(YAW_ARM * yaw_std, prior.side_std if prior is not None else 0.0)
+        side_std = prior.side_std if prior is not None else 0.0
+        sides = seen.sides.less_sure(YAW_ARM * seen.yaw_std, side_std)
         if cargo is not None:
-            sides = sides.reaching_under(cargo, view.yaw)
-        if prior is not None and _is_doubtful(sides, corner.top, prior):
-            sides = doubt_sides(sides, view, self.plane, self._frame)
-            sides = _through_openings(sides, corner, prior)
-        return _box(view, yaw_std, corner, top_std, sides, prior)
+            sides = sides.reaching_under(cargo, float(seen.view.yaw[0]))
+        if prior is not None and _is_doubtful(sides, seen.top, prior):
+            sides = doubt_sides(sides, seen.view, self.plane, self.frame)
+            sides = _through_openings(sides, seen, prior)
+        return _box(seen, sides, prior)
 
     def measure_size(self) -> MeasuredSize:
         """The size of the box that `fit` finds without a prior, by itself in less time."""
         seen, _ = self._see(None)
-        _, yaw_std = seen.turned
-        corner, _, sides = seen.ended(by_deck=True)
-        sides = sides.less_sure(YAW_ARM * yaw_std, 0.0)
-        done = _complete(sides, max(corner.top - sides.bottom, 0.0), None)
+        sides = seen.sides.less_sure(YAW_ARM * seen.yaw_std, 0.0)
+        done = _complete(sides, max(seen.top - sides.bottom, 0.0), None)
         bounds = _place(sides, done.size)
         _, side_std = _shared(sides, done.std)
         return MeasuredSize(bounds[:, 1] - bounds[:, 0], _lengths(side_std))
 
-    def _see(self, prior: SizePrior | None) -> tuple[_SeenBox, SizePrior | None]:
+    def _see(self, prior: SizePrior | None) -> tuple[_Seen, SizePrior | None]:
         """What is seen of the object, and the prior for its height."""
-        seen = self._with_deck(DECK_M)
-        prior = prior.of_height(seen.top) if prior is not None else None
-        return (seen if prior is None else self._with_deck(prior.deck_m)), prior
+        seen = self.seen_with(prior)
+        if seen is None:
+            look_at([self], [prior])
+            seen = self.seen_with(prior)
+            assert seen is not None
+        assert self._top is not None
+        return seen, prior.of_height(self._top) if prior is not None else None
 
-    def _with_deck(self, deck_m: float) -> _SeenBox:
-        if deck_m not in self._seen:
-            self._seen[deck_m] = _SeenBox(
-                self._view, self.plane, self._frame, deck_m, self._is_cuboid
-            )
-        return self._seen[deck_m]
+    def seen_with(self, prior: SizePrior | None) -> _Seen | None:
+        """What is seen of the object if it is of a class; None where it was not looked at so."""
+        return self._seen.get(_case(prior, self._top)) if self._top is not None else None
 
-
-class _SeenBox:
-    """What is seen of an object if what ends it above is twice `deck_m` deep.
-
-    Attributes:
-        top, top_std: its height above the floor and the standard deviation, meters.
-    """
-
-    def __init__(
-        self,
-        view: TurnedView,
-        plane: GroundPlane,
-        frame: RGBDFrame,
-        deck_m: float,
-        is_cuboid: bool,
-    ) -> None:
-        self.top, self.top_std = find_top(view, deck_m)
-        self._is_cuboid = is_cuboid
-        self._view, self._plane, self._frame = view, plane, frame
-        self._ended: dict[bool, tuple[NearCorner, float, Sides]] = {}
-
-    @cached_property
-    def turned(self) -> tuple[TurnedView, float]:
-        """The view turned along the sides of the object, and the standard deviation of its yaw."""
-        return _along_sides(self._view, self.top, self._is_cuboid)
-
-    @cached_property
-    def _corner(self) -> NearCorner:
-        view, _ = self.turned
-        return NearCorner.first_guess(view, self.top).fit(view)
-
-    def ended(self, by_deck: bool) -> tuple[NearCorner, float, Sides]:
-        """The near corner, the standard deviation of its top, meters, and the sides.
+    def keep(self, prior: SizePrior | None, top: float, seen: _Seen) -> None:
+        """Keep what `look_at` found.
 
         Args:
-            by_deck: whether a deck ends the object above, so that readings on it tell its height.
+            prior: standard sizes of its class.
+            top: height of the object with a deck of the usual depth, meters.
+            seen: of the object.
         """
-        if by_deck not in self._ended:
-            view, _ = self.turned
-            corner, top_std = self._corner, self.top_std
-            if by_deck:
-                corner, top_std = corner.with_deck(view, top_std)
-            sides = find_sides(view, corner, self._plane, self._frame)
-            self._ended[by_deck] = corner, top_std, sides
-        return self._ended[by_deck]
+        self._top = top
+        self._seen[_case(prior, top)] = seen
+
+
+def _case(prior: SizePrior | None, top: float) -> tuple[float, bool]:
+    """What decides how an object of this height looks: half the depth of what ends it above.
+
+    And whether that is a deck, which tells its height: the body of a truck ends below its mast.
+    """
+    if prior is None:
+        return DECK_M, True
+    prior = prior.of_height(top)
+    return prior.deck_m, top <= prior.flat_m
+
+
+def look_at(fitters: Sequence[BoxFitter], priors: Sequence[SizePrior | None]) -> None:
+    """Find in one pass what is seen of several objects of a frame, for all that they fit later.
+
+    Args:
+        fitters: of the objects.
+        priors: standard sizes of the class of each.
+    """
+    views = TurnedViews.of(
+        [fitter.surface for fitter in fitters], [fitter.plane for fitter in fitters]
+    )
+    usual, usual_std = find_tops(views, np.full(len(views), DECK_M))
+    cases = [_case(prior, top) for prior, top in zip(priors, usual.tolist(), strict=True)]
+    deck_m = np.array([deck_m for deck_m, _ in cases])
+    top, top_std = usual, usual_std
+    if (deck_m != DECK_M).any():
+        top, top_std = find_tops(views, deck_m)
+    views, yaw_std = _along_sides(views, top, np.array([fitter.is_cuboid for fitter in fitters]))
+    corners = NearCorners.first_guess(views, top).fit(views)
+    has_deck = np.array([has_deck for _, has_deck in cases])
+    corners, top_std = corners.with_decks(views, top_std, has_deck)
+    sides = find_sides(views, corners, fitters[0].plane, fitters[0].frame)
+    for number, (fitter, prior) in enumerate(zip(fitters, priors, strict=True)):
+        seen = _Seen(
+            views.of_objects(np.array([number])),
+            float(yaw_std[number]),
+            corners.sign[:, number],
+            float(corners.top[number]),
+            float(top_std[number]),
+            sides[number],
+        )
+        fitter.keep(prior, float(usual[number]), seen)
 
 
 def fit_box(
@@ -283,38 +300,31 @@ def fit_box(
     return BoxFitter(surface, plane, frame, is_cuboid(prior)).fit(prior)
 
 
-def _box(
-    view: TurnedView,
-    yaw_std: float,
-    corner: NearCorner,
-    top_std: float,
-    sides: Sides,
-    prior: SizePrior | None,
-) -> OrientedBox:
+def _box(seen: _Seen, sides: Sides, prior: SizePrior | None) -> OrientedBox:
     """The cuboid between sides, with what may be hidden of it.
 
     Args:
-        view: of the object, along its sides.
-        yaw_std: standard deviation of its yaw, radians.
-        corner: its near corner.
-        top_std: standard deviation of its height, meters.
-        sides: of it.
+        seen: of the object.
+        sides: of it, with what is doubted.
         prior: standard sizes of its class.
     """
-    done = _complete(sides, max(corner.top - sides.bottom, 0.0), prior)
+    view = seen.view
+    done = _complete(sides, max(seen.top - sides.bottom, 0.0), prior)
     bounds = _place(sides, done.size)
     # Turned about its face that is seen, a box swings out to both sides by half of its size.
-    swing = YAW_ARM * yaw_std * done.size[::-1]
+    swing = YAW_ARM * seen.yaw_std * done.size[::-1]
     shift_std, side_std = _shared(sides, done.std)
     bounds_std = np.hypot(shift_std[:, None], side_std)
-    top, top_std = raised_by_outline(view, bounds, bounds_std, corner.top, top_std)
-    top_std = math.hypot(top_std, beyond_border(view) * top)
-    corner = replace(corner, top=top)
-    bottom = _find_bottom(sides, corner, float(done.size.min()), prior)
+    outline_top = raised_by_outline(
+        view, bounds[None], bounds_std[None], np.array([seen.top]), np.array([seen.top_std])
+    )
+    top, top_std = (float(value[0]) for value in outline_top)
+    top_std = math.hypot(top_std, float(beyond_borders(view)[0]) * top)
+    bottom = _find_bottom(sides, seen.facing, top, float(done.size.min()), prior)
     return OrientedBox(
-        FloorRectangle.from_bounds(view.yaw, bounds[:, 0], bounds[:, 1]),
+        FloorRectangle.from_bounds(float(view.yaw[0]), bounds[:, 0], bounds[:, 1]),
         bottom.height,
-        corner.top,
+        top,
         np.hypot(shift_std, swing),
         side_std,
         prior is not None and _is_in_part(sides, prior),
@@ -345,14 +355,14 @@ def _is_doubtful(sides: Sides, top: float, prior: SizePrior) -> bool:
     return _is_too_small(sides, prior) or _may_go_on_below(sides, top, prior)
 
 
-def _through_openings(sides: Sides, corner: NearCorner, prior: SizePrior) -> Sides:
+def _through_openings(sides: Sides, seen: _Seen, prior: SizePrior) -> Sides:
     """The sides, open behind where the camera looks through the openings of the object.
 
     What lies flush with the floor has none.
     """
-    if corner.top <= FLUSH_M or not _is_too_small(sides, prior):
+    if seen.top <= FLUSH_M or not _is_too_small(sides, prior):
         return sides
-    return sides.open_behind(corner.sign, max(max(pair) for pair in prior.footprints))
+    return sides.open_behind(seen.facing, max(max(pair) for pair in prior.footprints))
 
 
 @dataclass(frozen=True)
@@ -370,7 +380,7 @@ class _Bottom:
 
 
 def _find_bottom(
-    sides: Sides, corner: NearCorner, small: float, prior: SizePrior | None
+    sides: Sides, facing: NDArray[np.int_], top: float, small: float, prior: SizePrior | None
 ) -> _Bottom:
     """The lower face of an object, `small` meters along its smaller side.
 
@@ -380,29 +390,37 @@ def _find_bottom(
     """
     if sides.bottom < GROUND_CONTACT_M or (prior is not None and prior.on_floor):
         return _Bottom(0.0, 0.0)
-    seen_height = corner.top - sides.bottom
+    seen_height = top - sides.bottom
     if prior is not None and (sides.bottom_cut or seen_height < MIN_SEEN_HEIGHT_M):
-        seen = min(sides.bottom, corner.top)
+        seen = min(sides.bottom, top)
         return _Bottom(0.0, seen / np.sqrt(3), seen)
-    if corner.sign.any() or corner.top < GROUND_CONTACT_M:
-        return _Bottom(min(sides.bottom, corner.top), sides.bottom_std)
-    bottom = 0.0 if prior is not None else max(corner.top - USUAL_DEPTH * small, 0.0)
-    return _Bottom(bottom, (corner.top - bottom) / np.sqrt(3))
+    if facing.any() or top < GROUND_CONTACT_M:
+        return _Bottom(min(sides.bottom, top), sides.bottom_std)
+    bottom = 0.0 if prior is not None else max(top - USUAL_DEPTH * small, 0.0)
+    return _Bottom(bottom, (top - bottom) / np.sqrt(3))
 
 
-def _along_sides(view: TurnedView, top: float, is_cuboid: bool) -> tuple[TurnedView, float]:
-    """The view turned along visible sides, or where noise blurs them by the likeliest yaw.
+def _along_sides(
+    views: TurnedViews, top: NDArray[np.float64], is_cuboid: NDArray[np.bool_]
+) -> tuple[TurnedViews, NDArray[np.float64]]:
+    """The views turned along visible sides, or where noise blurs them by the likeliest yaw.
 
-    Also the standard deviation of the yaw, radians.
+    Also the standard deviation (B,) of the yaw, radians.
     """
-    if view.depth_std > (EXACT_M if is_cuboid else MUCH_NOISE_M):
-        yaw, yaw_std = likeliest_yaw(view, top)
-        return view.turned(yaw), yaw_std
-    level = view.points[:, :2]
-    weights = 1 / (view.noise * view.depth**2 + 0.02)
-    yaw = best_yaw(level, weights, level, SIDE_CAP_M + 2 * view.depth_std)
-    extent = max(float(np.ptp(level, axis=0).max()), 2 * view.depth_std)
-    return view.turned(yaw), view.depth_std / extent
+    is_blurred = views.depth_std > np.where(is_cuboid, EXACT_M, MUCH_NOISE_M)
+    yaw, yaw_std = np.zeros((2, len(views)))
+    blurred = np.flatnonzero(is_blurred)
+    if blurred.size:
+        yaw[blurred], yaw_std[blurred] = likeliest_yaws(views.of_objects(blurred), top[blurred])
+    for number in np.flatnonzero(~is_blurred):
+        own, depth_std = views.is_reading[number], float(views.depth_std[number])
+        level = views.points[:2, number, own].T
+        yaw[number] = best_yaw(
+            level, 1 / (views.blur[number, own] + 0.02), level, SIDE_CAP_M + 2 * depth_std
+        )
+        extent = max(float(np.ptp(level, axis=0).max()), 2 * depth_std)
+        yaw_std[number] = depth_std / extent
+    return views.turned(yaw), yaw_std
 
 
 def _is_in_part(sides: Sides, prior: SizePrior) -> bool:

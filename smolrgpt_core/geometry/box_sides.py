@@ -5,13 +5,12 @@ outline of the object ends it: the rays of the outline touch the near corner the
 side, or cuts it off, leaves only a bound, and an amount of space behind it that the camera does not
 look through.
 
-Arrays (2, 2) are by axis, then low and high side.
+Arrays (2, 2) are by axis, then low and high side, and so are the four of (4, ...). Coordinates, and
+the B objects that are looked at together, are those of `TurnedViews`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,12 +20,18 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, turn
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.hidden_space import is_seen_through
-from smolrgpt_core.geometry.near_corner import NearCorner, outermost
-from smolrgpt_core.geometry.order_statistics import fraction_of, mean, median, quantile, quantiles
-from smolrgpt_core.geometry.turned_view import TurnedView, turn_level
+from smolrgpt_core.geometry.near_corner import TOP, NearCorners, outermost
+from smolrgpt_core.geometry.order_statistics import counts_of, medians_of, quantiles_of
+from smolrgpt_core.geometry.turned_view import TurnedViews
 
 OUTWARD = np.array([-1.0, 1.0])
 """Direction out of the object at its low and its high side."""
+
+AXIS, END = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+"""Axis and end of each of the four sides."""
+
+OUT = OUTWARD[END][:, None, None]
+"""Direction (4, 1, 1) out of the object at each of them."""
 
 CONTRADICTION_M, MAX_BEHIND_M = 0.1, 3.0
 """The outline may be this much nearer, or farther away, than the surface beside it."""
@@ -149,26 +154,29 @@ class Sides:
 
 @dataclass(frozen=True, eq=False)
 class _Touch:
-    """Where the rays of the outline touch the object.
+    """Where the rays of the outlines touch the objects.
 
     Attributes:
-        points: (M, 3), meters.
-        std: (M, 3), standard deviation of the points, meters.
-        height, height_std: (M,), of the points, or as depth shows it where a ray grazes its face,
+        is_known: (B, M), whether there is such a ray, and it is known where it touches.
+        points: (3, B, M), meters.
+        std: (3, B, M), standard deviation of the points, meters.
+        height, height_std: (B, M), of the points, or as depth shows it where a ray grazes its face,
             meters.
-        face: (M,), the face of the near corner that each ray enters.
-        way: (M, 3), direction in which the points move where the outline is one pixel farther out.
-        ends: (M,), whether the object ends there.
-        cut: (M,), whether it is hidden what goes on there.
-        step: (M,), as that of the view.
-        below: (M,), whether the outline is the lower one there: what is farther out is lower.
+        face: (B, M), the face of the near corner that each ray enters.
+        way: (3, B, M), direction in which the points move where the outline is one pixel farther
+            out.
+        ends: (B, M), whether the object ends there.
+        cut: (B, M), whether it is hidden what goes on there.
+        step: (B, M), as that of the views.
+        below: (B, M), whether the outline is the lower one there: what is farther out is lower.
     """
 
+    is_known: NDArray[np.bool_]
     points: NDArray[np.float64]
     std: NDArray[np.float64]
     height: NDArray[np.float64]
     height_std: NDArray[np.float64]
-    face: NDArray[np.int_]
+    face: NDArray[np.intp]
     way: NDArray[np.float64]
     ends: NDArray[np.bool_]
     cut: NDArray[np.bool_]
@@ -176,302 +184,355 @@ class _Touch:
     below: NDArray[np.bool_]
 
 
-def find_sides(view: TurnedView, corner: NearCorner, plane: GroundPlane, frame: RGBDFrame) -> Sides:
-    """The sides of an object whose near corner is known.
+@dataclass(frozen=True, eq=False)
+class _Bounds:
+    """Where objects end, as long as that is sought; see `Sides`.
+
+    Attributes:
+        bounds, std: (4, B), meters.
+        seen: (4, B).
+    """
+
+    bounds: NDArray[np.float64]
+    std: NDArray[np.float64]
+    seen: NDArray[np.bool_]
+
+
+def find_sides(
+    views: TurnedViews, corners: NearCorners, plane: GroundPlane, frame: RGBDFrame
+) -> list[Sides]:
+    """The sides of objects whose near corners are known.
 
     Args:
-        view: of the object.
-        corner: the near one.
+        views: of the objects.
+        corners: the near ones.
         plane: the floor.
         frame: for what is seen through.
     """
-    touch = _touch(view, corner)
-    sides = _seen_sides(view, corner, touch)
-    sides = replace(sides, seen=_without_cuts(sides, corner, touch))
-    sides = _with_protrusions(sides, view)
-    hidden = np.zeros((2, 2))
-    for axis, end in _which(~sides.seen):
-        levels = _levels(axis, sides.bounds[axis, end], touch, corner.top)
-        hidden[axis, end] = _hidden(axis, end, sides, levels, view, plane, frame)
-    return replace(sides, hidden=hidden)
+    touch = _touch(views, corners)
+    found = _seen_sides(views, corners, touch)
+    found = _without_cuts(found, corners, touch)
+    found = _with_protrusions(found, views)
+    side, number = np.nonzero(~found.seen)
+    levels = _levels(side, number, found, touch, corners.top)
+    hidden = np.zeros(found.bounds.shape)
+    hidden[side, number] = _hidden(side, number, found.bounds, levels, views, plane, frame)
+    by_side = [array.T.reshape(-1, 2, 2) for array in (found.bounds, found.std, found.seen, hidden)]
+    lowest = [array.tolist() for array in _bottoms(touch)]
+    return [Sides(*own) for own in zip(*by_side, *lowest, strict=True)]
 
 
-def doubt_sides(sides: Sides, view: TurnedView, plane: GroundPlane, frame: RGBDFrame) -> Sides:
+def doubt_sides(sides: Sides, view: TurnedViews, plane: GroundPlane, frame: RGBDFrame) -> Sides:
     """The sides, if the object may go on near the floor behind what ends it higher up.
 
     So do the forks of a truck behind its body, or under a pallet.
 
     Args:
         sides: as found.
-        view: of the object.
+        view: of this object alone.
         plane: the floor.
         frame: for what is seen through.
     """
-    hidden = np.array(
-        [
-            [
-                _hidden(axis, end, sides, NEAR_FLOOR_M, view, plane, frame, BETWEEN_FORKS)
-                for end in (0, 1)
-            ]
-            for axis in (0, 1)
-        ]
-    )
+    side, number = np.arange(4), np.zeros(4, dtype=np.intp)
+    levels = np.broadcast_to(NEAR_FLOOR_M, (4, len(NEAR_FLOOR_M)))
+    bounds = sides.bounds.reshape(4, 1)
+    hidden = _hidden(side, number, bounds, levels, view, plane, frame, BETWEEN_FORKS)
+    hidden = hidden.reshape(2, 2)
     return replace(sides, hidden=np.maximum(hidden, sides.hidden), seen=hidden == 0)
 
 
-def _touch(view: TurnedView, corner: NearCorner) -> _Touch:
-    """Where the outline touches the object.
+def _touch(views: TurnedViews, corners: NearCorners) -> _Touch:
+    """Where the outlines touch the objects.
 
     Where the corner contradicts the depth beside the outline, the ray is taken to that depth, and
     does not tell where the object ends.
     """
-    scale, face = corner.enter(view.outline)
-    inner_scale, _ = corner.enter(view.inner_outline)
-    near = view.outline_depth
-    before = near - CONTRADICTION_M - view.noise * near**2
+    scale, face = corners.enter(views.outline)
+    inner_scale, _ = corners.enter(views.inner_outline)
+    near = views.outline_depth
+    before = near - CONTRADICTION_M - views.noise[:, None] * near**2
     plausible = (scale > before) & (scale < near + MAX_BEHIND_M) & (inner_scale > before)
     scale = np.where(plausible, scale, near)
     inner_scale = np.where(plausible, inner_scale, near)
-    points = view.at(view.outline, scale)
-    moved = points - view.at(view.inner_outline, inner_scale)
+    points = views.at(views.outline, scale)
+    moved = points - views.at(views.inner_outline, inner_scale)
     # A ray that grazes a face moves far along it for one pixel, or if the face lies elsewhere.
-    slant = np.abs(view.outline)
-    across = np.maximum(slant[np.arange(len(face)), face], 1e-6)
-    face_std = np.hypot(ROUGH_M, np.append(corner.std, 0.0))
-    grazing = (face_std[face] / across)[:, None] * slant
-    std = np.hypot(2 * np.abs(moved), grazing)
-    known = np.isfinite(scale) & np.isfinite(inner_scale)
-    ends = (view.ends & plausible)[known]
-    height, height_std = _heights(view, points, std)
-    length = np.sqrt(np.einsum("ij,ij->i", moved, moved))
-    way = moved / np.maximum(length, 1e-9)[:, None]
-    outward = view.outline - view.inner_outline
-    below = outward[:, 2] < -ALONG * np.sqrt(np.einsum("ij,ij->i", outward, outward))
+    slant = np.abs(views.outline)
+    across = np.maximum(np.take_along_axis(slant, face[None], axis=0), 1e-6)
+    upright_std = np.hypot(ROUGH_M, corners.std)[:, :, None]
+    face_std = np.where(face == TOP, ROUGH_M, np.where(face == 1, *upright_std[::-1]))
+    std = np.hypot(2 * np.abs(moved), face_std / across * slant)
+    is_known = np.isfinite(scale) & np.isfinite(inner_scale)
+    height, height_std = _heights(views, points, std)
+    length = np.sqrt((moved**2).sum(axis=0))
+    outward = views.outline - views.inner_outline
     return _Touch(
-        points[known], std[known], height[known], height_std[known], face[known], way[known],
-        ends, view.cut[known], view.step[known], below[known],
-    )  # fmt: skip
+        is_known,
+        points,
+        std,
+        height,
+        height_std,
+        face,
+        moved / np.maximum(length, 1e-9),
+        views.ends & plausible & is_known,
+        views.cut & is_known,
+        views.step,
+        outward[2] < -ALONG * np.sqrt((outward**2).sum(axis=0)),
+    )
 
 
 def _heights(
-    view: TurnedView, points: NDArray[np.float64], std: NDArray[np.float64]
+    views: TurnedViews, points: NDArray[np.float64], std: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Heights (M,) of points (M, 3) on the outline and their standard deviation, meters.
+    """Heights (B, M) of points (3, B, M) on outlines and their standard deviation, meters.
 
     Of a ray that grazes its face, the depth beside it tells more than the face.
     """
-    near = view.outline_depth
-    up = view.outline[:, 2]
-    seen = up * near + view.camera_height
-    by_pixel = 2 * np.abs(up - view.inner_outline[:, 2]) * near
-    blur = np.abs(up) * view.noise * near**2
+    near = views.outline_depth
+    up = views.outline[2]
+    seen = up * near + views.camera_height[:, None]
+    by_pixel = 2 * np.abs(up - views.inner_outline[2]) * near
+    blur = np.abs(up) * views.noise[:, None] * near**2
     seen_std = np.sqrt(by_pixel**2 + blur**2 + INSIDE_M**2)
-    surer = seen_std < std[:, 2]
-    return np.where(surer, seen, points[:, 2]), np.where(surer, seen_std, std[:, 2])
+    surer = seen_std < std[2]
+    return np.where(surer, seen, points[2]), np.where(surer, seen_std, std[2])
 
 
-def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch) -> Sides:
+def _seen_sides(views: TurnedViews, corners: NearCorners, touch: _Touch) -> _Bounds:
     """Sides that face the camera, and sides at which the outline ends the object."""
-    bounds = quantiles(view.points[:, :2].T, (0.02, 0.98), axis=1).T
-    facing = corner.sign[:, None] == -OUTWARD
-    bounds = np.where(facing, corner.position[:, None], bounds)
-    unseen_std = np.hypot(REACH_M, [median(view.std[:, axis]) for axis in (0, 1)])
-    std = np.where(facing, np.hypot(ROUGH_M, corner.std)[:, None], unseen_std[:, None])
-    sides = Sides(bounds, std, facing.copy(), np.zeros((2, 2)), *_bottom(touch))
-    open_sides, side_of = _which(~facing), None
-    reach = REACH_M + 2 * np.minimum(touch.std[:, :2].T, 1.0)
+    facing = corners.sign[AXIS] == -OUTWARD[END][:, None]
+    # By end, then axis.
+    ends = quantiles_of(views.points[:2], views.is_reading, (0.02, 0.98))
+    bounds = np.where(facing, corners.position[AXIS], ends[END, AXIS])
+    unseen_std = np.hypot(REACH_M, medians_of(views.std[:2], views.is_reading))
+    std = np.where(facing, np.hypot(ROUGH_M, corners.std)[AXIS], unseen_std[AXIS])
+    found = _Bounds(bounds, std, facing.copy())
+    reach = REACH_M + 2 * np.minimum(touch.std[:2], 1.0)
+    before = np.zeros((4, *touch.face.shape), dtype=bool)
     for _ in range(3):
-        before, side_of = side_of, _assign(touch, bounds, open_sides, reach)
-        if before is not None and (side_of == before).all():
+        at_side = _at_sides(touch, found.bounds, ~facing, reach)
+        changed = (at_side != before).any(axis=2)
+        if not changed.any():
             break
-        for number, (axis, end) in enumerate(open_sides):
-            at_side = side_of == number
-            if before is None or (at_side != (before == number)).any():
-                _end_at(sides, axis, end, at_side, touch)
-    return sides
+        _end_at(found, changed, at_side, touch)
+        before = at_side
+    return found
 
 
-def _which(sides: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Axis and end of those of the sides (2, 2) that are true."""
-    (first, second), (third, fourth) = sides.tolist()
-    is_one = {(0, 0): first, (0, 1): second, (1, 0): third, (1, 1): fourth}
-    return [side for side, one in is_one.items() if one]
-
-
-def _end_at(sides: Sides, axis: int, end: int, at_side: NDArray[np.bool_], touch: _Touch) -> None:
-    """Set one of the sides, in place, to where the outline ends the object there.
+def _end_at(
+    found: _Bounds, changed: NDArray[np.bool_], at_side: NDArray[np.bool_], touch: _Touch
+) -> None:
+    """Set some of the sides, in place, to where the outline ends the object there.
 
     Args:
-        sides: to be changed.
-        axis: of the side.
-        end: of the side.
-        at_side: (M,), the rays of the outline that are at it.
+        found: the sides, to be changed.
+        changed: (4, B), which of them.
+        at_side: (4, B, M), the rays of the outline that are at each.
         touch: of all rays.
     """
-    own = np.flatnonzero(at_side & touch.ends)
-    is_placed = len(own) >= max(MIN_END_RAYS, MIN_END_SHARE * np.count_nonzero(at_side))
-    sides.seen[axis, end] = False
-    if is_placed:
-        along = at_side & _runs_along(touch, axis, end)
-        sides.seen[axis, end] = _is_end(along, touch)
-        inward = -OUTWARD[end] * touch.points[own, axis]
-        std = touch.std[own, axis]
-        behind, behind_std = outermost(inward, std)
-        sides.bounds[axis, end] = -OUTWARD[end] * behind
-        # Neighboring rays graze a face alike, so their number does not make it surer.
-        ray_std = 1 / math.sqrt(mean(1 / (std**2 + 1e-4)))
-        sides.std[axis, end] = math.hypot(ROUGH_M, behind_std, ray_std)
+    own = at_side & touch.ends
+    needed = np.maximum(MIN_END_RAYS, MIN_END_SHARE * counts_of(at_side))
+    placed = changed & (counts_of(own) >= needed)
+    side, number = np.nonzero(placed)
+    own, at_side = own[placed], at_side[placed]
+    axis, out = AXIS[side], OUTWARD[END[side]]
+    along = at_side & (out[:, None] * touch.way[axis, number] > ALONG)
+    found.seen[changed] = False
+    found.seen[placed] = _are_ends(along, touch.ends[number], touch.cut[number])
+    inward = -out[:, None] * np.where(own, touch.points[axis, number], 0.0)
+    std = np.where(own, touch.std[axis, number], 0.0)
+    behind, behind_std = outermost(inward, std, own)
+    found.bounds[placed] = -out * behind
+    # Neighboring rays graze a face alike, so their number does not make it surer.
+    sureness = np.where(own, 1 / (std**2 + 1e-4), 0.0)
+    ray_std = 1 / np.sqrt(sureness.sum(axis=1) / counts_of(own))
+    found.std[placed] = np.sqrt(ROUGH_M**2 + behind_std**2 + ray_std**2)
 
 
-def _runs_along(touch: _Touch, axis: int, end: int) -> NDArray[np.bool_]:
-    """Rays (M,) at which the outline runs along a side.
+def _are_ends(
+    along: NDArray[np.bool_], ends: NDArray[np.bool_], cut: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Whether (S,) outlines along sides end the objects there, or something nearer does.
 
-    Where something nearer cuts an object off, its foot and its upper edge go on until there, and
-    end it below and above, not at that side.
+    Args:
+        along: (S, M), rays of the outline along each side.
+        ends: (S, M), where the object ends.
+        cut: (S, M), where it is hidden what goes on.
     """
-    return OUTWARD[end] * touch.way[:, axis] > ALONG
+    count, end_count, cut_count = (counts_of(rays) for rays in (along, along & ends, along & cut))
+    least = np.maximum(MIN_END_RAYS, MIN_END_SHARE * count)
+    return np.asarray(end_count >= np.maximum(least, cut_count))
 
 
-def _is_end(along: NDArray[np.bool_], touch: _Touch) -> bool:
-    """Whether rays (M,) of the outline along a side end the object there, or something nearer."""
-    ends, cut = _ends_and_cuts(along, touch)
-    return ends >= max(MIN_END_RAYS, MIN_END_SHARE * np.count_nonzero(along), cut)
+def _without_cuts(found: _Bounds, corners: NearCorners, touch: _Touch) -> _Bounds:
+    """The sides without faces that are the cut of something nearer.
 
-
-def _ends_and_cuts(along: NDArray[np.bool_], touch: _Touch) -> tuple[int, int]:
-    """At how many of the rays (M,) the object ends, and at how many something cuts it off."""
-    return int(np.count_nonzero(along & touch.ends)), int(np.count_nonzero(along & touch.cut))
-
-
-def _without_cuts(sides: Sides, corner: NearCorner, touch: _Touch) -> NDArray[np.bool_]:
-    """`seen` (2, 2) of the sides, without the faces that are the cut of something nearer.
-
-    The outline does not run along a face that the camera looks at, but for where it is cut.
+    The outline does not run along a face that the camera looks at, but for where it is cut. Where
+    something nearer cuts an object off, its foot and its upper edge go on until there, and end it
+    below and above, not at that side.
     """
-    seen = sides.seen.copy()
-    for axis in (0, 1):
-        if corner.sign[axis] == 0:
-            continue
-        end = 0 if corner.sign[axis] > 0 else 1
-        near = np.abs(touch.points[:, axis] - sides.bounds[axis, end]) < REACH_M
-        along = near & _runs_along(touch, axis, end)
-        ends, cut = _ends_and_cuts(along, touch)
-        seen[axis, end] &= cut < max(MIN_END_RAYS, ends)
-    return seen
+    facing = corners.sign[AXIS] == -OUTWARD[END][:, None]
+    near = np.abs(touch.points[AXIS] - found.bounds[:, :, None]) < REACH_M
+    along = near & touch.is_known & (OUT * touch.way[AXIS] > ALONG)
+    ends, cut = (counts_of(along & rays) for rays in (touch.ends, touch.cut))
+    is_cut = facing & (cut >= np.maximum(MIN_END_RAYS, ends))
+    return replace(found, seen=found.seen & ~is_cut)
 
 
-def _bottom(touch: _Touch) -> tuple[float, float, bool]:
-    """`bottom`, `bottom_std` and `bottom_cut` of the sides.
+def _bottoms(
+    touch: _Touch,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """`bottom`, `bottom_std` and `bottom_cut` (B,) of the sides.
 
     Where no ray of the outline tells an end, as of a deck that is seen edge on, what is seen ends
     at the lowest of them, and the object may go on below.
     """
-    if not touch.ends.any():
-        return float(touch.height.min(initial=np.inf)), STACKED_STD_M, True
-    ends = touch.height[touch.ends]
-    bottom = quantile(ends, 0.03)
-    std = median(touch.height_std[touch.ends][ends <= bottom + LOWEST_M])
-    lowest = touch.height < min(bottom, quantile(touch.height, 0.03)) + LOWEST_M
-    if fraction_of(touch.ends[lowest]) < 0.5:
-        std = float(np.hypot(std, STACKED_STD_M))
+    heights = np.where(touch.is_known, touch.height, np.inf)
+    (bottom,) = quantiles_of(heights, touch.ends, (0.03,))
+    (low,) = quantiles_of(heights, touch.is_known, (0.03,))
+    ends_low = touch.ends & (heights <= (bottom + LOWEST_M)[:, None])
+    std = medians_of(touch.height_std, ends_low)
+    lowest = heights < (np.minimum(bottom, low) + LOWEST_M)[:, None]
+    ending = counts_of(lowest & touch.ends)
+    is_stacked = ending < 0.5 * np.maximum(counts_of(lowest), 1)
+    std = np.where(is_stacked, np.hypot(std, STACKED_STD_M), std)
     # Of a strip of an object, what ends it above is hardly higher.
     under = lowest & touch.below
-    under = under if under.any() else lowest
-    return bottom, std, _is_cut_below(touch.cut[under], touch.step[under])
+    under = np.where(under.any(axis=1, keepdims=True), under, lowest)
+    has_end = touch.ends.any(axis=1)
+    return (
+        np.where(has_end, bottom, heights.min(axis=1)),
+        np.where(has_end, std, STACKED_STD_M),
+        ~has_end | _are_cut_below(touch, under),
+    )
 
 
-def _is_cut_below(cut: NDArray[np.bool_], step: NDArray[np.float64]) -> bool:
-    """Whether an object may go on below its lowest parts (N,), by their `cut` and `step`.
+def _are_cut_below(touch: _Touch, under: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether (B,) objects may go on below their lowest parts (B, M).
 
     With noise no single reading tells an object in front of it from what it stands on, which is as
     far away; all together do.
     """
-    seen = step[~np.isnan(step)]
-    is_cut = fraction_of(cut) > 0.5
-    if is_cut or not len(seen):
-        return is_cut
-    return bool(fraction_of(seen == -np.inf) > CUT_BELOW_SHARE or median(seen) < -IN_FRONT_M)
+    seen = under & ~np.isnan(touch.step)
+    count, cut, seen_count, at_border = (
+        counts_of(rays) for rays in (under, under & touch.cut, seen, seen & (touch.step == -np.inf))
+    )
+    is_hidden = at_border / np.maximum(seen_count, 1) > CUT_BELOW_SHARE
+    is_hidden |= medians_of(touch.step, seen) < -IN_FRONT_M
+    return np.asarray((cut > 0.5 * count) | ((seen_count > 0) & is_hidden))
 
 
-def _assign(
+def _at_sides(
     touch: _Touch,
     bounds: NDArray[np.float64],
-    sides: Sequence[tuple[int, int]],
+    sought: NDArray[np.bool_],
     reach: NDArray[np.float64],
-) -> NDArray[np.int_]:
-    """Which of some sides (M,) each ray of the outline is at; -1 for none.
+) -> NDArray[np.bool_]:
+    """Which rays of the outlines are at each side (4, B, M); each is at one of them at most.
 
     A ray that enters a face tells nothing about the side opposite of that face.
 
     Args:
         touch: of all rays.
-        bounds: (2, 2), of the object, meters.
-        sides: axis and end of each.
-        reach: (2, M), how far inside of a side of each axis a ray may be at it, meters.
+        bounds: (4, B), of the objects, meters.
+        sought: (4, B), the sides that rays may be at.
+        reach: (2, B, M), how far inside of a side of each axis a ray may be at it, meters.
     """
     # By how much of its reach a ray is beyond each side.
-    beyond = np.empty((len(sides) + 1, len(touch.face)))
-    beyond[-1] = -1.0
-    for row, (axis, end) in zip(beyond, sides, strict=False):
-        np.divide(OUTWARD[end] * (touch.points[:, axis] - bounds[axis, end]), reach[axis], out=row)
-        row[touch.face == axis] = -np.inf
-    side_of = np.argmax(beyond, axis=0)
-    side_of[side_of == len(sides)] = -1
-    return side_of
+    beyond = OUT * (touch.points[AXIS] - bounds[:, :, None]) / reach[AXIS]
+    possible = sought[:, :, None] & touch.is_known & (touch.face != AXIS[:, None, None])
+    beyond = np.where(possible, beyond, -np.inf)
+    farthest = np.argmax(beyond, axis=0)
+    return np.asarray((farthest == np.arange(4)[:, None, None]) & (beyond >= -1.0))
 
 
-def _with_protrusions(sides: Sides, view: TurnedView) -> Sides:
+def _with_protrusions(found: _Bounds, views: TurnedViews) -> _Bounds:
     """Sides moved out to parts that reach beyond them, such as the forks of a truck."""
-    bounds, std, seen = sides.bounds.copy(), sides.std.copy(), sides.seen.copy()
-    for axis in (0, 1):
-        for end in (0, 1):
-            reached = OUTWARD[end] * view.points[:, axis] - 2.5 * view.std[:, axis]
-            farthest = quantile(reached, 1 - PROTRUSION_SHARE)
-            if farthest > OUTWARD[end] * bounds[axis, end] + PROTRUSION_M:
-                bounds[axis, end] = OUTWARD[end] * farthest
-                std[axis, end] = PROTRUSION_M / 2
-                seen[axis, end] = True
-    return replace(sides, bounds=bounds, std=std, seen=seen)
+    reached = OUT * views.points[AXIS] - 2.5 * views.std[AXIS]
+    (farthest,) = quantiles_of(reached, views.is_reading, (1 - PROTRUSION_SHARE,))
+    out = OUTWARD[END][:, None]
+    protruding = farthest > out * found.bounds + PROTRUSION_M
+    return _Bounds(
+        np.where(protruding, out * farthest, found.bounds),
+        np.where(protruding, PROTRUSION_M / 2, found.std),
+        found.seen | protruding,
+    )
 
 
-def _levels(axis: int, bound: float, touch: _Touch, top: float) -> NDArray[np.float64]:
-    """Heights (3,) at which the object reaches one of its sides, meters.
+def _levels(
+    side: NDArray[np.intp],
+    number: NDArray[np.intp],
+    found: _Bounds,
+    touch: _Touch,
+    top: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Heights (S, 3) at which objects reach some of their sides, meters.
 
     Not the lowest ones: the camera looks through the openings of a pallet.
+
+    Args:
+        side: (S,), which of the four.
+        number: (S,), of the object.
+        found: all sides.
+        touch: where the outline is.
+        top: (B,), height of the objects, meters.
     """
-    at_side = np.abs(touch.points[:, axis] - bound) < 0.1
-    heights = touch.points[at_side, 2] if at_side.any() else np.array([0.0, top])
-    return np.clip(quantiles(heights, (0.3, 0.6, 0.9)), 0.03, max(top, 0.03))
+    gaps = touch.points[AXIS[side], number] - found.bounds[side, number][:, None]
+    at_side = touch.is_known[number] & (np.abs(gaps) < 0.1)
+    heights, top = touch.points[2, number], top[number][:, None]
+    nowhere = ~at_side.any(axis=1)
+    at_side[nowhere, :2] = True
+    heights[nowhere, 0], heights[nowhere, 1] = 0.0, top[nowhere, 0]
+    levels = quantiles_of(heights, at_side, (0.3, 0.6, 0.9)).T
+    return np.clip(levels, 0.03, np.maximum(top, 0.03))
 
 
 def _hidden(
-    axis: int,
-    end: int,
-    sides: Sides,
+    side: NDArray[np.intp],
+    number: NDArray[np.intp],
+    bounds: NDArray[np.float64],
     levels: NDArray[np.float64],
-    view: TurnedView,
+    views: TurnedViews,
     plane: GroundPlane,
     frame: RGBDFrame,
     share: float = SEEN_THROUGH,
-) -> float:
-    """How far beyond its bound a side may lie before the camera looks through the object, meters.
+) -> NDArray[np.float64]:
+    """How far (S,) sides may lie beyond their bounds before the camera looks through the objects.
 
     It does so where it looks through a share of a line along the side at one of the levels,
-    or through the end of the line that is nearer to the camera.
+    or through the end of the line that is nearer to the camera. In meters.
+
+    Args:
+        side: (S,), which of the four.
+        number: (S,), of the object.
+        bounds: (4, B), of all objects, meters.
+        levels: (S, L), heights above the floor, meters.
+        views: of all objects.
+        plane: the floor.
+        frame: for what is seen through.
+        share: of a line.
     """
     steps = np.arange(STEP_M, MAX_HIDDEN_M, STEP_M)
-    low, high = sides.bounds[1 - axis]
-    along = np.arange(1, 8) * ((high - low) / 8) + low
-    along = along[::-1] if high < 0 else along
-    grid = np.empty((len(steps), len(levels), len(along), 3))
-    grid[..., axis] = (sides.bounds[axis, end] + OUTWARD[end] * steps)[:, None, None]
-    grid[..., 1 - axis] = along
-    grid[..., 2] = levels[:, None]
-    points = plane.from_floor(turn_level(grid.reshape(-1, 3), -view.yaw))
-    through = is_seen_through(points, frame, THROUGH_M + 2 * view.depth_std)
-    through = through.reshape(grid.shape[:3])
-    looks = through.mean(axis=2) >= share
-    if low > 0 or high < 0:
-        looks |= through[:, :, :2].all(axis=2)
-    stops = np.flatnonzero(looks.any(axis=1))
-    return float(steps[stops[0]] - STEP_M if len(stops) else steps[-1])
+    low, high = bounds.reshape(2, 2, -1)[1 - AXIS[side], :, number].T
+    shares = np.where(high[:, None] < 0, np.arange(7, 0, -1), np.arange(1, 8))
+    along = shares * ((high - low) / 8)[:, None] + low[:, None]
+    beyond = bounds[side, number][:, None] + OUTWARD[END[side]][:, None] * steps
+    is_first = (AXIS[side] == 0)[:, None, None]
+    # By object and side, step, and place on the line.
+    first = np.where(is_first, beyond[:, :, None], along[:, None])
+    second = np.where(is_first, along[:, None], beyond[:, :, None])
+    yaw = views.yaw[number][:, None, None]
+    cosine, sine = np.cos(yaw), np.sin(yaw)
+    level_axes, up = plane.axes[:2], plane.axes[2]
+    on_level = (cosine * first - sine * second)[..., None] * level_axes[0]
+    on_level += (sine * first + cosine * second)[..., None] * level_axes[1]
+    raised = (levels - views.camera_height[number][:, None])[..., None] * up
+    points = on_level[:, :, None] + raised[:, None, :, None]
+    tolerance = (THROUGH_M + 2 * views.depth_std[number])[:, None, None, None]
+    through = is_seen_through(points, frame, tolerance)
+    looks = through.mean(axis=3) >= share
+    is_aside = ((low > 0) | (high < 0))[:, None, None]
+    looks |= is_aside & through[..., :2].all(axis=3)
+    stops = looks.any(axis=2)
+    first_stop = steps[np.argmax(stops, axis=1)] - STEP_M
+    return np.where(stops.any(axis=1), first_stop, steps[-1])

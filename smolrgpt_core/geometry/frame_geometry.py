@@ -11,7 +11,7 @@ said about what stands where.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.box_fitting import BOX_POINTS, BoxFitter, MeasuredSize, OrientedBox
+from smolrgpt_core.geometry.box_fitting import BoxFitter, MeasuredSize, OrientedBox, look_at
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.ground_plane import (
     MAX_TILT_DEG,
@@ -70,6 +70,7 @@ from smolrgpt_core.geometry.object_pixels import (
 from smolrgpt_core.geometry.order_statistics import fraction_of, median, quantile, quantiles
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior, is_cuboid
 from smolrgpt_core.geometry.surface import Edge, Surface, measure_surface
+from smolrgpt_core.geometry.turned_view import WIDTH
 from smolrgpt_core.geometry.visible_surface import VisibleExtent, visible_extent
 from smolrgpt_core.geometry.zones import fit_zone, free_floor
 from smolrgpt_core.object_classes import CARGO, is_cargo, is_carrier, is_zone, known_class
@@ -216,6 +217,7 @@ class FrameGeometry:
         self._scale_is_hint = False
         self._mask_doubt: MaskDoubt | None = None
         self._unlabeled: UnlabeledSurface | None = None
+        self._expected: set[int] = set()
 
     @property
     def plane(self) -> GroundPlane | None:
@@ -247,6 +249,8 @@ class FrameGeometry:
                     calibration_doubt(self.frame.intrinsics),
                 )
                 self._doubts = tuple(doubt for doubt in told if doubt)
+                for id in self._located.keys() & self._seen.keys():
+                    del self._seen[id]
             return self._doubts
 
     @property
@@ -268,6 +272,11 @@ class FrameGeometry:
         """Whether a region is a painted zone."""
         return is_zone(self.frame.regions[id])
 
+    def expect(self, ids: Iterable[int]) -> None:
+        """Get ready for regions that are likely located next, as together they take less time."""
+        with self._lock:
+            self._expected |= {*ids} - self._located.keys()
+
     def locate(self, id: int) -> Located:
         """Where a region is.
 
@@ -278,6 +287,8 @@ class FrameGeometry:
         with self._lock:
             if id not in self._located:
                 self._located[id] = self._locate(id)
+                if self._doubts is not None:  # else the doubt about sizes may need it
+                    self._seen.pop(id, None)
             return self._located[id]
 
     def footprint(self, id: int) -> FloorRectangle:
@@ -309,7 +320,7 @@ class FrameGeometry:
         region, plane = self.frame.regions[id], self.plane
         if plane is not None and is_zone(region):
             return self._locate_zone(region, plane)
-        located = self._measure(region)
+        located = self._measure(region, self._see(region))
         if is_zone(region) or is_box(region):
             return located
         border_px = self.mask_doubt.border_px
@@ -326,21 +337,22 @@ class FrameGeometry:
         side = border_px * distance / min(camera.fx, camera.fy)
         away, resized = [side / 2], [side]
         others = self._object_mask()
-        for pixels in (-border_px, border_px):
-            try:
-                other = self._measure(with_border_moved(region, pixels, others))
-            except SpatialError as error:
-                if error.status is not Status.NO_VALID_DEPTH:
-                    raise
-                continue  # too thin to be shrunk: `side` is most of it
+        moved = [with_border_moved(region, pixels, others) for pixels in (-border_px, border_px)]
+        # One that is too thin to be shrunk is not seen: `side` is most of it.
+        found = [(other, seen) for other in moved if (seen := self._seen_if_measured(other))]
+        wanted: dict[BoxFitter, SizePrior | None] = {}
+        for changed, seen in found:
+            wanted |= self._fitter_of(changed, seen)
+        self._look_at(wanted)
+        for changed, seen in found:
+            other = self._measure(changed, seen)
             away.append(float(np.linalg.norm(other.center - located.center)))
             resized.append(float(np.abs(np.sort(other.size) - np.sort(located.size)).max()))
         return _less_sure(located, max(away), max(resized))
 
-    def _measure(self, region: Region) -> Located:
+    def _measure(self, region: Region, seen: _Seen) -> Located:
         """An object by the readings under its mask."""
         plane = self.plane
-        seen = self._see(region)
         pixels, surface = seen.pixels, seen.surface
         support = None if is_zone(region) else self._support(surface)
         located = self._locate_object(region, seen, support)
@@ -360,15 +372,13 @@ class FrameGeometry:
             SpatialError: NO_VALID_DEPTH.
         """
         # By identity: the same region with its border moved is another one.
-        is_sized = any(region is pallet for pallet in self._sized_pallets)
-        kept = self._seen.pop(region.id, None) if is_sized else None
-        if kept is not None:
-            return kept
+        is_own = region is self.frame.regions[region.id]
+        if is_own and region.id in self._seen:
+            return self._seen[region.id]
         noise = self.plane.noise if self.plane else 0.0
         pixels = self._find_pixels(region)
-        surface = measure_surface(self.frame, region, noise, pixels)
-        seen = _Seen(pixels, surface)
-        if is_sized and self._doubts is None:  # its place and the doubt about sizes need it
+        seen = _Seen(pixels, measure_surface(self.frame, region, noise, pixels))
+        if is_own:
             self._seen[region.id] = seen
         return seen
 
@@ -435,24 +445,56 @@ class FrameGeometry:
         if prior is None:
             return ScaleDoubt()
         sizes: list[MeasuredSize] = []
-        for pallet in self._sized_pallets if self.plane is not None else ():
-            size = self._unbiased_size(pallet)
-            sizes += [size] if size is not None else []
-            if are_standard(sizes, prior):
-                return ScaleDoubt()
+        pallets = self._size_fitters()
+        while some := dict.fromkeys(islice(pallets, MIN_SIZED)):
+            self._look_at(some)
+            for fitter in some:
+                sizes.append(fitter.measure_size())
+                if are_standard(sizes, prior):
+                    return ScaleDoubt()
         if len(sizes) >= MIN_SIZED:
             return scale_doubt(sizes, prior)
         visible = map(self._seen_if_measured, self._sized_pallets)
         extents = [_extent(seen.surface) for seen in visible if seen]
         return ScaleDoubt(extent_doubt(extents, prior))
 
-    def _unbiased_size(self, region: Region) -> MeasuredSize | None:
-        """A size that owes nothing to standard ones; None where too little of it is seen."""
-        assert self.plane is not None
-        seen = self._seen_if_measured(region)
-        if seen is None or seen.surface.sparse or seen.surface.outline.cut_share > MAX_CUT:
-            return None
-        return seen.fitter(self.plane, self.frame, True).measure_size()
+    def _size_fitters(self) -> Iterator[BoxFitter]:
+        """Measure pallets by themselves, without standard sizes; those of which enough is seen."""
+        plane = self.plane
+        for pallet in self._sized_pallets if plane is not None else ():
+            seen = self._seen_if_measured(pallet)
+            if seen and not seen.surface.sparse and seen.surface.outline.cut_share <= MAX_CUT:
+                assert plane is not None
+                yield seen.fitter(plane, self.frame, True)
+
+    def _look_at(self, objects: dict[BoxFitter, SizePrior | None]) -> None:
+        """Find what is seen of objects, and in the same pass of those that are needed next.
+
+        Args:
+            objects: with the standard sizes of the class of each.
+        """
+        if all(fitter.seen_with(prior) is not None for fitter, prior in objects.items()):
+            return
+        sized = islice(self._size_fitters(), MIN_SIZED if self._doubts is None else 0)
+        wanted: dict[BoxFitter, SizePrior | None] = {**dict.fromkeys(sized), **objects}
+        for id in self._expected - self._located.keys():
+            region = self.frame.regions[id]
+            seen = None if is_zone(region) else self._seen_if_measured(region)
+            wanted |= self._fitter_of(region, seen) if seen else {}
+        self._expected.clear()
+        wanted = {item: prior for item, prior in wanted.items() if item.seen_with(prior) is None}
+        look_at([*wanted], [*wanted.values()])
+
+    def _fitter_of(self, region: Region, seen: _Seen) -> dict[BoxFitter, SizePrior | None]:
+        """What fits the box of a region, with its standard sizes; nothing if none is fitted."""
+        support, prior = self._support(seen.surface), self._prior(region)
+        if support is None or (seen.surface.sparse and prior is None):
+            return {}
+        return {seen.fitter(support, self.frame, is_cuboid(prior)): prior}
+
+    def _prior(self, region: Region) -> SizePrior | None:
+        """Standard sizes of the class of a region."""
+        return self._size_priors.get(known_class(region.label))
 
     def _seen_if_measured(self, region: Region) -> _Seen | None:
         """What is seen of a region; None where depth tells nothing of it."""
@@ -493,12 +535,15 @@ class FrameGeometry:
 
     def _locate_object(self, region: Region, seen: _Seen, plane: GroundPlane | None) -> Located:
         surface = seen.surface
-        prior = self._size_priors.get(known_class(region.label))
+        prior = self._prior(region)
         if plane is None:
             return _as_seen(visible_extent(surface, prior=prior), None, (SURFACE_ONLY, NO_FLOOR))
         if surface.sparse and prior is None:
             return self._as_seen(surface, plane, prior)
         fitter = seen.fitter(plane, self.frame, is_cuboid(prior))
+        if is_carrier(region):
+            self.expect(other.id for other in self._cargo_near(region))
+        self._look_at({fitter: prior})
         box = fitter.fit(prior)
         load = self._find_load(region, fitter, box, prior) if is_carrier(region) else NO_LOAD
         if load.is_under_cargo:
@@ -533,7 +578,7 @@ class FrameGeometry:
         view. Where only up is known, the object's lowest point is taken for its level.
         """
         plane, up = self.plane, self.frame.up
-        points = surface.some_points(BOX_POINTS)
+        points = surface.some_points(WIDTH)
         if plane is None:
             if up is None:
                 return None
@@ -592,9 +637,7 @@ class FrameGeometry:
         """
         fits: list[tuple[bool, float, int]] = []
         doubtful: list[tuple[float, Region]] = []
-        for region in self.frame.regions:
-            if not is_cargo(region) or not boxes_touch(region, carrier):
-                continue
+        for region in self._cargo_near(carrier):
             other = self._footprint_if_measured(region.id)
             if other is None:
                 continue
@@ -618,6 +661,14 @@ class FrameGeometry:
         nearest = min(doubtful, key=lambda item: item[0])[1]
         note = f"{carrier.name} is seen in part and may carry {nearest.name}"
         return Load(MAY_CARRY, nearest.id, (note,))
+
+    def _cargo_near(self, carrier: Region) -> list[Region]:
+        """The pallets that a carrier may carry."""
+        return [
+            region
+            for region in self.frame.regions
+            if is_cargo(region) and boxes_touch(region, carrier)
+        ]
 
     def _unlabeled_above(self, level: GroundPlane) -> UnlabeledSurface:
         """What no region shows, above the floor, or a level (where only up is known)."""

@@ -17,7 +17,7 @@ def look_up(image: NDArray[np.bool_], pixels: NDArray[np.float64]) -> NDArray[np
 
 
 def is_seen_through(
-    points: NDArray[np.float64], frame: RGBDFrame, tolerance_m: float
+    points: NDArray[np.float64], frame: RGBDFrame, tolerance_m: NDArray[np.float64] | float
 ) -> NDArray[np.bool_]:
     """Which points (..., 3) of the optical frame lie in front of what the camera measures there.
 
@@ -26,7 +26,8 @@ def is_seen_through(
     Args:
         points: (..., 3), meters.
         frame: what the camera measures.
-        tolerance_m: how far a point must lie in front of what is measured, meters.
+        tolerance_m: how far a point must lie in front of what is measured, for all or (...),
+            meters.
     """
     camera, away = frame.intrinsics, points[..., 2]
     with np.errstate(divide="ignore", invalid="ignore"):

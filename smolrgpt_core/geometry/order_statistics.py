@@ -1,4 +1,4 @@
-"""Mean, median and quantiles of a few hundred numbers.
+"""Medians and quantiles of a few hundred numbers, and of many such sets at once.
 
 The same numbers as NumPy's, which takes several times as long for so few: geometry asks for a
 hundred of them for each answer.
@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 
 Value = TypeVar("Value", float, NDArray[np.floating])
 
+LAST = 1e100
+"""Stands for numbers that do not count: sorted behind all others."""
+
 SORTED_COUNT = 2000
 """Up to so many numbers are sorted faster than they are divided at one of them."""
-
-
-def mean(values: NDArray[np.float64]) -> float:
-    """Mean of (N,), N > 0."""
-    return float(np.add.reduce(values)) / len(values)
 
 
 def fraction_of(found: NDArray[np.bool_]) -> float:
@@ -76,6 +74,63 @@ def quantiles(
         ends = ordered[..., lower], ordered[..., min(lower + 1, last)]
         found[number] = _between(*ends, place - lower)
     return found
+
+
+def counts_of(found: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """How many (...) of each row of (..., N) are true, in a tenth of NumPy's time for it."""
+    return np.asarray(np.add.reduce(found, axis=-1, dtype=np.intp))
+
+
+def medians_of(values: NDArray[np.float64], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Medians (...) of those of the numbers (..., N) that are counted; `LAST` of none.
+
+    Args:
+        values: without NaN among those that are counted.
+        counted: (..., N), or so that it broadcasts to that.
+    """
+    ordered, starts = _in_order(values, counted)
+    counts = counts_of(counted)
+    upper = ordered[starts + counts // 2]
+    lower = ordered[starts + np.maximum(counts - 1, 0) // 2]
+    return np.asarray((lower + upper) / 2)
+
+
+def quantiles_of(
+    values: NDArray[np.float64], counted: NDArray[np.bool_], fractions: Sequence[float]
+) -> NDArray[np.float64]:
+    """Quantiles (len(fractions), ...) of those of the numbers (..., N) that are counted.
+
+    `LAST` of none; else as `quantiles`.
+
+    Args:
+        values: without NaN among those that are counted.
+        counted: (..., N), or so that it broadcasts to that.
+        fractions: 0 to 1.
+    """
+    ordered, starts = _in_order(values, counted)
+    last = np.maximum(counts_of(counted) - 1, 0)
+    found = np.empty((len(fractions), *starts.shape))
+    for number, fraction in enumerate(fractions):
+        place = last * fraction
+        below = place.astype(np.intp)
+        low = ordered[starts + below]
+        high = ordered[starts + np.minimum(below + 1, last)]
+        gap, rest = high - low, place - below
+        found[number] = np.where(rest < 0.5, low + gap * rest, high - gap * (1 - rest))
+    return found
+
+
+def _in_order(
+    values: NDArray[np.float64], counted: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Rows of numbers (..., N), flattened, of each those that are counted first and in order.
+
+    And where each row begins (...).
+    """
+    ordered = np.where(counted, values, LAST)
+    ordered.sort(axis=-1)
+    starts = np.arange(0, ordered.size, ordered.shape[-1]).reshape(ordered.shape[:-1])
+    return ordered.ravel(), starts
 
 
 def _between(low: Value, high: Value, fraction: float) -> Value:

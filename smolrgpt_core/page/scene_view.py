@@ -63,6 +63,7 @@ class SceneView:
 
     def __init__(self, frame: RGBDFrame) -> None:
         geometry = FrameGeometry(frame)
+        geometry.expect(region.id for region in frame.regions)
         self._plane = geometry.plane
         self.points, self.colors = self._cloud(frame)
         found = (self._object(geometry, region.id) for region in frame.regions)

@@ -167,8 +167,10 @@ class SceneCopies:
         """
         needed = which if which.ndim == 1 else which.any(axis=0)
         self._needed |= needed
-        for index in np.flatnonzero(needed & ~self._measured):
-            self._measure(int(index))
+        new = np.flatnonzero(needed & ~self._measured).tolist()
+        self.scene.expect([self.ids[index] for index in new])
+        for index in new:
+            self._measure(index)
 
     def measure_footprints(self, which: Mask) -> None:
         """As `measure`, and refuse where no floor tells what stands where.

@@ -9,6 +9,7 @@ height is above the floor; the camera is at (0, 0, camera_height).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -146,6 +147,9 @@ class SpatialScene(Protocol):
     @property
     def column_std(self) -> float:
         """Standard deviation of the column of a mask's center, pixels."""
+
+    def expect(self, ids: Sequence[int]) -> None:
+        """Get ready for regions that are likely placed next: together they may take less time."""
 
     def place(self, id: int) -> Placed:
         """Where a region is.

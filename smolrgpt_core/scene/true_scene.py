@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -69,6 +70,9 @@ class TrueScene:
     def column_std(self) -> float:
         """Of the center of a mask: none."""
         return 0.0
+
+    def expect(self, ids: Sequence[int]) -> None:
+        """Nothing is to be done."""
 
     def place(self, id: int) -> Placed:
         """Where a region is.

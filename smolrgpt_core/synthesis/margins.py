@@ -6,6 +6,7 @@ pallet on the edge of a buffer) or not visible. They never change an answer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -88,6 +89,10 @@ class WithMargins:
         """Standard deviation of the middle of a mask, pixels."""
         width = self.regions.image_size[1]
         return max(self._scene.column_std, self._margins.column_std * width)
+
+    def expect(self, ids: Sequence[int]) -> None:
+        """As the scene."""
+        self._scene.expect([id for id in ids if id not in self._places])
 
     def place(self, id: int) -> Placed:
         """Where a region is.

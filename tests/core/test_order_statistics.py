@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smolrgpt_core.geometry.order_statistics import median, quantile, quantiles
+from smolrgpt_core.geometry.order_statistics import (
+    LAST,
+    counts_of,
+    median,
+    medians_of,
+    quantile,
+    quantiles,
+    quantiles_of,
+)
 
 SHARES = (0.0, 0.02, 0.1, 0.3, 0.5, 0.75, 0.9, 0.98, 1.0)
 
@@ -39,3 +47,23 @@ def test_of_numbers_among_which_are_infinite_ones() -> None:
     values = np.append(numbers(20), [np.inf, -np.inf])
     assert median(values) == np.median(values)
     assert quantile(values, 0.4) == np.quantile(values, 0.4)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.4, 1.0])
+def test_of_some_of_the_numbers_of_each_row(share: float) -> None:
+    values = numbers((2, 5, 31))
+    counted = np.random.default_rng(1).random((5, 31)) < share
+    counted[:, 7] = True
+    values[:, ~counted] = np.nan
+    rows = [[values[axis, row, counted[row]] for row in range(5)] for axis in range(2)]
+    expected = [[np.median(row) for row in axis] for axis in rows]
+    assert medians_of(values, counted).tolist() == expected
+    expected = [[[np.quantile(row, part) for row in axis] for axis in rows] for part in SHARES]
+    assert quantiles_of(values, counted, SHARES).tolist() == expected
+    assert counts_of(counted).tolist() == np.count_nonzero(counted, axis=1).tolist()
+
+
+def test_of_none_of_the_numbers_of_a_row() -> None:
+    nothing = np.zeros((1, 6), dtype=bool)
+    assert medians_of(numbers((1, 6)), nothing).tolist() == [LAST]
+    assert quantiles_of(numbers((1, 6)), nothing, (0.3,)).tolist() == [[LAST]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +74,9 @@ class ExactScene:
 
     def colors(self, id: int) -> SeenColors:
         return SeenColors.only("white")
+
+    def expect(self, ids: Sequence[int]) -> None:
+        pass
 
     def place(self, id: int) -> Placed:
         _, center, size, yaw = BOXES[id]
