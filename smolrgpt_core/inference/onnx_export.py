@@ -50,6 +50,7 @@ from smolrgpt_core.inference.plain_llama import PlainLlama
 from smolrgpt_core.inference.torch_steps import TorchSteps
 from smolrgpt_core.inference.torch_threads import is_small
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
+from smolrgpt_core.model_inputs.region_colors import IMAGE
 from smolrgpt_core.model_inputs.region_samples import AROUND
 from smolrgpt_core.regions import Region, RegionSet
 
@@ -150,7 +151,7 @@ def write_steps(model: SmolRGPTForConditionalGeneration, head: Sequence[int], fo
     """
     modules: dict[str, Graph] = {
         ENCODE: EncodeFrame(model, list(head)),
-        SEE: SeeRegions(),
+        SEE: SeeRegions(model),
         CODE: CodeRegions(),
         **({MEASURE: MeasureRegions(model)} if model.config.region_measures else {}),
         READ: ReadPrompts(model, len(head)),
@@ -179,6 +180,7 @@ def _examples(
         return {
             "samples": torch.rand(size["R"], count, 3, generator=generator) + 0.5,
             "weights": torch.rand(size["R"], config.refined_grid**2, generator=generator),
+            "colors": torch.rand(size["R"], count + IMAGE, 3, generator=generator),
         }
     if step == MEASURE:
         foot = torch.tensor([0.0, 1.5, 0.1]).expand(size["R"], 1, 3)
@@ -215,7 +217,9 @@ def _example_prompts() -> dict[str, torch.Tensor]:
 
 
 _AXES = {
-    **dict.fromkeys(("samples", "weights", *SeeRegions.outputs, *CodeRegions.outputs), "R"),
+    **dict.fromkeys(
+        ("samples", "weights", "colors", *SeeRegions.outputs, *CodeRegions.outputs), "R"
+    ),
     **dict.fromkeys(("variances", "axes", "samples_and_foot", "measures"), "R"),
     **dict.fromkeys(("ids", "rgb_slots", "depth_slots"), "QT"),
     **dict.fromkeys(("regions", "places", "exists"), "QM"),

@@ -15,7 +15,7 @@ from smolrgpt_core.model_inputs.images import PixelRange
 MANIFEST_FILE = "onnx.json"
 TOKENIZER_FILE = "tokenizer.json"
 
-FORMAT = 2
+FORMAT = 3
 """Version of the folder; others are refused."""
 
 ENCODE, SEE, CODE, READ, WRITE = STEPS = ("encode", "see", "code", "read", "write")
@@ -51,6 +51,7 @@ class ExportedModel:
     mask_depth_token_id: int
     depth_branch: str
     region_measures: bool
+    region_colors: bool
     depth_unit_m: float
     rgb_range: PixelRange
     mask_pooling: str

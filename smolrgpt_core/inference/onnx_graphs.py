@@ -93,13 +93,27 @@ class EncodeFrame(Graph):
 
 
 class SeeRegions(Graph):
-    """Regions of a frame before the directions of their spread are known."""
+    """Regions of a frame before the directions of their spread are known.
 
-    inputs = ("samples", "weights", "cells")
+    Args:
+        model: of the depth branch "metric".
+    """
+
+    inputs: tuple[str, ...] = ("samples", "weights", "cells")
     outputs = ("features", "rays", "points", "counts", "centers", "covariance", "valid", "around")
 
+    def __init__(self, model: SmolRGPTForConditionalGeneration) -> None:
+        super().__init__()
+        self.colors = model.model.region_colors if model.config.region_colors else None
+        if self.colors is not None:
+            self.inputs = (*SeeRegions.inputs, "colors")
+
     def forward(
-        self, samples: torch.Tensor, weights: torch.Tensor, cells: torch.Tensor
+        self,
+        samples: torch.Tensor,
+        weights: torch.Tensor,
+        cells: torch.Tensor,
+        colors: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, ...]:
         """RGB features (R, D), and the fields of `SeenRegions`.
 
@@ -107,9 +121,13 @@ class SeeRegions(Graph):
             samples: (R, K, 3) of `region_samples`.
             weights: (R, G * G) of the cells under each mask.
             cells: (G * G, D).
+            colors: (R, K, 3) of `region_colors`; None for a model without.
         """
         seen = SeenRegions.of(samples)
-        return weighted_mean(cells, weights), *vars(seen).values()
+        features = weighted_mean(cells, weights)
+        if self.colors is not None and colors is not None:
+            features = features + self.colors(colors)
+        return features, *vars(seen).values()
 
 
 class CodeRegions(Graph):

@@ -36,6 +36,7 @@ from smolrgpt_core.kernels.form_weights import Mode, empty_mask, form_weights
 from smolrgpt_core.kernels.masks import MaskForm, read_batch
 from smolrgpt_core.model_inputs.images import resize_bilinear, scaled
 from smolrgpt_core.model_inputs.prompts import Message, Prompts, TokenRow
+from smolrgpt_core.model_inputs.region_colors import region_colors
 from smolrgpt_core.model_inputs.region_samples import camera_foot, region_samples, with_foot
 from smolrgpt_core.regions import Region
 
@@ -128,13 +129,14 @@ class OnnxSteps:
         masks = [encoded.frame.regions[id] for id in ids]
         model, frame = self.model_config, encoded.frame
         samples = region_samples(masks, frame.depth, frame.intrinsics, model.samples_per_region)
-        seen = self._steps[SEE](
-            {
-                "samples": samples,
-                "weights": self._weights(masks, encoded.frame.regions.image_size),
-                "cells": encoded.image_tokens[RGB],
-            }
-        )
+        inputs = {
+            "samples": samples,
+            "weights": self._weights(masks, frame.regions.image_size),
+            "cells": encoded.image_tokens[RGB],
+        }
+        if model.region_colors:
+            inputs["colors"] = region_colors(masks, frame.rgb, model.samples_per_region)
+        seen = self._steps[SEE](inputs)
         variances, axes = np.linalg.eigh(seen["covariance"])
         seen |= {"variances": variances, "axes": axes}
         found = seen | self._steps[CODE](seen)

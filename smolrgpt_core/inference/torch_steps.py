@@ -144,6 +144,9 @@ class TorchSteps:
             )
             for modality in self.model.config.image_modalities
         }
+        if self.model.config.region_colors:
+            colors = self.processor.prepare_colors(masks, encoded.frame.rgb)
+            features[RGB] = features[RGB] + self.model.model.colors_of([colors])
         if self._is_metric:
             frame, count = encoded.frame, self.model.config.samples_per_region
             samples = region_samples(masks, frame.depth, frame.intrinsics, count)

@@ -147,6 +147,8 @@ class SmolRGPTConfig(PreTrainedConfig):
         region_measures: with the metric branch, regions are measured on the floor, and questions
             about any measure are read off them, see `model.region_measures`.
         region_rays: with region_measures, objects without depth are placed by their viewing rays.
+        region_colors: with the metric branch, the RGB token of a region also reads its own pixels
+            at the full size of the image, see `model.region_colors`.
         point_fusion: with the metric branch, a point map joins the image in the connector.
         mask_pooling: "bilinear" as released, or "area" = exact coverage, which keeps thin masks.
         empty_masks: what a mask gives that covers no cell of the refined grid: "error", or "zero"
@@ -196,6 +198,7 @@ class SmolRGPTConfig(PreTrainedConfig):
     metric_heads: int = 8
     region_measures: bool = False
     region_rays: bool = False
+    region_colors: bool = False
     point_fusion: bool = False
     mask_pooling: Mode = "bilinear"
     empty_masks: Literal["error", "zero"] = "error"
@@ -337,7 +340,7 @@ class SmolRGPTConfig(PreTrainedConfig):
                 "metric_heads must be an even number that divides metric_width, got "
                 f"{self.metric_heads} and {self.metric_width}"
             )
-        for name in ("point_fusion", "region_measures"):
+        for name in ("point_fusion", "region_measures", "region_colors"):
             if getattr(self, name) and self.depth_branch != "metric":
                 raise ValueError(f'{name} needs depth_branch = "metric"')
 

@@ -52,6 +52,11 @@ class QuestionRegions:
     exists: torch.Tensor
     measures: RegionMeasures | None = None
 
+    @property
+    def rgb_places(self) -> torch.Tensor:
+        """(Q, M), the RGB token of each region, which stands before its depth token."""
+        return (self.places - 1).clamp_min(0)
+
 
 class MetricBranch(nn.Module):
     """Depth tokens of the regions of questions.
@@ -63,6 +68,7 @@ class MetricBranch(nn.Module):
         heads: of attention, an even number.
         measures: whether regions are measured, and values read off them.
         rays: whether they are measured by their viewing rays too.
+        colors: whether each region reads its own RGB token, which knows its colors.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class MetricBranch(nn.Module):
         heads: int,
         measures: bool = False,
         rays: bool = False,
+        colors: bool = False,
     ) -> None:
         super().__init__()
         self.words_in = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, width))
@@ -90,6 +97,7 @@ class MetricBranch(nn.Module):
             self.measurer = RegionMeasurer(width, rays)
             self.measures_in = QuietLinear(width, width)
             self.values = ValueReader(width, text_width)
+        self.colors_in = QuietLinear(text_width, width) if colors else None
 
     def forward(
         self,
@@ -114,12 +122,14 @@ class MetricBranch(nn.Module):
         own = self.region(regions.codes.to(dtype)) + slot
         if regions.measures is not None:
             own = own + self.measures_in(regions.measures.states.to(dtype))
+        if self.colors_in is not None:
+            own = own + self.colors_in(_take_at(words, regions.rgb_places))
         states = _add_at(states, regions, own)
         pairs = self.pair(regions.pairs.to(dtype))
         seen = is_word[:, None, None, :]
         for layer in self.layers:
             states = layer(states, seen, pairs, regions)
-        of_regions = self.norm(_take_at(states, regions))
+        of_regions = self.norm(_take_at(states, regions.places))
         with torch.autocast(states.device.type, enabled=False):
             # Half precision would round a distance to its second digit.
             weights = self.norm.weight.dtype
@@ -193,7 +203,9 @@ class RelationLayer(nn.Module):
             regions: of the questions.
         """
         states = states + self._read(self.reading_norm(states), seen)
-        related = self._relate(self.relation_norm(_take_at(states, regions)), pairs, regions.exists)
+        related = self._relate(
+            self.relation_norm(_take_at(states, regions.places)), pairs, regions.exists
+        )
         states = _add_at(states, regions, related)
         return states + self.feed_forward(self.feed_forward_norm(states))
 
@@ -237,9 +249,9 @@ def _order_code(like: torch.Tensor, length: int) -> torch.Tensor:
     return sinusoidal_code(order, _ORDER_CHANNELS, 2.0, 512.0).to(like.dtype)
 
 
-def _take_at(states: torch.Tensor, regions: QuestionRegions) -> torch.Tensor:
-    """States (Q, M, W) of the regions."""
-    return states.gather(1, regions.places[..., None].expand(-1, -1, states.shape[-1]))
+def _take_at(states: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """States (Q, M, W) at places (Q, M)."""
+    return states.gather(1, places[..., None].expand(-1, -1, states.shape[-1]))
 
 
 def _add_at(states: torch.Tensor, regions: QuestionRegions, values: torch.Tensor) -> torch.Tensor:

@@ -41,6 +41,7 @@ from smolrgpt_core.model.point_map.encoder import JoinedProjection, PointEncoder
 from smolrgpt_core.model.question_regions import asked_regions
 from smolrgpt_core.model.quiet_linear import QuietLinear
 from smolrgpt_core.model.refiner import FeatureRefiner, RefinerLevel
+from smolrgpt_core.model.region_colors import RegionColors
 from smolrgpt_core.model.region_inputs import RegionInputs, region_weights
 from smolrgpt_core.model.region_readings import RegionAnswers
 from smolrgpt_core.model.strict_loading import load_strictly
@@ -137,8 +138,10 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         if config.depth_branch == "metric":
             self.metric_branch = MetricBranch(
                 width, config.metric_width, config.metric_layers, config.metric_heads,
-                config.region_measures, config.region_rays,
+                config.region_measures, config.region_rays, config.region_colors,
             )  # fmt: skip
+        if config.region_colors:
+            self.region_colors = RegionColors(width)
         if config.point_fusion:
             patch_size = config.vision_config.patch_size
             self.point_encoder = PointEncoder(WAREHOUSE, patch_size, vision_width)
@@ -325,6 +328,8 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
             image_tokens = tokens if modality == RGB else image_tokens
             if any(counts):
                 pooled = self.pool_regions(tokens, weights, modality)
+                if modality == RGB and self.config.region_colors:
+                    pooled = pooled + self.colors_of(inputs.region_colors)
                 features[modality] = pooled[_over_images(indices, regions).to(pooled.device)]
         if any(counts) and inputs.pixel_values is None:
             features[RGB] = self._looks_of_nothing(sum(counts))
@@ -335,6 +340,23 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
                 embeds, input_ids, inputs.question_ids, samples, indices, region_answers
             )
         return embeds, None
+
+    def colors_of(self, region_colors: Sequence[torch.Tensor] | None) -> torch.Tensor:
+        """What their own pixels add to the RGB features of regions (sum of M_i, D).
+
+        Args:
+            region_colors: (M_i, K, 3) for each image.
+
+        Raises:
+            ValueError: when there are none.
+        """
+        if region_colors is None:
+            raise ValueError(
+                "config.region_colors is True, but region_colors are missing; prepare them with "
+                "SmolRGPTProcessor"
+            )
+        colors = torch.cat([item.to(self.device) for item in region_colors])
+        return self.region_colors(colors.to(self.dtype))
 
     def _looks_of_nothing(self, count: int) -> torch.Tensor:
         """RGB features (count, D) of regions without an image: what their placeholder is."""
