@@ -35,7 +35,7 @@ def typed_answer(conversation: Conversation, truth: AnswerTruth) -> TypedAnswer:
         value: Any = read_value(conversation.normalized_answer, category)
     except ValueError:
         return TypedAnswer(truths=_truths(truth, ()))
-    if value in COLORS:
+    if category is Category.RELATION and value in COLORS:
         # No reading of places says it.
         return TypedAnswer(truths=_truths(truth, ()))
     order = value if category is Category.LIST else ()
