@@ -28,6 +28,7 @@ from smolrgpt_core.inference.onnx_folder import (
     CODE,
     ENCODE,
     MEASURE,
+    NAME,
     READ,
     SEE,
     TOKENIZER_FILE,
@@ -42,6 +43,7 @@ from smolrgpt_core.inference.onnx_graphs import (
     EncodeFrame,
     Graph,
     MeasureRegions,
+    NameColors,
     ReadPrompts,
     SeeRegions,
     WriteToken,
@@ -151,9 +153,10 @@ def write_steps(model: SmolRGPTForConditionalGeneration, head: Sequence[int], fo
     """
     modules: dict[str, Graph] = {
         ENCODE: EncodeFrame(model, list(head)),
-        SEE: SeeRegions(model),
+        SEE: SeeRegions(),
         CODE: CodeRegions(),
         **({MEASURE: MeasureRegions(model)} if model.config.region_measures else {}),
+        **({NAME: NameColors(model)} if model.config.region_colors else {}),
         READ: ReadPrompts(model, len(head)),
         WRITE: WriteToken(model),
     }
@@ -180,11 +183,13 @@ def _examples(
         return {
             "samples": torch.rand(size["R"], count, 3, generator=generator) + 0.5,
             "weights": torch.rand(size["R"], config.refined_grid**2, generator=generator),
-            "colors": torch.rand(size["R"], count + IMAGE, 3, generator=generator),
         }
     if step == MEASURE:
         foot = torch.tensor([0.0, 1.5, 0.1]).expand(size["R"], 1, 3)
         return {"samples_and_foot": torch.cat([known["samples"], foot], dim=1)}
+    if step == NAME:
+        count = config.samples_per_region + AROUND + IMAGE
+        return {"pixels_of_regions": torch.rand(size["R"], count, 3, generator=generator)}
     if step == CODE:
         variances, axes = torch.linalg.eigh(known["covariance"])
         return {"variances": variances, "axes": axes}
@@ -217,10 +222,9 @@ def _example_prompts() -> dict[str, torch.Tensor]:
 
 
 _AXES = {
-    **dict.fromkeys(
-        ("samples", "weights", "colors", *SeeRegions.outputs, *CodeRegions.outputs), "R"
-    ),
+    **dict.fromkeys(("samples", "weights", *SeeRegions.outputs, *CodeRegions.outputs), "R"),
     **dict.fromkeys(("variances", "axes", "samples_and_foot", "measures"), "R"),
+    **dict.fromkeys(("pixels_of_regions", "colors"), "R"),
     **dict.fromkeys(("ids", "rgb_slots", "depth_slots"), "QT"),
     **dict.fromkeys(("regions", "places", "exists"), "QM"),
     **dict.fromkeys(("lengths", "tokens", "positions"), "Q"),

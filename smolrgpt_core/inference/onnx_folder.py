@@ -24,6 +24,9 @@ ENCODE, SEE, CODE, READ, WRITE = STEPS = ("encode", "see", "code", "read", "writ
 MEASURE = "measure"
 """One more step, of models with `region_measures`."""
 
+NAME = "name"
+"""One more step, of models with `region_colors`."""
+
 
 @dataclass(frozen=True)
 class ExportedModel:
@@ -69,7 +72,7 @@ class ExportedModel:
     @property
     def steps(self) -> tuple[str, ...]:
         """Those that it has a file of."""
-        return (*STEPS, MEASURE) if self.region_measures else STEPS
+        return (*STEPS, *[MEASURE] * self.region_measures, *[NAME] * self.region_colors)
 
 
 def is_exported(checkpoint: str | Path) -> bool:

@@ -22,6 +22,7 @@ from smolrgpt_core.inference.onnx_folder import (
     CODE,
     ENCODE,
     MEASURE,
+    NAME,
     READ,
     SEE,
     TOKENIZER_FILE,
@@ -43,8 +44,8 @@ from smolrgpt_core.regions import Region
 RGB = "rgb"
 FEATURES = "features"
 GEOMETRY = ("codes", "rays", "points", "counts", "centers", "axes", "spread")
-MEASURES = "measures"
-"""What `read` takes of a region beside its features; measures where the model has them."""
+MEASURES, COLORS = "measures", "colors"
+"""What `read` takes of a region beside its features; the last two where the model has them."""
 
 NOTHING = -1
 """Slot of a token that is no placeholder."""
@@ -77,8 +78,9 @@ class OnnxSteps:
         self.model_config: ExportedModel = read_manifest(folder)
         self._tokenizer = _Tokenizer(folder / TOKENIZER_FILE, self.model_config)
         self._prompts = Prompts(self._tokenizer, self.model_config)
-        measures = (MEASURES,) if self.model_config.region_measures else ()
-        self._of_region = (FEATURES, *GEOMETRY, *measures)
+        more = [MEASURES] * self.model_config.region_measures
+        more += [COLORS] * self.model_config.region_colors
+        self._of_region = (FEATURES, *GEOMETRY, *more)
         threads = config.threads or int(self.model_config.is_small)
         self._steps = {
             step: _Step(folder / step_file(step), threads) for step in self.model_config.steps
@@ -129,19 +131,21 @@ class OnnxSteps:
         masks = [encoded.frame.regions[id] for id in ids]
         model, frame = self.model_config, encoded.frame
         samples = region_samples(masks, frame.depth, frame.intrinsics, model.samples_per_region)
-        inputs = {
-            "samples": samples,
-            "weights": self._weights(masks, frame.regions.image_size),
-            "cells": encoded.image_tokens[RGB],
-        }
-        if model.region_colors:
-            inputs["colors"] = region_colors(masks, frame.rgb, model.samples_per_region)
-        seen = self._steps[SEE](inputs)
+        seen = self._steps[SEE](
+            {
+                "samples": samples,
+                "weights": self._weights(masks, encoded.frame.regions.image_size),
+                "cells": encoded.image_tokens[RGB],
+            }
+        )
         variances, axes = np.linalg.eigh(seen["covariance"])
         seen |= {"variances": variances, "axes": axes}
         found = seen | self._steps[CODE](seen)
         if encoded.foot is not None:
             found |= self._steps[MEASURE]({"samples_and_foot": with_foot(samples, encoded.foot)})
+        if model.region_colors:
+            pixels = region_colors(masks, frame.rgb, model.samples_per_region)
+            found |= self._steps[NAME]({"pixels_of_regions": pixels})
         for place, id in enumerate(ids):
             encoded.region_features[id] = {name: found[name][place] for name in self._of_region}
 

@@ -67,4 +67,12 @@ def _numbers(category: Category, value: Any, parts: Sequence[float]) -> tuple[fl
 def _truths(truth: AnswerTruth, order: Sequence[int]) -> tuple[tuple[float, ...], ...]:
     """What is known of each `<mask>`."""
     places = {index: float(place) for place, index in enumerate(order)}
-    return tuple((*box, places.get(index, math.nan)) for index, box in enumerate(truth.boxes))
+    colors = [_place_of(name) for name in truth.colors] or [math.nan] * len(truth.boxes)
+    return tuple(
+        (*box, places.get(index, math.nan), color)
+        for index, (box, color) in enumerate(zip(truth.boxes, colors, strict=True))
+    )
+
+
+def _place_of(color: str) -> float:
+    return float(COLORS.index(color)) if color else math.nan
