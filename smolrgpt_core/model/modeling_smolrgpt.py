@@ -358,8 +358,10 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         Args:
             colors: (R, K, 3) of `region_colors`.
         """
+        assert self.metric_branch.colors is not None
         with torch.autocast(self.device.type, enabled=False):
-            return self.metric_branch.colors(colors.to(self.device))
+            named: torch.Tensor = self.metric_branch.colors(colors.to(self.device))
+        return named
 
     def _looks_of_nothing(self, count: int) -> torch.Tensor:
         """RGB features (count, D) of regions without an image: what their placeholder is."""

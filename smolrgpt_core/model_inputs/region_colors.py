@@ -44,7 +44,7 @@ def region_colors(masks: MasksOfImage, rgb: NDArray[np.uint8], count: int) -> ND
         if not form.pixel_count(place):
             raise bad_input(f"{image.describe(mask)} has no pixel; omit the region")
         pixels = pixels_of_mask(form, place, count)
-        is_inside = ((pixels >= 0) & (pixels < size)).all(axis=1)
+        is_inside = np.asarray(((pixels >= 0) & (pixels < size)).all(axis=1))
         rows, columns = pixels.clip(0, np.array(size) - 1).T
         seen = np.where(is_inside[:, None], rgb[rows, columns], np.float32(np.nan))
         found.append(np.concatenate([seen, whole]))

@@ -59,7 +59,7 @@ def test_a_model_is_asked_in_the_words_of_its_training(true_scene):
 
 def test_colors_are_asked_of_models_that_know_them(true_scene):
     """With answers that the words do not tell, and in words that a model without colors has not."""
-    answers = defaultdict(Counter)
+    answers: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for seed in range(16):
         scene = true_scene(seed)
         for _, item in generate_mixture(scene, np.random.default_rng(seed), "looks", 40):
