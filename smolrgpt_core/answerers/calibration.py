@@ -154,6 +154,10 @@ class Calibration:
         """
         return confidence_by(self.curves, evidence, category, raw, measure)
 
+    def knows(self, evidence: Evidence, category: Category, measure: str) -> bool:
+        """Whether it was fitted on questions that measure this; arguments as of `confidence`."""
+        return curve_name(category, measure) in self.curves.get(evidence.value, {})
+
 
 def confidence_by(
     curves: Mapping[str, Mapping[str, ConfidenceCurve]],

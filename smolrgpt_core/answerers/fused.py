@@ -28,7 +28,13 @@ from smolrgpt_core.answerers.geometric import CERTAINTY
 from smolrgpt_core.answerers.likeness import UNLIKE_CONFIDENCE, LikenessTest, at_most
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.language import CATEGORIES, Category, SpatialQuestion, measure_of
+from smolrgpt_core.language import (
+    CATEGORIES,
+    Category,
+    SpatialQuestion,
+    is_about_looks,
+    measure_of,
+)
 from smolrgpt_core.language.model_wording import asks_for_color
 
 GEOMETRY_STAGE = "geometry"
@@ -146,7 +152,10 @@ class FusedAnswerer:
         for place, geometry in zip(waiting, measured, strict=True):
             doubt = partial(self._likeness.doubt, frame, questions[place])
             confidence = self._confidences(questions[place])
-            outcomes[place] = self._fuse(outcomes[place], geometry, doubt, confidence, latency_s)
+            looks = is_about_looks(questions[place].program)
+            outcomes[place] = self._fuse(
+                outcomes[place], geometry, doubt, confidence, latency_s, looks
+            )
         return outcomes
 
     def _fuse(
@@ -156,15 +165,16 @@ class FusedAnswerer:
         doubt: Callable[[], str],
         confidence_of: Confidence,
         latency_s: Mapping[str, float],
+        looks: bool,
     ) -> SpatialAnswer | SpatialError:
-        fused = fuse(model, geometry, self._settings, doubt, confidence_of)
+        fused = fuse(model, geometry, self._settings, doubt, confidence_of, looks)
         if isinstance(fused, SpatialError):
             return fused
         limit = min(fused.answer.confidence_limit, _limit_of_comparisons(fused))
         confidence = at_most(limit, confidence_of(fused.evidence, fused.answer))
         if fused.doubt:
             confidence = at_most(UNLIKE_CONFIDENCE, confidence)
-        if fused.evidence is Evidence.CONFIRMED_GEOMETRY and not confidence >= CERTAINTY:
+        if isinstance(geometry, UncertainAnswerError) and not confidence >= CERTAINTY:
             return geometry
         if self._settings.abstain_below > 0 and not confidence >= self._settings.abstain_below:
             return self._too_uncertain(confidence, model, geometry)
@@ -174,15 +184,15 @@ class FusedAnswerer:
     def _confidences(self, question: SpatialQuestion) -> Confidence:
         """The calibrated confidence of answers to a question."""
         measure = measure_of(question.program)
-        # No model was trained on colors, and no calibration measured on them.
-        is_calibrated = not (question.program and asks_for_color(question.program))
+        colors = question.program is not None and asks_for_color(question.program)
 
         def confidence_of(evidence: Evidence, answer: SpatialAnswer) -> float:
-            if not is_calibrated:
-                return answer.confidence
-            if self._calibration is None or answer.category is None:
+            calibration = self._calibration
+            if colors and not _knows_looks(calibration, evidence, answer, measure):
+                return answer.confidence if evidence in UNCONTESTED else math.nan
+            if calibration is None or answer.category is None:
                 return math.nan
-            confidence = self._calibration.confidence(
+            confidence = calibration.confidence(
                 evidence, answer.category, answer.confidence, measure
             )
             if math.isnan(confidence) and evidence in UNCONTESTED:
@@ -200,6 +210,17 @@ class FusedAnswerer:
             f"the model says: {_words(model)} Geometry says: {_words(geometry)} Ask from another "
             f"viewpoint, or lower abstain_below",
         )
+
+
+def _knows_looks(
+    calibration: Calibration | None, evidence: Evidence, answer: SpatialAnswer, measure: str
+) -> bool:
+    """Whether a calibration was fitted on such questions about colors; curves of places say
+    nothing of them.
+    """
+    if calibration is None or answer.category is None or not measure:
+        return False
+    return calibration.knows(evidence, answer.category, measure)
 
 
 def _limit_of_comparisons(fused: FusedAnswer) -> float:
@@ -229,6 +250,7 @@ def fuse(
     settings: FusionSettings,
     doubt: Callable[[], str],
     confidence_of: Confidence,
+    looks: bool = False,
 ) -> FusedAnswer | SpatialError:
     """Combine two answers to the same question into one, or a refusal.
 
@@ -241,11 +263,15 @@ def fuse(
         settings: which of them counts.
         doubt: tells why what the model says does not count; empty if it does.
         confidence_of: tells for "confident" which of them is more likely right.
+        looks: whether the question is about colors alone. The model then answers where the measured
+            colors leave it open, which is no tie; not where an image has none.
     """
     for outcome in (model, geometry):
         if isinstance(outcome, SpatialError) and _is_late(outcome):
             return outcome
     if isinstance(geometry, UncertainAnswerError):
+        if looks and isinstance(model, SpatialAnswer):
+            return _without_geometry(model, geometry, doubt())
         return _confirmed(model, geometry, settings, doubt)
     if isinstance(geometry, SpatialError) and geometry.status in DECIDED:
         return geometry

@@ -274,7 +274,7 @@ def _with_regions(question: SpatialQuestion, regions: RegionSet) -> SpatialQuest
     """A question with the regions that a model is shown, also where its words name them by id."""
     if question.region_ids or question.program is None:
         return question
-    shown = masked_question(question.program, regions)
+    shown = masked_question(question.program, regions, looks=True)
     return (
         question
         if shown is None

@@ -33,7 +33,7 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference import Engine, EngineAnswer, EngineConfig, load_engine
 from smolrgpt_core.inference.onnx_folder import is_exported, read_manifest
-from smolrgpt_core.language import SpatialQuestion, measure_of
+from smolrgpt_core.language import SpatialQuestion, is_about_looks, measure_of
 from smolrgpt_core.language.model_wording import asks_for_color, masked_question
 from smolrgpt_core.regions import RegionSet
 
@@ -44,6 +44,9 @@ FREE_TEXT = "free_text"
 
 LANGUAGE = "language"
 """In `config.answers`: it may be asked every question that the language can say."""
+
+LOOKS = "looks"
+"""In `config.answers`: it may be asked about colors, and nothing else beside them."""
 
 
 class ModelAnswerer:
@@ -141,7 +144,8 @@ class ModelAnswerer:
             return question
         if LANGUAGE not in answers or question.program is None:
             return None
-        wording = masked_question(question.program, regions)
+        looks = LOOKS in answers and is_about_looks(question.program)
+        wording = masked_question(question.program, regions, looks)
         if wording is None:
             return None
         return replace(

@@ -68,6 +68,7 @@ def make_answerer(
     settings: ModelSettings | None = None,
     fusion: FusionSettings | None = None,
     object_sizes: str = "",
+    looks: bool = False,
 ) -> Answerer:
     """Build an answerer.
 
@@ -79,6 +80,7 @@ def make_answerer(
         settings: how a model computes and answers; the others have none.
         fusion: how "fused" decides between model and geometry; the others have none.
         object_sizes: of one's own hall, such as "pallet:1.219x1.016"; see `size_priors`.
+        looks: whether geometry alone looks at the color image, as it does beside a model.
 
     Raises:
         ValueError: for an unknown name, listing the known ones; for sizes that cannot be read; for
@@ -89,7 +91,7 @@ def make_answerer(
     name = name or ("model" if checkpoint or settings.adapter else DEFAULT_ANSWERER)
     if name not in ANSWERERS:
         raise ValueError(f"answerer must be one of {sorted(ANSWERERS)}, got {name!r}")
-    cache = GeometryCache(size_priors(object_sizes), looks=name in LOOKING)
+    cache = GeometryCache(size_priors(object_sizes), looks=looks or name in LOOKING)
     if name in WITH_CHECKPOINT:
         # From a parameter file or a launch argument no shell has expanded a path.
         settings = replace(settings, adapter=os.path.expanduser(settings.adapter))

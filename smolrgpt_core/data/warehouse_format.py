@@ -26,6 +26,7 @@ from smolrgpt_core.files import file_error, read_json, write_depth, write_file, 
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.language import MASK
 from smolrgpt_core.language.placeholders import plain_placeholders
+from smolrgpt_core.scene.spatial_scene import COLORS
 
 SPLITS = ("train", "val", "test")
 
@@ -90,16 +91,20 @@ class AnswerTruth:
         parts: what is measured on the way to the answer, in the order of the text; meters, degrees
             or whatever it is asked in.
         boxes: `BOX_FIELDS` for each `<mask>`, in order; NaN where nothing is known of a region.
+        colors: of each `<mask>` the name of its color, one of `COLORS`, "" where it is not known;
+            none where nothing is known of any.
     """
 
     kind: str
     parts: tuple[float, ...] = ()
     boxes: tuple[tuple[float, ...], ...] = ()
+    colors: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with null for what is not known."""
         boxes = [[None if math.isnan(value) else value for value in box] for box in self.boxes]
-        return {"kind": self.kind, "parts": list(self.parts), "boxes": boxes}
+        values = {"kind": self.kind, "parts": list(self.parts), "boxes": boxes}
+        return {**values, "colors": list(self.colors)} if any(self.colors) else values
 
     @classmethod
     def from_json(cls, entry: Any) -> AnswerTruth:
@@ -112,11 +117,14 @@ class AnswerTruth:
             boxes = tuple(tuple(map(_number, box)) for box in entry["boxes"])
             parts = tuple(map(float, entry["parts"]))
             kind = entry["kind"]
+            colors = tuple(entry.get("colors", ()))
         except (KeyError, TypeError, ValueError) as error:
             raise _bad_truth(entry) from error
         if not isinstance(kind, str) or any(len(box) != len(BOX_FIELDS) for box in boxes):
             raise _bad_truth(entry)
-        return cls(kind, parts, boxes)
+        if colors and (len(colors) != len(boxes) or not {*colors} <= {"", *COLORS}):
+            raise _bad_truth(entry)
+        return cls(kind, parts, boxes, colors)
 
 
 @dataclass(frozen=True)

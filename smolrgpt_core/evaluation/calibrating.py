@@ -89,7 +89,8 @@ def calibrate(
             raise _no_answers(folder)
     asked = []
     for folder in folders:
-        found = evaluate(folder, choice, camera, limit, workers, progress)
+        # As geometry does within `fused`.
+        found = evaluate(folder, choice, camera, limit, workers, progress, looks=True)
         asked.append(_Asked.of(folder, found, tolerances))
     measured = [(one.folder, one.records) for one in asked]
     likeness = measure_likeness(measured, camera, fingerprint)

@@ -30,7 +30,7 @@ from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
 from smolrgpt_core.evaluation.evaluation import EvaluatedSystem, halves
 from smolrgpt_core.evaluation.predictions import Prediction
 from smolrgpt_core.evaluation.task_scores import TaskAnswer, is_correct_answer
-from smolrgpt_core.language import Category
+from smolrgpt_core.language import LOOKS, Category
 
 MIN_SLOPE_SAMPLES = 30
 """With fewer answers, the confidence is the fraction of correct ones, whatever the raw one is."""
@@ -87,8 +87,14 @@ def judged_answers(
     """
     predicted, measured = _answers_of(model), _answers_of(geometry)
     doubted = {item.id for item in geometry.predictions if item.is_doubted}
-    # Of what geometry has decided to refuse, `fused` never gives the answer of the model alone.
-    decided = {item.id for item in geometry.predictions if item.status in DECIDED}
+    # Of what geometry has decided to refuse, `fused` never gives the answer of the model alone; of
+    # a color that is open it does.
+    still_open = {item.id for item in geometry.uncertain}
+    decided = {
+        item.id
+        for item in geometry.predictions
+        if item.status in DECIDED and not (_is_about_looks(item) and item.id in still_open)
+    }
     given = [
         _judged(scored, evidence, prediction)
         for id in dict.fromkeys([*predicted, *measured])
@@ -115,6 +121,10 @@ def _confirmed(
         and item.id not in doubted
         and _agree(predicted[item.id][0], item, tolerances)
     ]
+
+
+def _is_about_looks(prediction: Prediction) -> bool:
+    return prediction.form is not None and prediction.form.measure in LOOKS
 
 
 _Answer = tuple[ScoredAnswer | TaskAnswer, Prediction]

@@ -260,6 +260,7 @@ def evaluate(
     workers: int = 1,
     progress: Callable[[str, int, int], None] = lambda name, done, total: None,
     ablations: Sequence[str] = (),
+    looks: bool = False,
 ) -> Evaluation:
     """Ask the answerer and the baselines every question of a split.
 
@@ -271,6 +272,7 @@ def evaluate(
         workers: processes of each answerer.
         progress: called with the answerer, the number of questions that are done, and of all.
         ablations: names of `ABLATIONS`; the answerer is asked again with each.
+        looks: whether geometry beside it looks at the color image.
 
     Raises:
         SpatialError: BAD_INPUT when the questions or the calibrations cannot be read.
@@ -280,7 +282,7 @@ def evaluate(
     records = folder.read_records()[:limit]
     _check_records(folder, records)
     truth, unscored = read_truths(records)
-    choices = {choice.name: choice, "geometric": AnswererChoice("geometric")}
+    choices = {choice.name: choice, "geometric": AnswererChoice("geometric", looks=looks)}
     choices |= {f"{item.name}, {item.ablation}": item for item in crippled}
     asked = {}
     for name, item in choices.items():

@@ -49,6 +49,7 @@ class AnswererChoice:
         fusion: of "fused".
         ablation: name in `ABLATIONS`; empty: none.
         object_sizes: of the hall, as `size_priors` reads them.
+        looks: as of `make_answerer`.
 
     Raises:
         ValueError: for an unknown ablation.
@@ -60,6 +61,7 @@ class AnswererChoice:
     fusion: FusionSettings = field(default_factory=FusionSettings)
     ablation: str = ""
     object_sizes: str = ""
+    looks: bool = False
 
     def __post_init__(self) -> None:
         if self.ablation and self.ablation not in ABLATIONS:
@@ -76,7 +78,7 @@ class AnswererChoice:
     def make(self) -> Answerer:
         """The answerer; errors as `make_answerer`."""
         return make_answerer(
-            self.name, self.checkpoint, self.settings, self.fusion, self.object_sizes
+            self.name, self.checkpoint, self.settings, self.fusion, self.object_sizes, self.looks
         )
 
 

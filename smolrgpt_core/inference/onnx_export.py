@@ -28,6 +28,7 @@ from smolrgpt_core.inference.onnx_folder import (
     CODE,
     ENCODE,
     MEASURE,
+    NAME,
     READ,
     SEE,
     TOKENIZER_FILE,
@@ -42,6 +43,7 @@ from smolrgpt_core.inference.onnx_graphs import (
     EncodeFrame,
     Graph,
     MeasureRegions,
+    NameColors,
     ReadPrompts,
     SeeRegions,
     WriteToken,
@@ -50,6 +52,7 @@ from smolrgpt_core.inference.plain_llama import PlainLlama
 from smolrgpt_core.inference.torch_steps import TorchSteps
 from smolrgpt_core.inference.torch_threads import is_small
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
+from smolrgpt_core.model_inputs.region_colors import IMAGE
 from smolrgpt_core.model_inputs.region_samples import AROUND
 from smolrgpt_core.regions import Region, RegionSet
 
@@ -153,6 +156,7 @@ def write_steps(model: SmolRGPTForConditionalGeneration, head: Sequence[int], fo
         SEE: SeeRegions(),
         CODE: CodeRegions(),
         **({MEASURE: MeasureRegions(model)} if model.config.region_measures else {}),
+        **({NAME: NameColors(model)} if model.config.region_colors else {}),
         READ: ReadPrompts(model, len(head)),
         WRITE: WriteToken(model),
     }
@@ -183,6 +187,9 @@ def _examples(
     if step == MEASURE:
         foot = torch.tensor([0.0, 1.5, 0.1]).expand(size["R"], 1, 3)
         return {"samples_and_foot": torch.cat([known["samples"], foot], dim=1)}
+    if step == NAME:
+        count = config.samples_per_region + AROUND + IMAGE
+        return {"pixels_of_regions": torch.rand(size["R"], count, 3, generator=generator)}
     if step == CODE:
         variances, axes = torch.linalg.eigh(known["covariance"])
         return {"variances": variances, "axes": axes}
@@ -217,6 +224,7 @@ def _example_prompts() -> dict[str, torch.Tensor]:
 _AXES = {
     **dict.fromkeys(("samples", "weights", *SeeRegions.outputs, *CodeRegions.outputs), "R"),
     **dict.fromkeys(("variances", "axes", "samples_and_foot", "measures"), "R"),
+    **dict.fromkeys(("pixels_of_regions", "colors"), "R"),
     **dict.fromkeys(("ids", "rgb_slots", "depth_slots"), "QT"),
     **dict.fromkeys(("regions", "places", "exists"), "QM"),
     **dict.fromkeys(("lengths", "tokens", "positions"), "Q"),

@@ -15,7 +15,7 @@ from smolrgpt_core.model_inputs.images import PixelRange
 MANIFEST_FILE = "onnx.json"
 TOKENIZER_FILE = "tokenizer.json"
 
-FORMAT = 2
+FORMAT = 3
 """Version of the folder; others are refused."""
 
 ENCODE, SEE, CODE, READ, WRITE = STEPS = ("encode", "see", "code", "read", "write")
@@ -23,6 +23,9 @@ ENCODE, SEE, CODE, READ, WRITE = STEPS = ("encode", "see", "code", "read", "writ
 
 MEASURE = "measure"
 """One more step, of models with `region_measures`."""
+
+NAME = "name"
+"""One more step, of models with `region_colors`."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class ExportedModel:
     mask_depth_token_id: int
     depth_branch: str
     region_measures: bool
+    region_colors: bool
     depth_unit_m: float
     rgb_range: PixelRange
     mask_pooling: str
@@ -68,7 +72,7 @@ class ExportedModel:
     @property
     def steps(self) -> tuple[str, ...]:
         """Those that it has a file of."""
-        return (*STEPS, MEASURE) if self.region_measures else STEPS
+        return (*STEPS, *[MEASURE] * self.region_measures, *[NAME] * self.region_colors)
 
 
 def is_exported(checkpoint: str | Path) -> bool:

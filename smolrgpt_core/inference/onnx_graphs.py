@@ -169,6 +169,29 @@ class MeasureRegions(Graph):
         return (self.measurer(samples_and_foot).packed(),)
 
 
+class NameColors(Graph):
+    """Colors of regions.
+
+    Args:
+        model: with `region_colors`.
+    """
+
+    inputs = ("pixels_of_regions",)
+    outputs = ("colors",)
+
+    def __init__(self, model: SmolRGPTForConditionalGeneration) -> None:
+        super().__init__()
+        self.colors = model.model.metric_branch.colors
+
+    def forward(self, pixels_of_regions: torch.Tensor) -> tuple[torch.Tensor]:
+        """How likely each name is (R, C), see `RegionColors`.
+
+        Args:
+            pixels_of_regions: (R, K, 3) of `region_colors`.
+        """
+        return (self.colors(pixels_of_regions),)
+
+
 class ReadPrompts(Graph):
     """Questions to the first token of each answer.
 
@@ -189,7 +212,9 @@ class ReadPrompts(Graph):
         self.language = PlainLlama(model)
         self.head = head
         if model.config.region_measures:
-            self.inputs = (*ReadPrompts.inputs, *MeasureRegions.outputs)
+            self.inputs = (*self.inputs, *MeasureRegions.outputs)
+        if model.config.region_colors:
+            self.inputs = (*self.inputs, *NameColors.outputs)
 
     def forward(
         self, prefix: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor,
@@ -197,6 +222,7 @@ class ReadPrompts(Graph):
         places: torch.Tensor, exists: torch.Tensor, features: torch.Tensor, codes: torch.Tensor,
         rays: torch.Tensor, points: torch.Tensor, counts: torch.Tensor, centers: torch.Tensor,
         axes: torch.Tensor, spread: torch.Tensor, measures: torch.Tensor | None = None,
+        colors: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
         """Chosen token (Q,), its probability (Q,), keys and values (2 L, Q, H, T, d).
 
@@ -219,6 +245,7 @@ class ReadPrompts(Graph):
             axes: (R, 3, 3).
             spread: (R, 3).
             measures: (R, N); None where regions are not measured.
+            colors: (R, C); None where colors are not named.
         """
         order = torch.arange(ids.shape[1])
         embeds = _filled(self.language.embed(ids), rgb_slots, features.expand(ids.shape[0], -1, -1))
@@ -227,6 +254,7 @@ class ReadPrompts(Graph):
         asked = QuestionRegions(
             codes[regions], pairs, centers[regions], places, exists,
             None if measures is None else RegionMeasures.unpacked(measures).of(regions),
+            None if colors is None else colors[regions],
         )  # fmt: skip
         tokens, _ = self.branch(embeds, order < lengths[:, None], asked)
         embeds = _filled(embeds, depth_slots, tokens)

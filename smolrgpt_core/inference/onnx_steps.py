@@ -22,6 +22,7 @@ from smolrgpt_core.inference.onnx_folder import (
     CODE,
     ENCODE,
     MEASURE,
+    NAME,
     READ,
     SEE,
     TOKENIZER_FILE,
@@ -36,14 +37,15 @@ from smolrgpt_core.kernels.form_weights import Mode, empty_mask, form_weights
 from smolrgpt_core.kernels.masks import MaskForm, read_batch
 from smolrgpt_core.model_inputs.images import resize_bilinear, scaled
 from smolrgpt_core.model_inputs.prompts import Message, Prompts, TokenRow
+from smolrgpt_core.model_inputs.region_colors import region_colors
 from smolrgpt_core.model_inputs.region_samples import camera_foot, region_samples, with_foot
 from smolrgpt_core.regions import Region
 
 RGB = "rgb"
 FEATURES = "features"
 GEOMETRY = ("codes", "rays", "points", "counts", "centers", "axes", "spread")
-MEASURES = "measures"
-"""What `read` takes of a region beside its features; measures where the model has them."""
+MEASURES, COLORS = "measures", "colors"
+"""What `read` takes of a region beside its features; the last two where the model has them."""
 
 NOTHING = -1
 """Slot of a token that is no placeholder."""
@@ -76,8 +78,9 @@ class OnnxSteps:
         self.model_config: ExportedModel = read_manifest(folder)
         self._tokenizer = _Tokenizer(folder / TOKENIZER_FILE, self.model_config)
         self._prompts = Prompts(self._tokenizer, self.model_config)
-        measures = (MEASURES,) if self.model_config.region_measures else ()
-        self._of_region = (FEATURES, *GEOMETRY, *measures)
+        more = [MEASURES] * self.model_config.region_measures
+        more += [COLORS] * self.model_config.region_colors
+        self._of_region = (FEATURES, *GEOMETRY, *more)
         threads = config.threads or int(self.model_config.is_small)
         self._steps = {
             step: _Step(folder / step_file(step), threads) for step in self.model_config.steps
@@ -140,6 +143,9 @@ class OnnxSteps:
         found = seen | self._steps[CODE](seen)
         if encoded.foot is not None:
             found |= self._steps[MEASURE]({"samples_and_foot": with_foot(samples, encoded.foot)})
+        if model.region_colors:
+            pixels = region_colors(masks, frame.rgb, model.samples_per_region)
+            found |= self._steps[NAME]({"pixels_of_regions": pixels})
         for place, id in enumerate(ids):
             encoded.region_features[id] = {name: found[name][place] for name in self._of_region}
 

@@ -33,8 +33,9 @@ from smolrgpt_core.model_inputs.prompts import TokenRow
 from smolrgpt_core.model_inputs.region_samples import camera_foot, region_samples, with_foot
 from smolrgpt_core.torch_device import finish
 
-SAMPLES = "samples"
-"""What the metric depth branch takes of a region, beside the features of the modalities."""
+SAMPLES, COLORS = "samples", "colors"
+"""What the metric depth branch takes of a region, beside the features of the modalities: its depth,
+and how likely each name is for its color."""
 
 
 class TorchSteps:
@@ -150,6 +151,9 @@ class TorchSteps:
             if encoded.foot is not None:
                 samples = with_foot(samples, encoded.foot)
             features[SAMPLES] = torch.from_numpy(samples)
+        if self.model.config.region_colors:
+            colors = self.processor.prepare_colors(masks, encoded.frame.rgb)
+            features[COLORS] = self.model.model.name_colors(colors)
         for place, id in enumerate(ids):
             encoded.region_features[id] = {name: rows[place] for name, rows in features.items()}
 
@@ -168,19 +172,21 @@ class TorchSteps:
         ids = [id for prompt in prompts for id in prompt.token_ids]
         region_ids = [id for prompt in prompts for id in prompt.region_ids]
         names = [*self.model.config.image_modalities, *[SAMPLES] * self._is_metric]
+        names += [COLORS] * self.model.config.region_colors
         features = {
             name: torch.stack([encoded.region_features[id][name] for id in region_ids])
             for name in names
             if region_ids
         }
-        samples = features.pop(SAMPLES, None)
+        samples, colors = features.pop(SAMPLES, None), features.pop(COLORS, None)
         row = torch.tensor([ids], device=self._device)
         embeds = self.model.model.embed(row, None, features, [len(region_ids)])
         if samples is None:
             return embeds
         related, _ = self.model.model.relate_regions(
-            embeds, row, self._question_ids(prompts), [samples], [torch.arange(len(region_ids))]
-        )
+            embeds, row, self._question_ids(prompts), [samples], [torch.arange(len(region_ids))],
+            colors=colors,
+        )  # fmt: skip
         return related
 
     def _question_ids(self, prompts: Sequence[Prompt]) -> torch.Tensor:

@@ -56,16 +56,24 @@ def masked_wording(program: Program, regions: RegionSet) -> MaskedWording | None
     return MaskedWording(text[0].upper() + text[1:], tuple(writer.ids), tuple(writer.candidates))
 
 
-def masked_question(program: Program, regions: RegionSet) -> MaskedWording | None:
+def masked_question(
+    program: Program, regions: RegionSet, looks: bool = False
+) -> MaskedWording | None:
     """The question for a model that was trained on the whole language.
 
     A class of objects is written as the list of its regions, for a model sees masks alone.
 
+    Args:
+        program: of the question.
+        regions: of the frame.
+        looks: whether the model was trained on colors.
+
     Returns:
-        None where a class has more regions than models have seen listed, or only one, and where it
-        is about colors or shares of a set, which no model was trained on.
+        None where a class has more regions than models have seen listed, or only one, where it is
+        about colors and the model knows none, and where it is about shares of a set, which no model
+        was trained on.
     """
-    if asks_for_color(program) or _asks_for_fraction(program):
+    if (asks_for_color(program) and not looks) or _asks_for_fraction(program):
         return None
     listed = with_lists(program, regions)
     lists = [part.arguments[0] for part in listed.walk() if part.operator is selections.Listed]

@@ -206,9 +206,16 @@ def category_of(program: Program) -> Category:
     }[program.type]
 
 
+LOOKS = frozenset({questions.Color.name, predicates.Colored.name})
+"""What is measured by looking at the color image."""
+
+
 def measures_of(program: Program) -> set[str]:
-    """The names of the attributes and predicates in a program: what it measures, whatever of."""
-    measures = (Type.ATTRIBUTE, Type.PREDICATE)
+    """The names of the attributes and predicates in a program: what it measures, whatever of.
+
+    A color is what a question asks for itself.
+    """
+    measures = (Type.ATTRIBUTE, Type.PREDICATE, Type.COLOR)
     return {part.operator.name for part in program.walk() if part.type in measures}
 
 
@@ -216,6 +223,11 @@ def measure_of(program: Program | None) -> str:
     """The one attribute or predicate that a program measures; "" for none or several."""
     measures = set() if program is None else measures_of(program)
     return measures.pop() if len(measures) == 1 else ""
+
+
+def is_about_looks(program: Program | None) -> bool:
+    """Whether the color image alone answers: what color something is, and nothing else."""
+    return measure_of(program) in LOOKS
 
 
 def asked_side(program: Program) -> str:

@@ -147,6 +147,8 @@ class SmolRGPTConfig(PreTrainedConfig):
         region_measures: with the metric branch, regions are measured on the floor, and questions
             about any measure are read off them, see `model.region_measures`.
         region_rays: with region_measures, objects without depth are placed by their viewing rays.
+        region_colors: with region_measures, the colors of regions are named by their own pixels at
+            the full size of the image, see `model.region_colors`.
         point_fusion: with the metric branch, a point map joins the image in the connector.
         mask_pooling: "bilinear" as released, or "area" = exact coverage, which keeps thin masks.
         empty_masks: what a mask gives that covers no cell of the refined grid: "error", or "zero"
@@ -196,6 +198,7 @@ class SmolRGPTConfig(PreTrainedConfig):
     metric_heads: int = 8
     region_measures: bool = False
     region_rays: bool = False
+    region_colors: bool = False
     point_fusion: bool = False
     mask_pooling: Mode = "bilinear"
     empty_masks: Literal["error", "zero"] = "error"
@@ -341,8 +344,9 @@ class SmolRGPTConfig(PreTrainedConfig):
             if getattr(self, name) and self.depth_branch != "metric":
                 raise ValueError(f'{name} needs depth_branch = "metric"')
 
-        if self.region_rays and not self.region_measures:
-            raise ValueError("region_rays needs region_measures = true")
+        for name in ("region_rays", "region_colors"):
+            if getattr(self, name) and not self.region_measures:
+                raise ValueError(f"{name} needs region_measures = true")
 
     @classmethod
     def from_pretrained(  # type: ignore[override]

@@ -21,7 +21,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from smolrgpt_core.data.warehouse_format import BOX_FIELDS
 from smolrgpt_core.model.quiet_linear import QuietLinear
+from smolrgpt_core.model.region_colors import RegionColors, color_losses
 from smolrgpt_core.model.region_geometry import PAIR_CHANNELS, REGION_CHANNELS
 from smolrgpt_core.model.region_measures import RegionMeasurer, RegionMeasures
 from smolrgpt_core.model.region_readings import RegionAnswers, RegionReader
@@ -43,6 +45,8 @@ class QuestionRegions:
         places: int64 (Q, M), the token of each region in its question; 0 for padding.
         exists: bool (Q, M), False for padding.
         measures: (Q, M, ...); None where regions are not measured (`region_measures`).
+        colors: (Q, M, C), how likely each name of `COLORS` is, 0 without an image; None where
+            colors are not named (`region_colors`).
     """
 
     codes: torch.Tensor
@@ -51,6 +55,7 @@ class QuestionRegions:
     places: torch.Tensor
     exists: torch.Tensor
     measures: RegionMeasures | None = None
+    colors: torch.Tensor | None = None
 
 
 class MetricBranch(nn.Module):
@@ -63,6 +68,7 @@ class MetricBranch(nn.Module):
         heads: of attention, an even number.
         measures: whether regions are measured, and values read off them.
         rays: whether they are measured by their viewing rays too.
+        colors: whether their colors are named.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class MetricBranch(nn.Module):
         heads: int,
         measures: bool = False,
         rays: bool = False,
+        colors: bool = False,
     ) -> None:
         super().__init__()
         self.words_in = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, width))
@@ -90,6 +97,7 @@ class MetricBranch(nn.Module):
             self.measurer = RegionMeasurer(width, rays)
             self.measures_in = QuietLinear(width, width)
             self.values = ValueReader(width, text_width)
+        self.colors = RegionColors(width, text_width) if colors else None
 
     def forward(
         self,
@@ -114,6 +122,8 @@ class MetricBranch(nn.Module):
         own = self.region(regions.codes.to(dtype)) + slot
         if regions.measures is not None:
             own = own + self.measures_in(regions.measures.states.to(dtype))
+        if self.colors is not None and regions.colors is not None:
+            own = own + self.colors.states_in(regions.colors.to(dtype))
         states = _add_at(states, regions, own)
         pairs = self.pair(regions.pairs.to(dtype))
         seen = is_word[:, None, None, :]
@@ -145,20 +155,38 @@ class MetricBranch(nn.Module):
         centers = regions.centers
         if self.measurer.rays is not None:
             centers = torch.where(measures.has_depth[..., None], centers, measures.optical)
-        readings = self.reader(states, pairs, centers, exists, keys)
+        matches = self._matches(states, regions)
+        additions = (keys[0] + matches, keys[1] + matches, matches)
+        readings = self.reader(states, pairs, centers, exists, additions)
         distances = (readings.probabilities, readings.meters)
         values = self.values(states, measures, exists, keys[0], distances)
         embedding = self.reader.embed(readings, dtype, values.chosen[:, 0].abs())
         embedding = embedding + self.values.embed(values, measures, exists)
+        embedding = embedding + self._shown(regions, dtype)
         if answers is None:
             return embedding, None
         losses = readings.losses(answers)
         if answers.numbers is not None and answers.truths is not None:
-            of_regions = measures.losses(answers.truths[..., :-1]) * exists
+            boxes, order, color = answers.truths.split([len(BOX_FIELDS), 1, 1], dim=-1)
+            of_regions = measures.losses(boxes) * exists
+            if regions.colors is not None:
+                of_regions = of_regions + color_losses(regions.colors, color[..., 0]) * exists
             losses = losses + values.losses(answers.numbers)
-            losses = losses + values.order_losses(answers.truths[..., -1])
+            losses = losses + values.order_losses(order[..., 0])
             losses = losses + of_regions.sum(dim=1) / exists.sum(dim=1)
         return embedding, losses
+
+    def _matches(self, states: torch.Tensor, regions: QuestionRegions) -> torch.Tensor:
+        """How well each region (Q, M) has the color that is asked for; 0 where none are named."""
+        if self.colors is None or regions.colors is None:
+            return torch.zeros_like(states[..., 0])
+        return self.colors.matches(states, regions.colors, regions.exists)
+
+    def _shown(self, regions: QuestionRegions, dtype: torch.dtype) -> torch.Tensor | float:
+        """Embeddings (Q, M, D) of the colors."""
+        if self.colors is None or regions.colors is None:
+            return 0.0
+        return self.colors.embedding(regions.colors.to(dtype))
 
 
 class RelationLayer(nn.Module):

@@ -41,6 +41,7 @@ from smolrgpt_core.model.point_map.encoder import JoinedProjection, PointEncoder
 from smolrgpt_core.model.question_regions import asked_regions
 from smolrgpt_core.model.quiet_linear import QuietLinear
 from smolrgpt_core.model.refiner import FeatureRefiner, RefinerLevel
+from smolrgpt_core.model.region_colors import NAMES
 from smolrgpt_core.model.region_inputs import RegionInputs, region_weights
 from smolrgpt_core.model.region_readings import RegionAnswers
 from smolrgpt_core.model.strict_loading import load_strictly
@@ -137,7 +138,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         if config.depth_branch == "metric":
             self.metric_branch = MetricBranch(
                 width, config.metric_width, config.metric_layers, config.metric_heads,
-                config.region_measures, config.region_rays,
+                config.region_measures, config.region_rays, config.region_colors,
             )  # fmt: skip
         if config.point_fusion:
             patch_size = config.vision_config.patch_size
@@ -332,9 +333,35 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         if self.config.depth_branch == "metric" and any(counts):
             samples = inputs.region_samples or []
             return self.relate_regions(
-                embeds, input_ids, inputs.question_ids, samples, indices, region_answers
-            )
+                embeds, input_ids, inputs.question_ids, samples, indices, region_answers,
+                self._named_colors(inputs),
+            )  # fmt: skip
         return embeds, None
+
+    def _named_colors(self, inputs: RegionInputs) -> torch.Tensor | None:
+        """Colors (sum of M_i, C) of all regions, 0 without an image; None where none are named."""
+        if not self.config.region_colors:
+            return None
+        if inputs.region_colors is not None:
+            return self.name_colors(torch.cat(list(inputs.region_colors)))
+        if inputs.pixel_values is not None:
+            raise ValueError(
+                "config.region_colors is True, but there are no region_colors; prepare them with "
+                "SmolRGPTProcessor"
+            )
+        count = sum(len(samples) for samples in inputs.region_samples or [])
+        return torch.zeros(count, NAMES, device=self.device)
+
+    def name_colors(self, colors: torch.Tensor) -> torch.Tensor:
+        """How likely each name is for the color of regions (R, C), with `config.region_colors`.
+
+        Args:
+            colors: (R, K, 3) of `region_colors`.
+        """
+        assert self.metric_branch.colors is not None
+        with torch.autocast(self.device.type, enabled=False):
+            named: torch.Tensor = self.metric_branch.colors(colors.to(self.device))
+        return named
 
     def _looks_of_nothing(self, count: int) -> torch.Tensor:
         """RGB features (count, D) of regions without an image: what their placeholder is."""
@@ -350,6 +377,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         region_samples: Sequence[torch.Tensor],
         region_indices: Sequence[torch.Tensor],
         region_answers: RegionAnswers | None = None,
+        colors: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Put the depth tokens of the metric branch in their places.
 
@@ -360,6 +388,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
             region_samples: (M_i, K, 3) for each row.
             region_indices: (N_i,) for each row, which of the regions each placeholder is.
             region_answers: (B, T), correct answers to the question of each token.
+            colors: (sum of M_i, C) of `name_colors`, with `config.region_colors`.
 
         Returns:
             Embeddings (B, T, D); losses (Q,) of what is read off the regions, if there are answers.
@@ -375,7 +404,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         token, token_id = self.config.region_token(DEPTH)
         places = input_ids == token_id
         measure = self.metric_branch.measurer if self.config.region_measures else None
-        asked = asked_regions(places, question_ids, region_samples, region_indices, measure)
+        asked = asked_regions(places, question_ids, region_samples, region_indices, measure, colors)
         words = embeds.flatten(0, 1)[asked.tokens]
         answers = None
         if region_answers is not None:

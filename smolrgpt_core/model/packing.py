@@ -23,8 +23,8 @@ from smolrgpt_core.model.region_readings import NO_ANSWER
 from smolrgpt_core.model.value_readings import SLOTS
 from smolrgpt_core.model_inputs.prompts import IGNORED_LABEL, Message, TokenRow
 
-TRUTHS = len(BOX_FIELDS) + 1
-"""Numbers that are known of a region: its box, and its place in the answer."""
+TRUTHS = len(BOX_FIELDS) + 2
+"""Numbers that are known of a region: its box, its place in the answer, and its color."""
 
 PADDING = -1
 """Segment of tokens that belong to nothing."""
@@ -121,7 +121,7 @@ def pack_batch(processor: SmolRGPTProcessor, rows: Sequence[PackedImage]) -> Bat
         input_ids, labels, position_ids, segment_ids, question_ids (B, T) int64; answer_kinds,
         answer_values (B, T) int64 and float32, and answer_numbers (B, T, S) where any row has
         answers; where there are masks region_indices, a list of B int64 (N_i,), and with
-        region_measures region_truths, a list of B float32 (N_i, 8); images, masks and samples as
+        region_measures region_truths, a list of B float32 (N_i, 9); images, masks and samples as
         the processor gives them.
 
     Raises:
@@ -181,7 +181,7 @@ def _answers_of_tokens(row: PackedImage, tokens: Mapping[str, list[int]]) -> lis
 
 
 def _truths(row: PackedImage) -> torch.Tensor:
-    """(N, 8) of all `<mask>` of a row, in order."""
+    """(N, 9) of all `<mask>` of a row, in order."""
     found = (
         [
             truths

@@ -17,6 +17,7 @@ MODULES = {
     "depth_connector": "connectors.depth",
     "rgb_refiner": "refiners.rgb",
     "depth_refiner": "refiners.depth",
+    "region_colors": "metric_branch.colors",
     "point_fusion": "point_encoder",
     "metric_branch": "metric_branch",
     "language_model": "language_model",

@@ -40,6 +40,7 @@ from smolrgpt_core.model_inputs.prompts import (
     TokenRow,
     add_prompt_tokens,
 )
+from smolrgpt_core.model_inputs.region_colors import IMAGE, region_colors
 from smolrgpt_core.model_inputs.region_samples import AROUND, camera_foot, region_samples, with_foot
 
 _ROLES = ("system", "user", "assistant")
@@ -134,7 +135,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         """Keys of a batch."""
         return [
             "input_ids", "attention_mask", "pixel_values", "depth_values", "point_values",
-            "region_masks", "region_samples", "question_ids",
+            "region_masks", "region_samples", "region_colors", "question_ids",
         ]  # fmt: skip
 
     def __call__(
@@ -173,7 +174,8 @@ class SmolRGPTProcessor(ProcessorMixin):
             where there are images and depth; region_masks, a list of B float32 (M_i, G, G) on the
             refined grid, where there are images; labels (B, T) int64 if asked for. With the depth
             branch "metric" no depth_values, but question_ids (B, T) and region_samples, B float32
-            (M_i, K, 3); with `config.point_fusion` point_values (B, 4, S, S).
+            (M_i, K, 3); with `config.region_colors` region_colors, B float32 (M_i, K, 3); with
+            `config.point_fusion` point_values (B, 4, S, S).
 
         Raises:
             SpatialError: BAD_QUESTION for a text that cannot be asked, BAD_INPUT for an image,
@@ -260,6 +262,17 @@ class SmolRGPTProcessor(ProcessorMixin):
         if self.config.region_measures:
             samples = with_foot(samples, camera_foot(meters, camera))
         return torch.from_numpy(samples)
+
+    def prepare_colors(self, masks: Any, rgb: NDArray[np.uint8]) -> torch.Tensor:
+        """Colors float32 (M, K, 3) of the pixels of one image under its masks, and around them.
+
+        Raises:
+            SpatialError: BAD_INPUT for a mask of another size, or without a pixel.
+        """
+        masks, count = _as_masks(masks), self.config.samples_per_region
+        if not len(masks):
+            return torch.zeros(0, count + AROUND + IMAGE, 3)
+        return torch.from_numpy(region_colors(masks, rgb, count))
 
     def prepare_points(self, depth: Any, intrinsics: CameraIntrinsics | None) -> torch.Tensor:
         """The point map float32 (4, S, S) of one image for `config.point_fusion`.
@@ -365,6 +378,8 @@ class SmolRGPTProcessor(ProcessorMixin):
         }
         if depth is None and any(len(item) for item in batch["region_masks"]):
             raise SpatialError(Status.NO_DEPTH, "masks need a depth image beside the RGB image")
+        if self.config.region_colors:
+            batch["region_colors"] = list(map(self.prepare_colors, mask_lists, colors))
         return {**batch, **self._prepare_depths(depths, mask_lists, cameras)}
 
     def _prepare_depths(

@@ -39,6 +39,7 @@ def asked_regions(
     region_samples: Sequence[torch.Tensor],
     region_indices: Sequence[torch.Tensor],
     measure: Callable[[torch.Tensor], RegionMeasures] | None = None,
+    colors: torch.Tensor | None = None,
 ) -> AskedRegions:
     """Questions and their regions, padded to the longest.
 
@@ -50,6 +51,7 @@ def asked_regions(
         region_indices: (N_i,) for each row: which of its M_i regions each placeholder is.
         measure: measures all M regions of the rows; the last of their K samples is then the
             camera's foot, as `with_foot` adds it.
+        colors: (M, C) of all M regions of the rows, of `RegionColors`.
 
     Raises:
         ValueError: when a placeholder belongs to no question, or names a region that is not there.
@@ -74,7 +76,7 @@ def asked_regions(
     tokens, is_word = _padded(place, number, order)
     named = is_named.nonzero()[:, 0]
     mentions = _Mentions(number[named], order[named], row[named])
-    regions = _regions(mentions, region_samples, region_indices, measure)
+    regions = _regions(mentions, region_samples, region_indices, measure, colors)
     every = torch.arange(len(named), device=ids.device)
     numbers, exists = _padded(every, mentions.question, _order_within(mentions.question))
     return AskedRegions(tokens, is_word, regions, numbers.masked_fill(~exists, -1))
@@ -94,6 +96,7 @@ def _regions(
     region_samples: Sequence[torch.Tensor],
     region_indices: Sequence[torch.Tensor],
     measure: Callable[[torch.Tensor], RegionMeasures] | None,
+    colors: torch.Tensor | None,
 ) -> QuestionRegions:
     device = mentions.row.device
     sizes = torch.tensor([len(samples) for samples in region_samples], device=device)
@@ -116,7 +119,8 @@ def _regions(
         first, second = region[:, :, None], region[:, None]
         pairs = measured.pair_codes(first, second)
         codes = measured.region_codes()[region]
-    return QuestionRegions(codes, pairs, measured.centers[region], places, exists, measures)
+    named = None if colors is None else colors[region]
+    return QuestionRegions(codes, pairs, measured.centers[region], places, exists, measures, named)
 
 
 def _order_within(groups: torch.Tensor) -> torch.Tensor:

@@ -29,6 +29,8 @@ class RegionInputs:
             other form that `smolrgpt_core.kernels` takes.
         region_samples: B tensors (M_i, K, 3) of `region_samples`; the depth branch "metric" needs
             them where there are regions.
+        region_colors: B tensors (M_i, K, 3) of `region_colors`; a model with `config.region_colors`
+            needs them where there are regions and an image.
         region_indices: B tensors (N_i,): which of the row's regions each placeholder is; by default
             the first is region 0, and so on.
         question_ids: (B, T), a number above 0 for the tokens of each question, 0 for others; the
@@ -40,6 +42,7 @@ class RegionInputs:
     point_values: torch.Tensor | None = None
     region_masks: Sequence[MasksOfImage] | None = None
     region_samples: Sequence[torch.Tensor] | None = None
+    region_colors: Sequence[torch.Tensor] | None = None
     region_indices: Sequence[torch.Tensor] | None = None
     question_ids: torch.Tensor | None = None
 

@@ -57,9 +57,10 @@ class RegionAnswers:
             yes, in front, above and inside and 0 for their opposites.
         numbers: float32 (Q, S) or (B, T, S), of `value_readings`, NaN where there is none; None:
             nothing is known of them.
-        truths: float32 (N, 8) of all placeholders of the rows, or (Q, M, 8) of the regions of
-            questions: `data.warehouse_format.BOX_FIELDS`, and its place in an answer that is a
-            list; NaN where it is not known. None: nothing is known of them.
+        truths: float32 (N, 9) of all placeholders of the rows, or (Q, M, 9) of the regions of
+            questions: `data.warehouse_format.BOX_FIELDS`, its place in an answer that is a list,
+            and the place of its color in `COLORS`; NaN where it is not known. None: nothing is
+            known of them.
     """
 
     kinds: torch.Tensor
@@ -183,7 +184,7 @@ class RegionReader(nn.Module):
         pairs: torch.Tensor,
         centers: torch.Tensor,
         exists: torch.Tensor,
-        keys: tuple[torch.Tensor, torch.Tensor] | None = None,
+        keys: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None,
     ) -> RegionReadings:
         """Readings of regions.
 
@@ -192,11 +193,13 @@ class RegionReader(nn.Module):
             pairs: (Q, M, M, W), codes of the pairs.
             centers: (Q, M, 3), middles of what is seen, optical frame, meters.
             exists: bool (Q, M), False for padding.
-            keys: (Q, M) that are added to the scores of the choice, and (Q, M) to the sides.
+            keys: (Q, M) that are added to the scores of the choice, to the sides, and to the scores
+                of what counts.
         """
         chosen, counted, sides, *offset = self.region_head(states).float().unbind(dim=-1)
         if keys is not None:
             chosen, sides = chosen + keys[0] * exists, sides + keys[1]
+            counted = counted + keys[2]
         objects = centers + _along_ray(_OFFSET_STEP_M * torch.stack(offset, dim=-1), centers)
         probabilities, is_apart = self._pairs(states, pairs, exists)
         return RegionReadings(

@@ -21,7 +21,7 @@ from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.ground_plane import find_floor
-from smolrgpt_core.kernels.masks import MasksOfImage, read_batch
+from smolrgpt_core.kernels.masks import MaskForm, MasksOfImage, read_batch
 from smolrgpt_core.regions import RegionSet
 
 if TYPE_CHECKING:
@@ -67,14 +67,25 @@ def region_samples(
     (image,) = read_batch([masks], [size])
     samples = np.empty((len(image), count + AROUND, 3), dtype=np.float32)
     for mask, (form, place) in enumerate(image.single()):
-        number = form.pixel_count(place)
-        if not number:
+        if not form.pixel_count(place):
             raise bad_input(f"{image.describe(mask)} has no pixel; omit the region")
-        rows, columns = form.pixels_at(place, _spread(number, count)).T
-        pixels = np.concatenate([np.stack([rows, columns], axis=1), _around(rows, columns)])
+        pixels = pixels_of_mask(form, place, count)
         samples[mask] = pixel_rays(pixels[:, 0], pixels[:, 1], intrinsics)
         samples[mask, :, 2] = _read(depth, pixels)
     return samples
+
+
+def pixels_of_mask(form: MaskForm, place: int, count: int) -> NDArray[np.int64]:
+    """Rows and columns (count + AROUND, 2) of the pixels that stand for a mask.
+
+    Args:
+        form: masks of an image.
+        place: of the mask in it; it has a pixel.
+        count: pixels under the mask; those of its surroundings follow, some may be outside the
+            image.
+    """
+    rows, columns = form.pixels_at(place, _spread(form.pixel_count(place), count)).T
+    return np.concatenate([np.stack([rows, columns], axis=1), _around(rows, columns)])
 
 
 def _around(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int64]:

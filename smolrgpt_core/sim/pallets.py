@@ -6,6 +6,7 @@ middle of the footprint.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,10 +42,32 @@ LOAD_KINDS = ("cartons", "mixed_cartons", "wrapped", "drums", "sacks", "crates")
 STACKABLE_LOADS = ("cartons", "wrapped", "crates")
 """Loads with a flat top that carries a second pallet."""
 
+LOAD_MATERIALS = ("carton", "wrap", "crate", "drum", "sack")
+"""How the names of the materials of loads begin."""
+
 CARTON_COLORS = 4
 WRAP_COLORS = 3
 CRATE_COLORS = ("crate_blue", "crate_gray", "crate_red", "crate_green")
 DRUM_COLORS = ("drum_blue", "drum_black", "drum_red")
+
+LOAD_COLORS = {
+    "carton0": "brown", "carton1": "brown", "carton2": "brown",
+    "wrap1": "white", "wrap2": "black", "sack1": "white",
+    **{material: material.rsplit("_", 1)[1] for material in (*CRATE_COLORS, *DRUM_COLORS)},
+}  # fmt: skip
+"""Names of the colors of loads, by material. Without one: thin film, which shows the cartons under
+it, and what is between white and brown."""
+
+
+def load_color(parts: Sequence[ConvexPart]) -> str:
+    """The color of a load that has a single one to be known by; "" for any other object.
+
+    Args:
+        parts: of a pallet with its load.
+    """
+    loads = {part.material for part in parts if part.material.startswith(LOAD_MATERIALS)}
+    names = {LOAD_COLORS.get(material, "") for material in loads}
+    return names.pop() if len(names) == 1 else ""
 
 
 def pallet_base(model: PalletModel, wood: str) -> list[ConvexPart]:

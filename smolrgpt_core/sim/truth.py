@@ -11,6 +11,7 @@ from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.sim.camera import CameraPose
 from smolrgpt_core.sim.camera_path import project_hulls
 from smolrgpt_core.sim.objects import SceneObject
+from smolrgpt_core.sim.pallets import load_color
 from smolrgpt_core.sim.scene import Scene
 from smolrgpt_core.sim.transporters import body_color
 from smolrgpt_core.truth import ObjectTruth, SceneTruth
@@ -52,7 +53,7 @@ def _object_truth(
         buffer_ids=tuple(id for id, margin in margins.items() if margin > 0),
         buffer_margin=max(margins.values(), default=float("nan")),
         cargo_id=item.cargo_id if item.loaded else None,
-        color=body_color(item.parts),
+        color=body_color(item.parts) or load_color(item.parts),
     )
 
 

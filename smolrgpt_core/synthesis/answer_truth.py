@@ -8,10 +8,11 @@ import numpy as np
 
 from smolrgpt_core.data.warehouse_format import BOX_FIELDS, AnswerTruth
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.language import is_about_looks
 from smolrgpt_core.language.interpreter import evaluate
 from smolrgpt_core.language.operators import questions
 from smolrgpt_core.scene.copies import SceneCopies
-from smolrgpt_core.scene.spatial_scene import SpatialScene
+from smolrgpt_core.scene.spatial_scene import COLORS, SpatialScene
 from smolrgpt_core.synthesis.generator import QuestionWithTruth
 
 DECIMALS = 4
@@ -30,6 +31,7 @@ def truth_of(item: QuestionWithTruth, scene: SpatialScene) -> AnswerTruth:
         item.category.name.lower(),
         _parts(item, copies),
         tuple(_box(id, scene, copies) for id in item.region_ids),
+        tuple(_color(id, scene) for id in item.region_ids) if is_about_looks(item.program) else (),
     )
 
 
@@ -45,6 +47,15 @@ def _parts(item: QuestionWithTruth, copies: SceneCopies) -> tuple[float, ...]:
             # What stands in an untaken branch may have no value.
             continue
     return tuple(found)
+
+
+def _color(id: int, scene: SpatialScene) -> str:
+    """Of a region; "" where it has no single one."""
+    try:
+        weights = scene.colors(id).weights
+    except SpatialError:
+        return ""
+    return COLORS[int(np.argmax(weights))]
 
 
 def _box(id: int, scene: SpatialScene, copies: SceneCopies) -> tuple[float, ...]:

@@ -228,7 +228,7 @@ class QuestionGenerator:
     ) -> QuestionWithTruth | None:
         """In the canonical sentence with masks; None where too many regions are to be listed."""
         regions = self.view.regions
-        wording = masked_question(draft.program, regions)
+        wording = masked_question(draft.program, regions, looks=True)
         if wording is None:
             return None
         program, ids = with_lists(draft.program, regions), wording.region_ids

@@ -28,7 +28,8 @@ _UNSEEN_BY_MODELS = (
     *COLOR_FORMS,
 )  # fmt: skip
 """Forms about places in the image, or about what may stand in a zone beside the regions that are
-named, of which a model that sees these regions alone knows nothing; and about colors."""
+named, of which a model that sees these regions alone knows nothing; and about colors, which have a
+mixture of their own."""
 
 
 class Format(Enum):
@@ -169,9 +170,13 @@ _LANGUAGE = Mixture(
 )
 """Every form of question about regions, for a model that answers whatever the language can say."""
 
+_LOOKS = Mixture(_evenly(*COLOR_FORMS), {Format.FREE: 1.0}, for_models=True)
+"""What the color image alone answers, in the words in which an answerer asks a model."""
+
 MIXTURES: dict[str, Mixture] = {
     "warehouse": _WAREHOUSE,
     "language": _LANGUAGE,
+    "looks": _LOOKS,
     "hispatial": _HISPATIAL,
     "spatialrgpt": _SPATIALRGPT,
 }

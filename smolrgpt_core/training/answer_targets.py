@@ -12,6 +12,7 @@ from smolrgpt_core.data.warehouse_format import AnswerTruth
 from smolrgpt_core.language import Category
 from smolrgpt_core.model.packing import TypedAnswer
 from smolrgpt_core.model.value_readings import SLOTS
+from smolrgpt_core.scene.spatial_scene import COLORS
 
 FIRST_SIDES = ("right", "front", "above", "inside")
 """Of two opposites the one whose value is 1, as yes is 1 and no is 0."""
@@ -33,6 +34,9 @@ def typed_answer(conversation: Conversation, truth: AnswerTruth) -> TypedAnswer:
     try:
         value: Any = read_value(conversation.normalized_answer, category)
     except ValueError:
+        return TypedAnswer(truths=_truths(truth, ()))
+    if category is Category.RELATION and value in COLORS:
+        # No reading of places says it.
         return TypedAnswer(truths=_truths(truth, ()))
     order = value if category is Category.LIST else ()
     return TypedAnswer(
@@ -63,4 +67,12 @@ def _numbers(category: Category, value: Any, parts: Sequence[float]) -> tuple[fl
 def _truths(truth: AnswerTruth, order: Sequence[int]) -> tuple[tuple[float, ...], ...]:
     """What is known of each `<mask>`."""
     places = {index: float(place) for place, index in enumerate(order)}
-    return tuple((*box, places.get(index, math.nan)) for index, box in enumerate(truth.boxes))
+    colors = [_place_of(name) for name in truth.colors] or [math.nan] * len(truth.boxes)
+    return tuple(
+        (*box, places.get(index, math.nan), color)
+        for index, (box, color) in enumerate(zip(truth.boxes, colors, strict=True))
+    )
+
+
+def _place_of(color: str) -> float:
+    return float(COLORS.index(color)) if color else math.nan

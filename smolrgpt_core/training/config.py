@@ -23,6 +23,7 @@ PARTS = (
     "depth_connector",
     "rgb_refiner",
     "depth_refiner",
+    "region_colors",
     "point_fusion",
     "metric_branch",
     "point_encoder",

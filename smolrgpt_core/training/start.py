@@ -60,7 +60,7 @@ _POOLING_HEAD = "head."
 _POSITIONS = "position_embedding"
 """In the names of embeddings of places."""
 
-_QUIET = ("region_measures", "region_rays")
+_QUIET = ("region_measures", "region_rays", "region_colors")
 """Fields of parts without effect at first, which can be added to a trained model."""
 
 _LAYER = re.compile(r".*\blayers?\.\d+\.")

@@ -11,7 +11,13 @@ import pytest
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.sim import LABEL_ID_RANGES, CameraPose, WarehouseConfig, build_scene
-from smolrgpt_core.sim.pallets import LOAD_KINDS, PALLET_MODELS, load_parts, pallet_base
+from smolrgpt_core.sim.pallets import (
+    LOAD_KINDS,
+    PALLET_MODELS,
+    load_color,
+    load_parts,
+    pallet_base,
+)
 from smolrgpt_core.sim.parts import ConvexPart, Shape, bounding_box, part_vertices
 from smolrgpt_core.sim.transporters import (
     TRANSPORTER_MODELS,
@@ -240,6 +246,26 @@ def test_camera_path_is_smooth_and_free(view, heights):
             if item.parts and item.center[2] + item.size[2] / 2 > heights[0] - 0.3:
                 margins = [item.footprint.signed_distance(x, y) for x, y, _ in positions]
                 assert max(margins) < -0.4
+
+
+def test_a_load_has_a_color_where_it_has_a_single_one():
+    names = {kind: set() for kind in LOAD_KINDS}
+    for seed in range(60):
+        for kind in LOAD_KINDS:
+            rng = np.random.default_rng(seed)
+            parts = pallet_base(PALLET_MODELS[0], "wood0")
+            load = load_parts(kind, PALLET_MODELS[0], 0.9, rng)
+            name = load_color([*parts, *load])
+            names[kind].add(name)
+            painted = {part.material.partition("_")[2] for part in load}
+            if kind in ("crates", "drums"):
+                assert painted == {name}
+    assert names["crates"] == {"blue", "gray", "red", "green"}
+    assert names["drums"] == {"blue", "black", "red"}
+    assert names["cartons"] == {"brown", ""}
+    assert names["wrapped"] == {"white", "black", ""}
+    assert "" in names["mixed_cartons"]
+    assert load_color(pallet_base(PALLET_MODELS[0], "wood0")) == ""
 
 
 def test_camera_poses_start_at_the_overview_and_close_the_way():

@@ -44,13 +44,15 @@ def doubtful(frame):
     return read_question(text, frame.regions)
 
 
-def fused(anything, model, right=0.95, looks=False, **ranges):
+def fused(anything, model, right=0.95, looks=False, knows_colors=False, **ranges):
     curve = ConfidenceCurve(0.0, 2.944 if right == 0.95 else 0.4, 100, round(100 * right))
     confirmed = {"count": curve, "mcq": curve}
     curves = {
         Evidence.CONFIRMED_GEOMETRY.value: confirmed,
         Evidence.GEOMETRY_ONLY.value: {"relation": curve},
     }
+    if knows_colors:
+        curves[Evidence.MODEL_ONLY.value] = {"relation of Color": curve}
     cache = GeometryCache(looks=looks)
     likeness = LikenessTest(anything(**ranges), cache)
     calibration = Calibration("short", curves, AgreementTolerances(), weights_sha256="0" * 64)
@@ -189,6 +191,42 @@ class Untrained(GeometricAnswerer):
 
     def answer(self, frame, question):
         raise UntrainedQuestionError(Status.BAD_QUESTION, "not trained on this")
+
+
+class Looking(GeometricAnswerer):
+    """Knows every color."""
+
+    def answer(self, frame, question):
+        cache = GeometryCache(looks=True)
+        return replace(GeometricAnswerer(cache, certainty=0.0).answer(frame, question), message="")
+
+
+@pytest.mark.parametrize(("right", "status"), [(0.95, Status.OK), (0.6, Status.CANNOT_TELL)])
+def test_a_model_that_knows_colors_answers_where_they_are_open(frame, anything, right, status):
+    """By a calibration with colors alone, and never where the image has none."""
+    question = read_question("What color is pallet 12?", frame.regions)
+    mask = frame.regions.full_mask(12)
+    left = mask & (np.arange(mask.shape[1]) < np.nonzero(mask)[1].mean())
+    halves = np.full_like(frame.rgb, 160)
+    halves[:60] = 225, 225, 225
+    halves[mask], halves[left] = (30, 80, 165), (200, 30, 30)
+    open_color = replace(frame, rgb=halves)
+    with pytest.raises(UncertainAnswerError):
+        GeometricAnswerer(GeometryCache(looks=True)).answer(open_color, question)
+    both = fused(anything, Looking(), right, looks=True)
+    assert outcome(both, open_color, question).status is Status.CANNOT_TELL
+    knowing = fused(anything, Looking(), right, looks=True, knows_colors=True)
+    found = outcome(knowing, open_color, question)
+    assert found.status is status
+    if status is Status.OK:
+        assert found.confidence == pytest.approx(right, abs=0.01)
+        assert "from the model only" in found.message
+    gray = replace(frame, rgb=np.full_like(frame.rgb, 128))
+    assert "no colors" in outcome(knowing, gray, question).message
+
+
+def outcome(answerer, frame, question):
+    return answerer.answer_batch(frame, [question])[0]
 
 
 def test_colors_have_the_confidence_of_the_scene(frame, anything) -> None:

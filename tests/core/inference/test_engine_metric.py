@@ -28,7 +28,13 @@ SIZES = {
 
 
 @pytest.fixture(
-    params=[(), ("point_fusion",), ("region_measures",), ("region_measures", "region_rays")],
+    params=[
+        (),
+        ("point_fusion",),
+        ("region_measures",),
+        ("region_measures", "region_rays"),
+        ("region_measures", "region_colors"),
+    ],
     ids="-".join,
 )
 def metric(request):

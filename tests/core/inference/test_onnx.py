@@ -80,8 +80,8 @@ def test_both_runtimes_say_the_same(metric, engine):
     assert_same_answers(InferenceEngine.from_pretrained(metric, CONFIG), engine, QUESTIONS)
 
 
-def test_measures_of_regions_are_exported(metric, tmp_path):
-    changed = {"region_measures": True, "region_rays": True}
+def test_measures_and_colors_of_regions_are_exported(metric, tmp_path):
+    changed = {"region_measures": True, "region_rays": True, "region_colors": True}
     model, processor = make_start(StartConfig(checkpoint=str(metric), overrides=changed), 0, list)
     randomize(model.model.metric_branch)
     model.save_pretrained(tmp_path / "measures")

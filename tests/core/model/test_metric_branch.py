@@ -289,8 +289,8 @@ def test_measures_and_numbers_have_losses_in_packed_rows(make, image, depth, mas
     """Of every row, in the order of its placeholders, whatever it asks."""
     model, processor = make(region_measures=True)
     first, second = rows(image, depth, masks)
-    box = (0.5, 0.2, 4.0, 1.2, 0.8, 0.6, 0.3, math.nan)
-    unknown = (math.nan,) * 8
+    box = (0.5, 0.2, 4.0, 1.2, 0.8, 0.6, 0.3, math.nan, math.nan)
+    unknown = (math.nan,) * 9
     answers = [
         TypedAnswer(Category.DISTANCE, 3.42, (3.42,), (unknown, unknown)),
         TypedAnswer(),

@@ -1,17 +1,18 @@
 """Mixtures by name: their weights, their formats, and what stays out of training data."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from smolrgpt_core.language import read_question
+from smolrgpt_core.language import is_about_looks, read_question
 from smolrgpt_core.language.model_wording import masked_question
 from smolrgpt_core.language.options import choose
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.synthesis import (
+    COLOR_FORMS,
     FORMS,
     MIXTURES,
     Format,
@@ -54,6 +55,23 @@ def test_a_model_is_asked_in_the_words_of_its_training(true_scene):
             assert not item.question.options
     wanted = {form for family in MIXTURES["language"].families.values() for form in family.forms}
     assert len(forms) > 0.8 * len(wanted)
+
+
+def test_colors_are_asked_of_models_that_know_them(true_scene):
+    """With answers that the words do not tell, and in words that a model without colors has not."""
+    answers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for seed in range(16):
+        scene = true_scene(seed)
+        for _, item in generate_mixture(scene, np.random.default_rng(seed), "looks", 40):
+            answers[item.form][item.normalized_answer] += 1
+            assert masked_question(item.program, scene.regions) is None
+            wording = masked_question(item.program, scene.regions, looks=True)
+            assert wording is not None
+            assert (wording.text, wording.region_ids) == (item.text, item.region_ids)
+            assert is_about_looks(item.program)
+    assert set(answers) == set(COLOR_FORMS)
+    for form, counted in answers.items():
+        assert max(counted.values()) < 0.6 * counted.total(), form
 
 
 def test_families_are_drawn_by_their_weights(asked):

@@ -241,7 +241,11 @@ def test_overrides_of_a_checkpoint_change_no_weight(checkpoint):
     assert_equal_weights(model.state_dict(), from_nothing()[0].state_dict())
 
 
-@pytest.mark.parametrize("more", [{}, {"region_rays": True}], ids=["measures", "rays"])
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"region_rays": True}, {"region_colors": True}],
+    ids=["measures", "rays", "colors"],
+)
 def test_new_measures_change_no_answer(checkpoint, more):
     """What they say is learned; what was there before stays, and so does what it says."""
     start = StartConfig(checkpoint=str(checkpoint), overrides={"region_measures": True, **more})
