@@ -249,7 +249,7 @@ def test_camera_path_is_smooth_and_free(view, heights):
 
 
 def test_a_load_has_a_color_where_it_has_a_single_one():
-    names = {kind: set() for kind in LOAD_KINDS}
+    names: dict[str, set[str]] = {kind: set() for kind in LOAD_KINDS}
     for seed in range(60):
         for kind in LOAD_KINDS:
             rng = np.random.default_rng(seed)
