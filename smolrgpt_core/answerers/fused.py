@@ -325,16 +325,21 @@ def _one_of_two(
 ) -> FusedAnswer:
     """The answer that counts where they differ."""
     is_model = _counts_against_geometry(model, geometry, settings, doubt, confidence_of)
+    if doubt and settings.prefer == CONFIDENT:
+        # What such a model says is no reason to doubt an answer: its agreement stays unknown.
+        alone = f"from geometry only; the model does not count: {doubt}"
+        answer = replace(
+            _chosen(model, geometry, is_model), message=_joined(geometry.message, alone)
+        )
+        return FusedAnswer(answer, Evidence.GEOMETRY)
     chosen = replace(_chosen(model, geometry, is_model), agreement=Agreement.DISAGREE)
+    doubtful = doubt and f"doubtful: {doubt}"
     if is_model:
-        doubtful = doubt and f"doubtful: {doubt}"
         answer = replace(chosen, message=_joined(_remarks("disagrees", geometry), doubtful))
         return FusedAnswer(answer, Evidence.MODEL_AGAINST_GEOMETRY, doubt)
-    unused = f" The answer of the model is not used: {doubt}" if doubt else ""
-    note = f"the model disagrees: {model.text}{unused}"
-    answer = replace(chosen, message=_joined(geometry.message, note))
+    note = _joined(geometry.message, f"the model disagrees: {model.text}", doubtful)
     evidence = Evidence.GEOMETRY if doubt else Evidence.GEOMETRY_AGAINST_MODEL
-    return FusedAnswer(answer, evidence)
+    return FusedAnswer(replace(chosen, message=note), evidence)
 
 
 def _remarks(opinion: str, geometry: SpatialAnswer) -> str:

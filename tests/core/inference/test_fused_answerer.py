@@ -225,10 +225,11 @@ def test_against_geometry_it_does_not_count_about_what_is_unlike(unlike, ask):
     write_calibration(unlike / CALIBRATION_FILE, calibration(unlike, curves=against))
     answer = ask(fused(unlike), CONTRADICTED)
     assert answer.value == pytest.approx(7.55, abs=0.01)
-    assert answer.agreement is Agreement.DISAGREE
-    assert "2.00 m" in answer.message
-    unused = "is not used: unlike the training data of the model: horizontal field of view"
+    assert answer.agreement is Agreement.UNKNOWN
+    assert answer.model_value == 2.0
+    unused = "does not count: unlike the training data of the model: horizontal field of view"
     assert unused in answer.message
+    assert "disagrees" not in answer.message
     geometric = ask(make_answerer("geometric"), CONTRADICTED)
     assert answer.confidence == pytest.approx(geometric.confidence)
     preferred = ask(fused(unlike, prefer="model"), CONTRADICTED)
@@ -300,7 +301,7 @@ def test_where_neither_can_both_reasons_are_reported(taught, frames, lessons):
 
 
 def test_questions_together_are_answered_as_alone(taught, frames, lessons):
-    answerer = fused(taught)
+    answerer = fused(taught, prefer="geometry")
     questions = [read_question(text, frames[0].regions) for text in lessons]
     program = Measure(selections.Region(13), Distance(selections.Region(999)))
     unknown = replace(questions[0], region_ids=(13, 999), program=program)
