@@ -206,7 +206,8 @@ def _asked(program: Program, regions: RegionSet) -> Program:
         region, predicate = program.parts
         return _of_one(program, region, predicate, regions)
     if program.operator is questions.Compare:
-        return _of_two(program, *program.arguments, regions)
+        first, how, second = program.arguments
+        return _of_two(program, first, how, second, regions)
     if program.operator is questions.Exists:
         holder = _holder_of_objects(program, regions)
         return program if holder is None else questions.Whether(holder, _loaded())
