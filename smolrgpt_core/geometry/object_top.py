@@ -113,14 +113,31 @@ def raised_by_outline(
     )
     far_std = np.where(is_second, far_std[1], far_std[0])
     edge_std = np.hypot(medians_of(slope * far_std, upper), views.pixel_height)
+    raised, raised_std = _weighed(top, std, edge, edge_std)
+    return np.where(is_raised, raised, top), np.where(is_raised, raised_std, std)
+
+
+def _weighed(
+    top: NDArray[np.float64],
+    std: NDArray[np.float64],
+    edge: NDArray[np.float64],
+    edge_std: NDArray[np.float64],
+) -> Heights:
+    """Heights from those (B,) of decks and those of the upper ends of outlines, meters.
+
+    Args:
+        top: of the decks.
+        std: standard deviation of that.
+        edge: of the outlines.
+        edge_std: standard deviation of that.
+    """
     # Where noise hides how rough a deck is, a part of it may be higher.
     deck_std = np.hypot(std, np.minimum(std, ROUGHNESS_M))
     told = deck_std**2 / (deck_std**2 + edge_std**2)
     # Two measurements that disagree are less sure than each of them says.
     disagreement = np.minimum(told, 1 - told) * (edge - top)
-    raised_std = np.hypot(np.minimum(np.sqrt(told) * edge_std, std), disagreement)
-    raised = top + told * (edge - top)
-    return np.where(is_raised, raised, top), np.where(is_raised, raised_std, std)
+    weighed_std = np.hypot(np.minimum(np.sqrt(told) * edge_std, std), disagreement)
+    return top + told * (edge - top), weighed_std
 
 
 def _with_thin_parts(
