@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from smolrgpt_core.language.builders import (
+    AMONG,
     AT,
     FULL,
     INSIDE,
@@ -59,6 +60,8 @@ def placed(program: Program, regions: RegionSet) -> Program:
         NoReadingError: they are said of what nothing is in, or of what holds nothing.
     """
     for part in program.walk():
+        if part.operator is AMONG:
+            _check_members(*part.parts, regions)
         if part.operator is AT and not _may_be(ZONE, part.parts[0], regions):
             raise NoReadingError(
                 "how near is meant? say, for example, within 2 m of it, or ask for the nearest"
@@ -78,6 +81,7 @@ def placed(program: Program, regions: RegionSet) -> Program:
         if has_with and CARGO in classes_of(subject, regions):
             raise NoReadingError("a pallet is with nothing; ask what stands on it, or where it is")
     meant: dict[Operator, Callable[..., Program]] = {
+        AMONG: lambda noun, listed: listed,
         AT: predicates.In,
         INSIDE: predicates.In,
         WITH: predicates.Holds,
@@ -95,6 +99,14 @@ def placed(program: Program, regions: RegionSet) -> Program:
         return meant[part.operator](*part.arguments) if part.operator in meant else part
 
     return program.replaced(lambda part: _of_carriers(part, regions)).replaced(condition)
+
+
+def _check_members(noun: Program, listed: Program, regions: RegionSet) -> None:
+    """That "the nearest pallet of transporters 5 and 6" is none of these transporters."""
+    (name,) = noun.arguments
+    classes = classes_of(listed, regions)
+    if name not in ("", ANY_REGION) and classes and not {name, known_class(name)} & classes:
+        raise NoReadingError(f"a {name} is asked for among regions of another class")
 
 
 def _check_driving(region: Program, regions: RegionSet) -> None:

@@ -13,6 +13,7 @@ from smolrgpt_core.language.builders import (
 )
 from smolrgpt_core.language.builders.conditions import negated
 from smolrgpt_core.language.builders.parts import (
+    AMONG,
     AT,
     BUILDERS,
     FULL,
@@ -39,6 +40,7 @@ from smolrgpt_core.language.builders.quantities import ask
 from smolrgpt_core.language.builders.sets import nominal
 
 __all__ = [
+    "AMONG",
     "AT",
     "BUILDERS",
     "FULL",

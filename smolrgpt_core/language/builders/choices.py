@@ -8,6 +8,7 @@ from typing import Any
 
 from smolrgpt_core.language.builders.conditions import distance_from_or_camera
 from smolrgpt_core.language.builders.parts import (
+    AMONG,
     SAME_NOUN,
     Bare,
     Nominal,
@@ -60,7 +61,8 @@ def extreme(given: Any, found: Superlative) -> Program:
     if found.attribute is None:
         if chosen.operator is selections.Listed and len(chosen.arguments[0]) == 2:
             raise NoReadingError("none of two is in the middle; ask what is between them")
-        return selections.Middle(chosen)
+        return selections.Middle(_listed_as(found.noun, chosen))
+    chosen = _listed_as(found.noun, chosen)
     return selections.Extreme(chosen, found.attribute, found.end, float(found.rank))
 
 
@@ -77,6 +79,13 @@ def _of_same_class(chosen: Program, noun: Program) -> Program:
     if classes and noun not in classes and noun != selections.All(""):
         raise NoReadingError
     return chosen
+
+
+def _listed_as(noun: Program | None, chosen: Program) -> Program:
+    """A list of regions whose class the reader has still to compare with a noun."""
+    is_list = all(part.operator is not selections.All for part in chosen.walk())
+    is_class = noun is not None and noun.operator is selections.All
+    return AMONG(noun, chosen) if is_class and is_list else chosen
 
 
 @builder
@@ -169,6 +178,20 @@ def end_several(given: Nominal, number: int, found: Superlative) -> Program:
 def middle() -> Superlative:
     """The middle one."""
     return Superlative(None)
+
+
+@builder
+def listed_as(noun: Noun, chosen: Program) -> Program:
+    """A list whose members are of the class of a noun: "pallet of 3 and 4"."""
+    return _listed_as(None if noun.refers_back else selections.All(noun.name), chosen)
+
+
+@builder
+def extreme_of_class(noun: Noun, given: Any, found: Superlative) -> Program:
+    """For "The tallest pallet of 3 and 4"."""
+    program = extreme(given, found)
+    chosen, *rest = program.arguments
+    return Program(program.operator, (listed_as(noun, chosen), *rest))
 
 
 @builder

@@ -182,6 +182,13 @@ OTHER = Operator(
 """Stands for "other" until the reader knows other than which."""
 
 
+AMONG = Operator(
+    "Among", (Parameter("noun", Type.REGIONS), Parameter("listed", Type.REGIONS)), Type.REGIONS,
+    _by_reader, "A list whose members are of a class; only while reading.",
+)  # fmt: skip
+"""Stands for "pallets among 3 and 4" until the reader knows that these are pallets."""
+
+
 AT = Operator("At", (Parameter("holders", Type.REGIONS),), Type.PREDICATE, _by_reader,
               "In a zone; nothing exact is said of anything else; only while reading.")  # fmt: skip
 """Stands for "at" until the reader knows at what."""

@@ -7,6 +7,7 @@ from functools import reduce
 from typing import Any
 
 from smolrgpt_core.language.builders.parts import (
+    AMONG,
     MENTIONED,
     OTHER,
     SAME_NOUN,
@@ -166,8 +167,10 @@ def _of_noun(modifier: Any, chosen: Program) -> Any:
 
 
 def _among(chosen: Program, domain: Program) -> Program:
-    """A class among a list: the list itself, which says what its members are."""
-    if chosen.operator in (selections.All, MENTIONED, SAME_NOUN):
+    """A class among a list: the list itself, if its members are of that class."""
+    if chosen.operator is selections.All:
+        return AMONG(chosen, domain)
+    if chosen.operator in (MENTIONED, SAME_NOUN):
         return domain
     raise NoReadingError
 
