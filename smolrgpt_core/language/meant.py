@@ -61,7 +61,7 @@ def placed(program: Program, regions: RegionSet) -> Program:
     """
     for part in program.walk():
         if part.operator is AMONG:
-            _check_members(*part.parts, regions)
+            _check_members(part.parts[0], part.parts[1], regions)
         if part.operator is AT and not _may_be(ZONE, part.parts[0], regions):
             raise NoReadingError(
                 "how near is meant? say, for example, within 2 m of it, or ask for the nearest"

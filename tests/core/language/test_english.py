@@ -122,7 +122,7 @@ def refusal(text: str, regions: RegionSet = SMALL, ids: tuple[int, ...] = ()) ->
         ("how far is pallet 3 from pallet 4 and pallet 5", "several distances"),
         ("How far is pallet 3 from buffers 2 and 10?", "several distances"),
         # Not one of the regions that are only a place here.
-        ("How many pallets are among buffers 2 and 10?", "of another class"),
+        ("How many pallets among buffers 2 and 10?", "of another class"),
         ("What is the tallest pallet of buffers 2 and 10?", "of another class"),
         ("The nearest pallet from buffer 2 or 10?", "of another class"),
         ("Which of the pallets of buffers 2 and 10 is nearest?", "of another class"),
