@@ -535,7 +535,7 @@ def _sequences(
             option for option in (_filtered_at(at, parse) if filtered else ())
             if not _goes_on(keys, option[0], table)
         ]  # fmt: skip
-        options = _longest(options, keys) + (_split(options, keys) if split else [])
+        options = _longest(options) + (_split(options) if split else [])
         if all(end == at + 1 and _may_mean_nothing(item, items, marks) for end, item in options):
             if keys[at] in table.prepositions:
                 waiting.append((at + 1, items, (*marks, table.prepositions[keys[at]]), after))
@@ -620,26 +620,22 @@ def _goes_on(keys: Sequence[str], end: int, table: GistTable) -> bool:
     return list(keys[end + 1 : end + 2]) == [""] and keys[end] in table.joins
 
 
-def _longest(options: Sequence[tuple[int, Item]], keys: Sequence[str]) -> list[tuple[int, Item]]:
+def _longest(options: Sequence[tuple[int, Item]]) -> list[tuple[int, Item]]:
     """The longest; of a list of regions also its first, as a comma may also begin something new."""
     end = max((end for end, _ in options), default=0)
     longest = [option for option in options if option[0] == end]
     if any(item.kind == "LIST" for _, item in longest):
-        longest += [
-            (end, item)
-            for end, item in options
-            if item.kind == "ONE" and keys[end : end + 1] == [","]
-        ]
+        longest += _longest([option for option in options if option[1].kind == "ONE"])
     return list(dict.fromkeys(longest))
 
 
-def _split(options: Sequence[tuple[int, Item]], keys: Sequence[str]) -> list[tuple[int, Item]]:
+def _split(options: Sequence[tuple[int, Item]]) -> list[tuple[int, Item]]:
     """What a region that is longer than its name begins with."""
     end = max((end for end, _ in options), default=0)
     kinds = {item.kind for at, item in options if at == end}
     if kinds != {"ONE"} or any(_is_named(item) for at, item in options if at == end):
         return []
-    return _longest([option for option in options if option[1].kind != "ONE"], keys)
+    return _longest([option for option in options if option[1].kind != "ONE"])
 
 
 def _is_named(item: Item) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,9 @@ class Hall:
     middle_column: float = 50.0
     column_std: float = 0.0
     axes: np.ndarray = field(default_factory=lambda: np.eye(3))
+
+    def expect(self, ids: Sequence[int]) -> None:
+        pass
 
     def place(self, id: int) -> Placed:
         center, size, yaw = self.boxes[id]

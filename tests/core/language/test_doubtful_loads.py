@@ -1,5 +1,6 @@
 """Answers where it is not sure which transporters are loaded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,9 @@ class Hall:
     middle_column: float = 50.0
     column_std: float = 0.0
     axes: np.ndarray = field(default_factory=lambda: np.eye(3))
+
+    def expect(self, ids: Sequence[int]) -> None:
+        pass
 
     def place(self, id: int) -> Placed:
         right = 8.0 * (id - 1) if id in TRANSPORTERS else PALLETS[id]

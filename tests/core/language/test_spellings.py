@@ -50,7 +50,7 @@ def test_a_robot_of_thousand_millimeters() -> None:
     asked = "Does a 1,200 mm wide robot fit between pallet 10 and pallet 11?"
     assert understood(asked).endswith("at least 1.2 m?")
     german = "Ist der Abstand zwischen Palette 10 und Palette 11 gr\u00f6\u00dfer als 1,200 mm?"
-    assert understood(german).endswith("more than 1.2 m?")
+    assert understood(german) == "Is pallet 10 more than 1.2 m from pallet 11?"
 
 
 @pytest.mark.parametrize("length", ["1,250 m", "1,200 cm", "1.200 mm", "5,000 feet", "1,000 yards"])
