@@ -11,6 +11,7 @@ from smolrgpt_core.language import read_question
 from smolrgpt_core.language.answer_wording import answer_sentence
 from smolrgpt_core.language.conventions import WAREHOUSE, Conventions
 from smolrgpt_core.language.model_wording import with_placeholders
+from smolrgpt_core.language.normal_form import normal_form
 from smolrgpt_core.language.operators import predicates, questions
 from smolrgpt_core.language.options import choose, split_options
 from smolrgpt_core.language.program import Program
@@ -137,10 +138,11 @@ def as_statement(
         MisreadError: it cannot be parsed, or is parsed differently.
     """
     is_true = bool(rng.integers(2))
-    program = _claim(item.program, item.truth, is_true, rng)
-    if program is None:
+    claim = _claim(item.program, item.truth, is_true, rng)
+    if claim is None:
         return None
-    truth = bool(item.truth) if program == item.program else is_true
+    truth = bool(item.truth) if claim == item.program else is_true
+    program = normal_form(claim, regions)
     statement = say_statement(program, regions)
     text = f"True or false: {statement}."
     ids: tuple[int, ...] = ()
