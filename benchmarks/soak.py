@@ -65,7 +65,7 @@ def soak(options: argparse.Namespace) -> list[Part]:
         probe = Probe(child_running(NODE))
         try:
             questions = probe.questions()
-            probe.wait_for_answers(questions[0])
+            probe.wait_for_answers(questions)
             return ask_in_parts(probe, questions, options)
         finally:
             probe.close()

@@ -415,6 +415,6 @@ def test_an_unknown_mixture_is_refused(tmp_path):
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 2
     assert (
-        "mixture must be one of warehouse, language, hispatial, spatialrgpt, got 'imagenet'"
-        in done.output
+        "mixture must be one of warehouse, language, looks, hispatial, spatialrgpt, "
+        "got 'imagenet'" in done.output
     )

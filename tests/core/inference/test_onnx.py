@@ -188,8 +188,8 @@ def test_a_changed_file_is_refused(exported, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"format": 3}, "expected format 2, got 3; update this package, or export"),
-        ({"format": 1}, "expected format 2, got 1; export"),
+        ({"format": 4}, "expected format 3, got 4; update this package, or export"),
+        ({"format": 2}, "expected format 3, got 2; export"),
         ({"files": {}}, "missing: .*'see.onnx', 'tokenizer.json'"),
         ({"files": None}, "missing: .*'encode.onnx'"),
     ],
