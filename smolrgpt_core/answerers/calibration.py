@@ -155,7 +155,13 @@ class Calibration:
         return confidence_by(self.curves, evidence, category, raw, measure)
 
     def knows(self, evidence: Evidence, category: Category, measure: str) -> bool:
-        """Whether it was fitted on questions that measure this; arguments as of `confidence`."""
+        """Whether it was fitted on questions that measure something.
+
+        Args:
+            evidence: whose answer it is, and what the other says.
+            category: of the question.
+            measure: what it measures, see `measure_of`.
+        """
         return curve_name(category, measure) in self.curves.get(evidence.value, {})
 
 

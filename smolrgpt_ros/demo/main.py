@@ -36,7 +36,7 @@ from smolrgpt_ros.demo.questions import (
     questions_without_answer,
     wrong_answers,
 )
-from smolrgpt_ros.runtime.ending_signals import EndingSignals
+from smolrgpt_ros.runtime.ending_signals import EndingSignals, end_without_threads
 from smolrgpt_ros.runtime.processes import ProcessGroup
 from smolrgpt_ros.srv import SpatialQuery
 
@@ -122,7 +122,13 @@ def parse_options(arguments: Sequence[str] | None) -> DemoOptions:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the demo and exit with its status."""
-    sys.exit(run(parse_options(arguments)))
+    options = parse_options(arguments)
+    try:
+        status = run(options)
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else 1
+    # Make sends Ctrl-C once more: Python, taking itself apart, would end as if it had crashed.
+    end_without_threads(status)
 
 
 def run(options: DemoOptions) -> int:

@@ -5,7 +5,7 @@ import torch
 
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.model import SmolRGPTConfig, SmolRGPTForConditionalGeneration
-from smolrgpt_core.model.parts import MODULES, parts_of
+from smolrgpt_core.model.parts import MODULES, parts_of, weights_of_part
 from smolrgpt_core.training.config import PARTS
 from smolrgpt_core.training.optimizer import parameter_groups, set_trainable
 
@@ -43,8 +43,8 @@ def test_every_part_has_a_module():
 
 @pytest.mark.parametrize(
     ("depth_branch", "absent"),
-    [("image", {"metric_branch", "point_fusion"}),
-     ("metric", {"depth_connector", "depth_refiner", "point_fusion"})],
+    [("image", {"metric_branch", "point_fusion", "region_colors"}),
+     ("metric", {"depth_connector", "depth_refiner", "point_fusion", "region_colors"})],
 )  # fmt: skip
 def test_parts_are_the_whole_model_and_do_not_overlap(depth_branch, absent):
     model = make_model(depth_branch)
@@ -58,7 +58,21 @@ def test_point_fusion_is_a_part():
     assert set(parts_of(make_model(point_fusion=True))) == set(MODULES) - {
         "depth_connector",
         "depth_refiner",
+        "region_colors",
     }
+
+
+def test_colors_of_regions_are_a_part():
+    """It lies within the metric branch, and is trained by itself."""
+    model = make_model(region_measures=True, region_colors=True)
+    own, others = (
+        {id(weight) for _, weight in weights_of_part(model, part)}
+        for part in ("region_colors", "metric_branch")
+    )
+    assert own
+    assert not own & others
+    within = {id(weight) for weight in parts_of(model)["metric_branch"].parameters()}
+    assert own | others == within
 
 
 def test_only_the_named_parts_are_trained(model):
