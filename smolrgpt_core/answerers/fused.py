@@ -276,11 +276,8 @@ def fuse(
     if isinstance(geometry, SpatialError) and geometry.status in DECIDED:
         return geometry
     if isinstance(model, UntrainedQuestionError):
-        return (
-            geometry
-            if isinstance(geometry, SpatialError)
-            else FusedAnswer(geometry, Evidence.GEOMETRY_ONLY)
-        )
+        refused = isinstance(geometry, SpatialError)
+        return geometry if refused else FusedAnswer(geometry, Evidence.GEOMETRY_ONLY)
     if isinstance(model, SpatialError):
         return _without_model(model, geometry)
     if isinstance(geometry, SpatialError):

@@ -54,7 +54,7 @@ class HallWords:
         )
         return RegionSet(regions.image_size, tuple(named))
 
-    def said(self, item: QuestionWithTruth, regions: RegionSet) -> QuestionWithTruth:
+    def reworded(self, item: QuestionWithTruth, regions: RegionSet) -> QuestionWithTruth:
         """A question and its answer with the nouns of the hall; the meaning is the same.
 
         Args:

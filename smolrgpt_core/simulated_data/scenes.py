@@ -300,7 +300,7 @@ def _of_warehouse(
         wordings=words.wordings,
     )  # fmt: skip
     return tuple(
-        Candidate.of(words.said(item, scene.regions), truth=truth_of(item, scene))
+        Candidate.of(words.reworded(item, scene.regions), truth=truth_of(item, scene))
         for item in generated
     )
 
@@ -318,7 +318,7 @@ def _of_mixture(
     once = {(item.text, item.region_ids): (task, item) for task, item in drawn}
     return tuple(
         Candidate.of(
-            words.said(item, scene.regions),
+            words.reworded(item, scene.regions),
             task,
             words.renamed(steps_of(item, scene)),
             truth_of(item, scene),

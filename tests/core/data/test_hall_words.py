@@ -37,7 +37,7 @@ def test_questions_mean_the_same_in_other_nouns(random_scene, seed):
     made = generate_questions(scene, np.random.default_rng(seed), per_form=2)
     assert len(made) > 10
     for item in made:
-        said = words.said(item, scene.regions)
+        said = words.reworded(item, scene.regions)
         spoken = f"{said.text} {said.freeform_answer}".lower().replace(",", " ").split()
         assert not {*NOUNS, *PLURALS} & {word.strip(".?:") for word in spoken}
         read = read_question(said.text, labeled, None, said.region_ids)
@@ -76,7 +76,7 @@ def test_a_noun_that_is_read_as_something_else_is_reported(random_scene):
     made = generate_questions(scene, np.random.default_rng(0), per_form=2)
     words = HallWords({"pallet": "distance", "transporter": "camera"})
     with pytest.raises(MisreadError, match="was made for"):
-        [words.said(item, scene.regions) for item in made]
+        [words.reworded(item, scene.regions) for item in made]
 
 
 @pytest.mark.parametrize(
