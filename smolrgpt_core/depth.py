@@ -191,7 +191,7 @@ def depth_readings(
         SpatialError: BAD_INPUT for an 8 bit depth visualization stored as 16 bit, without a unit.
     """
     limits = limits or DepthLimits()
-    _refuse_relative_depth(values, meters_per_unit)
+    _refuse_unlikely_unit(values, meters_per_unit)
     with np.errstate(invalid="ignore", over="ignore"):
         meters = np.asarray(values, dtype=np.float32) * np.float32(meters_per_unit)
         positive = np.isfinite(meters) & (meters > 0)
@@ -263,7 +263,7 @@ def _is_plausible(readings: NDArray[np.float32]) -> bool:
     return bool(2 * outside <= readings.size)
 
 
-def _refuse_relative_depth(values: NDArray, meters_per_unit: float) -> None:
+def _refuse_unlikely_unit(values: NDArray, meters_per_unit: float) -> None:
     """Refuse depth without a unit, or in another one, where the values themselves show it."""
     if values.dtype == np.uint16:
         step = _step(values)

@@ -276,8 +276,9 @@ def fuse(
     if isinstance(geometry, SpatialError) and geometry.status in DECIDED:
         return geometry
     if isinstance(model, UntrainedQuestionError):
-        refused = isinstance(geometry, SpatialError)
-        return geometry if refused else FusedAnswer(geometry, Evidence.GEOMETRY_ONLY)
+        if isinstance(geometry, SpatialError):
+            return geometry
+        return FusedAnswer(geometry, Evidence.GEOMETRY_ONLY)
     if isinstance(model, SpatialError):
         return _without_model(model, geometry)
     if isinstance(geometry, SpatialError):
