@@ -43,7 +43,7 @@ MIN_SEEN_HEIGHT_M = 0.05
 one is as flat, an empty pallet is 0.14 m high."""
 
 EXACT_M = 0.005
-"""Standard deviation of readings that are all but exact, as no camera has at a metre and more: the
+"""Standard deviation of readings that are all but exact, as no camera has at a meter and more: the
 points themselves tell which side they are on."""
 
 YAW_ARM = 0.5

@@ -94,7 +94,7 @@ which a carrier ends."""
 
 LIFTED_STD_M, CARRIED_M = 0.05, 1.5
 """Standard deviation of the lower face of a pallet that seems to stand on the floor, but is about
-as far away as a carrier that it overlaps in the image: forks lift it by some centimetres."""
+as far away as a carrier that it overlaps in the image: forks lift it by some centimeters."""
 
 BOX_DOUBT = 0.15
 """Standard deviation that is added when a region came as a box, relative to its longest side."""

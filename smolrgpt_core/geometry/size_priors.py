@@ -58,7 +58,7 @@ class SizePrior:
 
 SIZE_PRIORS: Mapping[str, SizePrior] = {
     # EUR 1 (EN 13698-1) 1.2 x 0.8 m and EUR 2 / industrial (EN 13698-2) 1.2 x 1.0 m; loads hang
-    # over or stay behind the edge by a few centimetres.
+    # over or stay behind the edge by a few centimeters.
     "pallet": SizePrior(((1.2, 0.8), (1.2, 1.0)), tolerance=0.03, on_floor=False),
     # Carriers of one pallet are about as wide as it. Flat mobile robots are hardly longer (MiR1350:
     # 1.35 x 0.91 m); trucks add to 1.15 m of forks a drive unit of 0.5 m (pedestrian) to 0.85 m
