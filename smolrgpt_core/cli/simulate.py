@@ -136,10 +136,7 @@ def simulate(
     """
     with exit_on(WRONG_CALL, SpatialError, ImportError):
         varied = _randomization(randomization, image_size)
-        if bag is not None:
-            varied.refuse_words("a recording")
-        if spatialrgpt_bench is not None or hispatial_tasks is not None:
-            varied.refuse_words("a set in the layout of SpatialRGPT-Bench")
+        _refuse_words(varied, bag, spatialrgpt_bench or hispatial_tasks)
     if bag is not None:
         if out is not None or scenes is not None:
             raise typer.BadParameter("--bag cannot be combined with --out or --scenes")
@@ -160,6 +157,14 @@ def simulate(
         )  # fmt: skip
     _report(_make(SimulationRun(settings, out), workers), out, mixture)
     return None
+
+
+def _refuse_words(varied: Randomization, bag: Path | None, benchmark: int | None) -> None:
+    """Words of a hall are for data sets; recordings and benchmarks have their own."""
+    if bag is not None:
+        varied.refuse_words("a recording")
+    if benchmark is not None:
+        varied.refuse_words("a set in the layout of SpatialRGPT-Bench")
 
 
 def _benchmark_set(

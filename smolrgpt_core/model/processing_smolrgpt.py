@@ -163,8 +163,7 @@ class SmolRGPTProcessor(ProcessorMixin):
                 the model was trained on, other integers in units of `config.depth_unit_m`, or
                 floats in meters; 0, NaN and infinity = no reading.
             masks: the masks of an image, see `prepare_masks`.
-            intrinsics: `CameraIntrinsics` of an image, which the depth branch "metric" needs where
-                there are masks.
+            intrinsics: `CameraIntrinsics` of an image, for masks with the depth branch "metric".
             return_labels: add `labels`: the ids of the assistant's answers, -100 elsewhere.
             padding_side: "left" for generation, or "right".
             return_tensors: "pt", there is no other kind.

@@ -182,7 +182,7 @@ def test_answers(frame: RGBDFrame) -> None:
     assert answer(frame, "Is the blue pallet 10 left of the brown pallet 11?").truth is True
 
 
-def test_a_color_that_is_said_of_a_named_pallet_must_be_its_own(frame: RGBDFrame) -> None:
+def test_a_color_beside_a_named_pallet_must_be_its_own(frame: RGBDFrame) -> None:
     with pytest.raises(SpatialError, match="pallet 10 is blue, not yellow"):
         answer(frame, "How far is the yellow pallet 10?")
 

@@ -242,7 +242,7 @@ def test_against_geometry_it_does_not_count_about_what_is_unlike(unlike, ask):
 
 
 @pytest.mark.parametrize("prefer", ["model", "geometry"])
-def test_what_geometry_may_be_off_by_is_told_once_and_of_its_own_value(
+def test_the_error_range_of_geometry_appears_once_and_beside_its_own_value(
     calibrated, frames, lessons, stereo_noise, prefer
 ):
     frame = stereo_noise(frames[0], std_per_m=0.01, seed=1)
