@@ -136,14 +136,21 @@ class Probe:
             raise TimeoutError(f"waited {START_S} s for {name}")
         return future.result()
 
-    def wait_for_answers(self, requests: Sequence[SpatialQuery.Request]) -> None:
-        """Ask until the node answers; not each of the questions has an answer in every scene."""
+    def answers_come(self, requests: Sequence[SpatialQuery.Request]) -> bool:
+        """Ask until the node answers; not each of the questions has an answer in every scene.
+
+        Without the profile, a busy machine can lose so many images that no pair of color and
+        depth arrives in `START_S`: what is measured, not an error.
+        """
         self._client.wait_for_service(START_S)
-        self._wait_for(
-            lambda: any(self.ask(request) is not None for request in requests), "the first answer"
-        )
         self._wait_for(lambda: "spatial_query: rgb" in self._reports, "diagnostics")
-        self.refusals.clear()
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            if any(self.ask(request) is not None for request in requests):
+                self.refusals.clear()
+                return True
+            rclpy.spin_once(self._node, timeout_sec=0.1)
+        return False
 
     def latencies(
         self, requests: Sequence[SpatialQuery.Request], number: int
@@ -219,12 +226,10 @@ def child_running(script: str) -> psutil.Process:
 def run(probe: Probe, options: argparse.Namespace) -> dict[str, Any]:
     """Idle, then questions one after another, then now and then for the memory."""
     questions = probe.questions()
-    probe.wait_for_answers(questions)
+    answers_come = probe.answers_come(questions)
     lost_before, received_before = probe.input_counts("lost"), probe.input_counts("received")
     idle_percent = probe.watch(options.seconds)
-    latencies_s = probe.latencies(questions, options.questions)
-    if not latencies_s:
-        sys.exit(f"no question was answered within {START_S} s: {probe.refusals}")
+    latencies_s = probe.latencies(questions, options.questions) if answers_come else []
     end = time.monotonic() + 60 * options.minutes
     while time.monotonic() < end:
         probe.ask(questions[len(probe.memory_mib) % len(questions)])
@@ -235,17 +240,21 @@ def run(probe: Probe, options: argparse.Namespace) -> dict[str, Any]:
         "cpu_idle_percent": idle_percent,
         "answers": len(latencies_s),
         "latency_ms": {
-            stage: {
-                "median": 1e3 * float(np.median([latency[stage] for latency in latencies_s])),
-                "p99": 1e3 * float(np.percentile([latency[stage] for latency in latencies_s], 99)),
-            }
+            stage: percentiles_ms([latency[stage] for latency in latencies_s])
             for stage in ("client", *STAGES)
+            if latencies_s
         },
         "refusals": probe.refusals,
         "received": {name: received[name] - received_before[name] for name in INPUTS},
         "lost": {name: lost[name] - lost_before[name] for name in INPUTS},
         "memory_mib": probe.memory_mib,
     }
+
+
+def percentiles_ms(latencies_s: Sequence[float]) -> dict[str, float]:
+    """Median and 99th percentile in milliseconds."""
+    median_s, p99_s = np.percentile(latencies_s, [50, 99])
+    return {"median": 1e3 * float(median_s), "p99": 1e3 * float(p99_s)}
 
 
 def measure_in_environment(options: argparse.Namespace, profile: Path | None) -> dict[str, Any]:
@@ -273,9 +282,7 @@ def table(results: dict[str, dict[str, Any]], options: argparse.Namespace) -> Ta
         cells = {
             "CPU, nobody asks": f"{result['cpu_idle_percent']:.1f} % of a core",
             **{
-                f"latency, {name}": " / ".join(
-                    f"{result['latency_ms'][stage][key]:.1f}" for key in ("median", "p99")
-                )
+                f"latency, {name}": latency_cell(result["latency_ms"].get(stage))
                 for name, stage in LATENCY_ROWS.items()
             },
             "answers": str(result["answers"]),
@@ -291,6 +298,11 @@ def table(results: dict[str, dict[str, Any]], options: argparse.Namespace) -> Ta
     for key, row in rows.items():
         table.add_row(key, *row)
     return table
+
+
+def latency_cell(latency_ms: dict[str, float] | None) -> str:
+    """Median and 99th percentile of a stage; a dash where nothing was answered."""
+    return f"{latency_ms['median']:.1f} / {latency_ms['p99']:.1f}" if latency_ms else "-"
 
 
 def read_options() -> argparse.Namespace:
@@ -317,6 +329,10 @@ def main() -> None:
     Console().print(table(results, options))
     if options.json:
         write_file(options.json, json.dumps(results, indent=2).encode())
+    with_profile = results[f"with {PROFILE.name}"]
+    if not with_profile["answers"]:
+        refusals = with_profile["refusals"]
+        sys.exit(f"with {PROFILE}, no question was answered within {START_S} s: {refusals}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from service_overhead import ROOT, Probe, child_running
+from service_overhead import ROOT, START_S, Probe, child_running
 from smolrgpt_ros.srv import SpatialQuery
 
 from smolrgpt_core.files import write_file
@@ -65,7 +65,8 @@ def soak(options: argparse.Namespace) -> list[Part]:
         probe = Probe(child_running(NODE))
         try:
             questions = probe.questions()
-            probe.wait_for_answers(questions)
+            if not probe.answers_come(questions):
+                sys.exit(f"no question was answered within {START_S} s: {probe.refusals}")
             return ask_in_parts(probe, questions, options)
         finally:
             probe.close()
