@@ -19,8 +19,10 @@ test: setup-tests lint
 	@$(ENVIRONMENT) && OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Hours on a CPU. Each command goes on where it stopped; docs/training.md says what comes out.
-NANO = output/train/nano_language_images
+NANO = output/train/nano_looks_mixed
 LANGUAGE = smolrgpt simulate --mixture language --views 4 --questions 24 --image-size 320x240
+LOOKS = smolrgpt simulate --mixture looks --questions 24 --image-size 320x240 \
+  --randomization config/randomization_looks.yaml
 nano: setup
 	@$(ENVIRONMENT) && set -ex && \
 	smolrgpt simulate --scenes 2000 --seed 1 --out data/nano && \
@@ -31,13 +33,18 @@ nano: setup
 	$(LANGUAGE) --scenes 170 --seed 7719 --randomization config/randomization_missing_depth.yaml \
 	  --fractions 0.8,0.05,0.15 --out data/language_gaps && \
 	smolrgpt train config/train/nano_language_images.yaml && \
+	$(LOOKS) --scenes 80 --views 6 --seed 20261215 --fractions 0.95,0.05,0 --out data/looks && \
+	smolrgpt train config/train/nano_looks.yaml && \
+	smolrgpt train config/train/nano_looks_mixed.yaml && \
 	smolrgpt simulate --scenes 40 --views 3 --seed 20261201 --image-size 320x240 --fractions 0,1,0 \
 	  --out data/nano_calibration && \
 	$(LANGUAGE) --scenes 60 --seed 20261203 --fractions 0,1,0 --out data/language_calibration && \
 	$(LANGUAGE) --scenes 40 --seed 20261204 --randomization config/randomization_missing_depth.yaml \
 	  --fractions 0,1,0 --out data/gaps_calibration && \
+	$(LOOKS) --scenes 30 --views 2 --seed 20261217 --fractions 0,1,0 --out data/looks_calibration && \
 	smolrgpt calibrate $(NANO)/model --data data/nano_calibration --data data/language \
-	  --data data/language_gaps --data data/language_calibration --data data/gaps_calibration && \
+	  --data data/language_gaps --data data/language_calibration --data data/gaps_calibration \
+	  --data data/looks_calibration && \
 	smolrgpt simulate --scenes 300 --seed 20261122 --views 1 --fractions 0,0,1 --out data/nano_held_out && \
 	for answerer in model fused; do \
 	  smolrgpt evaluate --answerer $$answerer --checkpoint $(NANO)/model --data data/nano_held_out \
