@@ -203,17 +203,26 @@ def _read_or_error(
 
 
 def read_questions(path: Path) -> list[tuple[int, AskedQuestion]]:
-    """Questions from a JSON Lines file, each with its line number, from 1.
+    """Questions from a file, each with its line number, from 1.
+
+    Args:
+        path: JSON Lines; of a .txt file each line is a question in plain words.
 
     Raises:
         SpatialError: BAD_INPUT; names the file and the first line that cannot be parsed.
     """
+    plain = path.suffix.lower() == ".txt"
     questions = []
     for number, line in enumerate(read_bytes(path).splitlines(), 1):
         if not line.strip():
             continue
         try:
-            questions.append((number, AskedQuestion.from_json(json.loads(line))))
+            asked = (
+                AskedQuestion(line.decode().strip())
+                if plain
+                else AskedQuestion.from_json(json.loads(line))
+            )
+            questions.append((number, asked))
         except (ValueError, RecursionError, SpatialError) as error:
             raise file_error(path, f"line {number}: {error}") from error
     if not questions:

@@ -199,7 +199,8 @@ QuestionsFile = Annotated[
     Path | None,
     typer.Option(
         "--questions",
-        help='Ask all questions in a JSON Lines file: {"question", "region_ids"?, "category"?}.',
+        help='Ask all questions in a file: JSON Lines of {"question", "region_ids"?, "category"?}, '
+        "or a .txt file with a question per line.",
         exists=True,
         dir_okay=False,
     ),

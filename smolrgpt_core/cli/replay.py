@@ -53,8 +53,8 @@ BagOrZip = Annotated[
 Questions = Annotated[
     Path | None,
     typer.Option(
-        help="JSON Lines file of questions: question, category, region_ids, stamp. By default the "
-        "questions that the query node recorded.",
+        help="JSON Lines file of questions (question, category, region_ids, stamp), or a .txt file "
+        "with a question per line. By default the questions that the query node recorded.",
         exists=True,
         dir_okay=False,
     ),

@@ -160,6 +160,18 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: Any, message: str) -> None:
     assert "questions.jsonl: line 2" in str(caught.value)
 
 
+def test_a_text_file_has_a_question_in_each_line(tmp_path: Path) -> None:
+    path = tmp_path / "questions.txt"
+    path.write_text("How many pallets?\n\n  Wie weit ist Palette 7 entfernt?\n", encoding="utf-8")
+    assert read_questions(path) == [
+        (1, AskedQuestion("How many pallets?")),
+        (3, AskedQuestion("Wie weit ist Palette 7 entfernt?")),
+    ]
+    path.write_bytes(b"How many pallets?\n\xff\n")
+    with pytest.raises(SpatialError, match="line 2"):
+        read_questions(path)
+
+
 def test_lines_are_what_a_client_sends(tmp_path: Path) -> None:
     question = AskedQuestion(
         "Is <mask> left of <mask>?", Category.LEFT_RIGHT, (7, 2), 5 * 10**9 + 1
