@@ -142,7 +142,7 @@ def replayed(recording: Path, questions: Path, out: Path) -> list[dict[str, Any]
         "replay", str(recording), "--questions", str(questions), "--out", str(out),
         "--answerer", "geometric",
     ]  # fmt: skip
-    subprocess.run([sys.executable, "-m", "smolrgpt_core.cli", *command], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "smolrgpt_core.cli", *command], check=True, timeout=300)
     return [json.loads(line) for line in out.read_text().splitlines()]
 
 
@@ -161,7 +161,7 @@ def test_replay_answers_as_the_node_does(
         stamps = map(time_from_ns, player.stamps_ns)
         return all(operator.ask("How many?", stamp=item).header.stamp == item for item in stamps)
 
-    wait_for(has_all_frames, "the frames", timeout=20.0)
+    wait_for(has_all_frames, "the frames")
     player.close()
     regions = [region.id for region in next(iter(DRIVE.frames())).frame.regions]
     file, expected, lines = tmp_path / "questions.jsonl", [], []
@@ -212,6 +212,8 @@ def test_recording_has_every_question_and_each_frame_once(
     name = f"/{end.name}/spatial_query"
     operator = make_operator(graph, node=name, service=name)
     wait_for(lambda: operator.ask_distance().status == Status.OK, "an answer")
+    # At its end a node waits for the disk, but only for seconds.
+    wait_for(lambda: any(tmp_path.rglob("*.mcap")), "the beginning of the recording")
     # More frames would push that of the stamp out of the buffer before it is asked about.
     with camera.fault(silent=set(INPUTS)):
         stamp = operator.ask_distance().header.stamp
@@ -298,6 +300,7 @@ def test_regions_of_an_instance_image_are_recorded_with_their_labels(
     with camera.fault(changes={"camera_info": lambda info: setattr(info, "d", distortion)}):
         wait_for(lambda: operator.ask("How many pallets?").status == Status.OK, "an answer")
         said = operator.ask("How far is pallet 1 from pallet 2?")
+    wait_for(lambda: last_question(tmp_path) == said.question, "the disk")
     assert process.stop() == 0
     (bag,) = tmp_path.iterdir()
     with BagReader(bag) as reader:
