@@ -1,8 +1,9 @@
 """Checks what is installed, what works, what is missing and how to install it.
 
-Everything is actually tried in a separate process, so that a broken installation is reported
+Everything is actually tried in separate processes, so that a broken installation is reported
 instead of crashing the doctor; for the same reason this module imports only the standard library
-and modules that do the same.
+and modules that do the same. All packages are imported together, as most of them load others of
+them, and one by one only when that fails, to find the broken one.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 import ctypes.util
 import importlib.metadata
 import importlib.util
+import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -86,16 +88,17 @@ class Check:
 
 def examine() -> list[Check]:
     """Run all checks; takes some seconds."""
+    versions = _versions_together(module for extra in PACKAGES.values() for module in extra)
     return [
-        *examine_core(),
-        *_packages("simulation", "sim", CheckResult.OPTIONAL),
+        *_core(versions),
+        *_packages("simulation", "sim", CheckResult.OPTIONAL, versions),
         *_rendering(),
-        *_packages("data", "data", CheckResult.OPTIONAL),
-        *_packages("model", "model", CheckResult.OPTIONAL),
+        *_packages("data", "data", CheckResult.OPTIONAL, versions),
+        *_packages("model", "model", CheckResult.OPTIONAL, versions),
         *_graphics_card(),
-        *_packages("training", "train", CheckResult.OPTIONAL),
-        *_packages("onnx", "onnx", CheckResult.OPTIONAL),
-        *_packages("page", "page", CheckResult.OPTIONAL),
+        *_packages("training", "train", CheckResult.OPTIONAL, versions),
+        *_packages("onnx", "onnx", CheckResult.OPTIONAL, versions),
+        *_packages("page", "page", CheckResult.OPTIONAL, versions),
         *_ros(),
         *_machine(),
     ]
@@ -103,11 +106,7 @@ def examine() -> list[Check]:
 
 def examine_core() -> list[Check]:
     """Run the checks for the offline core."""
-    python = f"{platform.python_version()}, {sys.executable}"
-    return [
-        Check("core", "python", CheckResult.OK, python),
-        *_packages("core", "", CheckResult.FAILED),
-    ]
+    return _core(_versions_together(PACKAGES[""]))
 
 
 def healthy(checks: list[Check]) -> bool:
@@ -115,19 +114,50 @@ def healthy(checks: list[Check]) -> bool:
     return all(check.verdict is not CheckResult.FAILED for check in checks)
 
 
-def _packages(group: str, extra: str, if_missing: CheckResult) -> Iterator[Check]:
+def _core(versions: Mapping[str, str]) -> list[Check]:
+    python = f"{platform.python_version()}, {sys.executable}"
+    return [
+        Check("core", "python", CheckResult.OK, python),
+        *_packages("core", "", CheckResult.FAILED, versions),
+    ]
+
+
+def _packages(
+    group: str, extra: str, if_missing: CheckResult, versions: Mapping[str, str]
+) -> Iterator[Check]:
+    """Checks of the packages of an extra; those without a version are tried one by one."""
     for module, distribution in PACKAGES[extra].items():
         if importlib.util.find_spec(module) is None:
             remedy = install_command(extra) if extra else f"pip install {distribution}"
             yield Check(group, module, if_missing, "not installed", remedy)
             continue
-        works, output = _try_python(f"import {module}; print({module}.__version__)")
-        if works or "has no attribute '__version__'" in output:
-            yield Check(group, module, CheckResult.OK, output if works else _version(distribution))
+        works, output = (True, versions[module]) if module in versions else _import(module)
+        if works:
+            yield Check(group, module, CheckResult.OK, output or _version(distribution))
         else:
             broken = CheckResult.FAILED if not extra else CheckResult.WARNING
             remedy = f"pip install --force-reinstall {distribution}"
             yield Check(group, module, broken, f"cannot be imported: {output}", remedy)
+
+
+_IMPORT_ALL = """
+import importlib, json, sys
+modules = {name: importlib.import_module(name) for name in sys.argv[1:]}
+print(json.dumps({name: getattr(modules[name], "__version__", "") for name in modules}))
+"""
+
+
+def _versions_together(modules: Iterable[str]) -> dict[str, str]:
+    """Versions of those modules that are installed, "" for one without; {} if any is broken."""
+    present = [module for module in modules if importlib.util.find_spec(module)]
+    works, output = _try([sys.executable, "-c", _IMPORT_ALL, *present])
+    return dict(json.loads(output)) if works else {}
+
+
+def _import(module: str) -> tuple[bool, str]:
+    """Import one module; returns whether it works, and its version or what is wrong."""
+    works, output = _try([sys.executable, "-c", _IMPORT_ALL, module])
+    return works, str(json.loads(output)[module]) if works else output
 
 
 def _rendering() -> Iterator[Check]:

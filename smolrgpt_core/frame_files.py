@@ -47,6 +47,7 @@ class FrameFiles:
         labels: labels by id, and the label map.
         limits: depth outside of them counts as no reading.
         max_side: a photograph is reduced to this many pixels on its longer side; None: as it is.
+        image_name: of the color image in a region file; empty: that of its own file.
     """
 
     rgb: Path
@@ -57,6 +58,7 @@ class FrameFiles:
     labels: RegionLabels = field(default_factory=RegionLabels)
     limits: DepthLimits = field(default_factory=DepthLimits)
     max_side: int | None = None
+    image_name: str = ""
 
     @property
     def is_photograph(self) -> bool:
@@ -207,7 +209,8 @@ def _regions(
 ) -> RegionSet:
     if files.regions is not None:
         on_stage(READ_REGIONS)
-        return read_regions(files.regions, rgb.shape[:2], files.labels, files.rgb.name)
+        image_name = files.image_name or files.rgb.name
+        return read_regions(files.regions, rgb.shape[:2], files.labels, image_name)
     on_stage(LOAD_FINDER)
     finder = models.region_finder
     on_stage(FIND_OBJECTS)

@@ -35,6 +35,7 @@ _NAMES = {
     **_OTHER_NAMES,
 }
 _PLURAL_NAMES = {_PLURALS.get(name, f"{name}s"): meant for name, meant in _NAMES.items()}
+_PLURAL_NAMES["paletten"] = _NAMES["palette"]
 _NAMES.update(_PLURAL_NAMES)
 _LONGEST_NAME = max(len(name.split()) for name in _NAMES)
 
@@ -42,9 +43,12 @@ _TOO_GENERAL = _word_set("zone area robot vehicle")
 """A "safety zone" is no buffer and a "robot arm" no transporter: these names stand alone."""
 
 _COMPOUNDS = tuple(
-    ending for name in ("pallet", "forklift", "transporter") for ending in (name, f"{name}s")
+    ending
+    for name in ("pallet", "palette", "palet", "forklift", "transporter")
+    for ending in (name, f"{name}s", f"{name}n")
+    if ending in _NAMES
 )
-"""Names that other words are joined to, as in "Europallet"."""
+"""Names that other words are joined to, as in "Europallet" and "Holzpaletten"."""
 
 _DESCRIBING = _word_set(
     """
@@ -137,7 +141,8 @@ def sounds_like(label: str, name: str) -> bool:
     words = words_of(unicodedata.normalize("NFKC", label))
     if set(words) & _NEGATIONS:
         return False
-    return name in "".join(words) or any(
+    spellings = {name, *(other for other, meant in _OTHER_NAMES.items() if meant == name)}
+    return any(spelling in "".join(words) for spelling in spellings) or any(
         SequenceMatcher(None, word, name).ratio() > _ALMOST for word in words
     )
 

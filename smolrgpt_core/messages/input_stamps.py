@@ -92,12 +92,14 @@ class StampedMessage:
         payload: data of the owner.
         received_ns: time of reception, by the owner's clock; in a node `monotonic_ns`.
         number_of_pass: how often the stamps of its input had started over before it.
+        content: equal for messages that differ only in their stamps; None unless all are kept.
     """
 
     stamp_ns: int
     payload: Any
     received_ns: int = field(default_factory=time.monotonic_ns)
     number_of_pass: int = 0
+    content: object = None
 
 
 @dataclass
@@ -177,13 +179,14 @@ class InputStamps:
             self.counts.zero += 1
             self.trouble = ZERO
             return False
+        known = content if self._size is None else None
         if self._size is None:
             self._contents.add(content)
         succession = self._order.add(stamp_ns, content)
         restarts = succession is Succession.RESTART
         if restarts:
             self._restart(received_ns)
-        sample = StampedMessage(stamp_ns, payload, received_ns, self.counts.restarts)
+        sample = StampedMessage(stamp_ns, payload, received_ns, self.counts.restarts, known)
         if self._size is None and (restarts or not self._first):
             self._first.append(sample)
         if self._names(succession, stamp_ns):
@@ -274,6 +277,10 @@ class InputStamps:
     def nearest(self, stamp_ns: int) -> StampedMessage:
         """The message with the nearest stamp; there must be at least one."""
         return nearest(self.samples, stamp_ns, stamp_of)
+
+    def last_before(self, stamp_ns: int) -> StampedMessage:
+        """The latest message that is not newer, else the first; there must be at least one."""
+        return self.samples[max(bisect_right(self.samples, stamp_ns, key=stamp_of) - 1, 0)]
 
     def near(self, stamp_ns: int, tolerance_ns: int) -> list[StampedMessage]:
         """The messages with a stamp within a tolerance."""

@@ -1,7 +1,8 @@
 """Finds messages that belong together, or explains why there are none.
 
 Used by the query node and for recordings: depth and regions are those nearest to the color image,
-within a tolerance; the calibration is the nearest one, however old. If stamps go back, a node
+within a tolerance; the calibration is the nearest one, however old, and in a recording where it
+changes the one that was valid for the image. If stamps go back, a node
 starts over, and in a recording only messages that were received together belong together
 (`messages.passes`).
 """
@@ -128,11 +129,30 @@ class Synchronizer:
         if self._usual_delays(tolerance_ns) and stamps.contents > 1:
             near = stamps.near(image.stamp_ns, tolerance_ns)
             found = self._fitting("camera_info", image, near, tolerance_ns)
+        elif stamps.contents > 1:
+            found = self._changing_calibration(image, tolerance_ns)
         elif stamps.samples:
             found = stamps.nearest(image.stamp_ns)
         if not found:
             raise NoMomentError("its stamp does not show which camera_info belongs to it")
         return found
+
+    def _changing_calibration(
+        self, image: StampedMessage, tolerance_ns: int
+    ) -> StampedMessage | None:
+        """The one of the image's stamp, or the only one near it, or that of before.
+
+        A camera with a zoom sends one with each image. One that is sent once is valid until the
+        next one. Of two cameras on one topic none may be taken.
+        """
+        stamps = self.inputs["camera_info"]
+        if not stamps.samples:
+            return None
+        same = stamps.near(image.stamp_ns, 0)
+        near = same or stamps.near(image.stamp_ns, tolerance_ns)
+        if not near:
+            return stamps.last_before(image.stamp_ns)
+        return stamps.nearest(image.stamp_ns) if len({item.content for item in near}) == 1 else None
 
     def _fitting(
         self, name: str, image: StampedMessage, near: Sequence[StampedMessage], tolerance_ns: int

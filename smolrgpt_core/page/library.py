@@ -118,22 +118,22 @@ class Library:
         for kind, file in files.items():
             check_upload(kind, file)
         names = {kind: f"{kind}{suffix_of(file)}" for kind, file in files.items()}
+        image_name = Path(files["rgb"].name).name
 
         def make(on_stage: OnStage) -> RGBDFrame:
             with TemporaryDirectory(prefix="smolrgpt_page_") as folder:
                 for kind, file in files.items():
                     (Path(folder) / names[kind]).write_bytes(file.content)
                 try:
-                    return read_frame(
-                        _frame_files(Path(folder), names, camera), self._models, on_stage
-                    )
+                    frame_files = _frame_files(Path(folder), names, camera, image_name)
+                    return read_frame(frame_files, self._models, on_stage)
                 except SpatialError as error:
                     # A visitor knows the file by its kind, not by where it was put.
                     message = error.message.replace(f"{folder}/", "")
                     raise SpatialError(error.status, message) from error
 
-        stages = stages_of(_frame_files(Path(), names, camera))
-        return self._added(Path(files["rgb"].name).name, stages, make)
+        stages = stages_of(_frame_files(Path(), names, camera, image_name))
+        return self._added(image_name, stages, make)
 
     def started_with(self, files: FrameFiles) -> Photograph:
         """The frame from the files that were named on the command line.
@@ -191,12 +191,13 @@ class Library:
 
 
 def _frame_files(
-    folder: Path, names: Mapping[str, str], camera: tuple[float, ...] | None
+    folder: Path, names: Mapping[str, str], camera: tuple[float, ...] | None, image_name: str
 ) -> FrameFiles:
     paths = {kind: folder / name for kind, name in names.items()}
     return FrameFiles(
-        paths["rgb"], paths.get("depth"), paths.get("regions"), camera, max_side=MAX_SIDE
-    )
+        paths["rgb"], paths.get("depth"), paths.get("regions"), camera, max_side=MAX_SIDE,
+        image_name=image_name,
+    )  # fmt: skip
 
 
 def _recording_of(file: Path) -> Path:

@@ -141,10 +141,13 @@ def _parquet_column(path: Path, name: str) -> _ParquetColumn:
 def _batches(path: Path, columns: list[str] | None = None) -> Iterator[Any]:
     parquet = require("pyarrow.parquet", "data", "parquet files need pyarrow")
     arrow = require("pyarrow", "data", "parquet files need pyarrow")
+    # Looked up now: at the end of Python, where what is not read to its end is closed, PyArrow may
+    # be cleared already.
+    unreadable = (OSError, arrow.ArrowException)
     try:
         with parquet.ParquetFile(path, pre_buffer=False, buffer_size=PARQUET_BUFFER) as file:
             yield from file.iter_batches(batch_size=PARQUET_BATCH, columns=columns)
-    except (OSError, arrow.ArrowException) as error:
+    except unreadable as error:
         raise file_error(
             path, f"expected a whole parquet file; download it again: {error}"
         ) from error

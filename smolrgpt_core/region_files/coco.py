@@ -42,7 +42,7 @@ def read_data_set(file: RegionFile, content: Any) -> RegionSet:
             if category not in names:
                 raise ValueError(f"its category {category} is not among the categories")
             regions.append(_region(item.get("id", index), names[category], item, file))
-    return file.regions(regions)
+    return file.regions(regions, str(image.get("file_name", "")))
 
 
 def read_results(file: RegionFile, content: Any) -> RegionSet:
@@ -61,10 +61,13 @@ def read_mask_list(file: RegionFile, content: Any) -> RegionSet:
     """The masks of a mask generator, [{"segmentation", "area", "bbox", ...}], or its file for an
     image, {"image", "annotations"}. They have no classes; labels can be given by number.
     """
+    image_name = ""
     if isinstance(content, dict):
         image, content = entry(content, "image", "annotations")
-        if isinstance(image, dict) and "height" in image and "width" in image:
+        image = image if isinstance(image, dict) else {}
+        if "height" in image and "width" in image:
             file.check_size(image["height"], image["width"])
+        image_name = str(image.get("file_name", ""))
     names = [_name(item) for item in content]
     ids = ids_for(names) if all(names) else range(1, len(content) + 1)
     regions = []
@@ -72,7 +75,7 @@ def read_mask_list(file: RegionFile, content: Any) -> RegionSet:
         with part(f"mask {id}"):
             entry(item, "segmentation")
             regions.append(_region(id, name or file.label_of(id), item, file))
-    return file.regions(regions)
+    return file.regions(regions, image_name)
 
 
 def _check_ids(what: str, items: Sequence[Mapping[str, Any]]) -> None:

@@ -43,7 +43,7 @@ def read_labelme(file: RegionFile, content: Any) -> RegionSet:
             with part(f"shapes[{index}]"):
                 parts.append(_region(id, shape, file.image_size))
         regions.append(united(id, parts, file.image_size))
-    return file.regions(regions)
+    return file.regions(regions, str(content.get("imagePath") or ""))
 
 
 def _region(id: int, shape: Any, image_size: tuple[int, int]) -> Region:

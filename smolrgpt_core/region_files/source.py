@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from smolrgpt_core.label_rules import number_in
 from smolrgpt_core.regions import Region, RegionSet
 
 _NAMES_SHOWN = 5
+
+_EXPORTED = re.compile(r"^[0-9a-f]{8}-|_(png|jpe?g|bmp)\.rf\.\w+$")
+"""What Label Studio puts before the name of an image, and Roboflow behind it."""
 
 
 @dataclass(frozen=True)
@@ -68,19 +72,34 @@ class RegionFile:
             "entries of one image, or rename the image as in the file"
         )
 
-    def regions(self, made: Sequence[Region]) -> RegionSet:
-        """All regions of the image.
+    def regions(self, made: Sequence[Region], image_name: str = "") -> RegionSet:
+        """All regions of the image, with a doubt if the file says that it is about another one.
+
+        Args:
+            made: in the order of the file.
+            image_name: of the image that the file is about; empty if it does not say.
 
         Raises:
             ValueError: their coordinates are fractions of the image.
         """
-        regions = RegionSet(self.image_size, tuple(made))
+        regions = RegionSet(self.image_size, tuple(made), doubt=self._name_doubt(image_name))
         if regions.is_in_fractions:
             raise ValueError(
                 "all regions lie in the first two rows and columns of the image: their coordinates "
                 "are fractions of the image; multiply them by its width and height"
             )
         return regions
+
+    def _name_doubt(self, image_name: str) -> str:
+        """Doubt about regions of an image with another name; empty if it is this image."""
+        names = [Path(name.replace("\\", "/")).stem for name in (self.image_name, image_name)]
+        asked, named = (_EXPORTED.sub("", name) for name in names)
+        if not (asked and named) or asked == named:
+            return ""
+        return (
+            f"the region file is about the image {image_name!r}, not {self.image_name!r}; if they "
+            "are the same image, give both the same name"
+        )
 
 
 Reader = Callable[[RegionFile], RegionSet]

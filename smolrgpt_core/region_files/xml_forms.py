@@ -59,7 +59,7 @@ def _read_cvat(file: RegionFile, root: ElementTree.Element) -> RegionSet:
         with part(f"{shapes[0].tag} {shapes[0].get('label')!r}"):
             parts = [_SHAPES[shape.tag](id, shape, file.image_size) for shape in shapes]
             regions.append(united(id, parts, file.image_size))
-    return file.regions(regions)
+    return file.regions(regions, image.get("name", ""))
 
 
 def _read_voc(file: RegionFile, root: ElementTree.Element) -> RegionSet:
@@ -78,7 +78,7 @@ def _read_voc(file: RegionFile, root: ElementTree.Element) -> RegionSet:
             # Its pixels are counted from 1, inclusive.
             corners = (left - 1, top - 1, right, bottom)
             regions.append(box_region(id, name, corners, file.image_size))
-    return file.regions(regions)
+    return file.regions(regions, root.findtext("filename", ""))
 
 
 def _polygon(id: int, shape: ElementTree.Element, image_size: tuple[int, int]) -> Region:

@@ -70,7 +70,10 @@ def test_broken_package_of_the_core_is_reported_and_fails(tmp_path: Path, conten
         timeout=60,
         check=False,
     )
-    line = next(line for line in done.stdout.splitlines() if line.startswith("rich"))
+    lines = {line.partition("|")[0]: line for line in done.stdout.splitlines()}
     assert done.returncode == 1
+    line = lines.pop("rich")
     assert line.startswith("rich|failed|cannot be imported: ")
     assert line.endswith("|pip install --force-reinstall rich")
+    assert lines.keys() == {"python", *PACKAGES[""]} - {"rich"}
+    assert all(other.startswith(f"{name}|ok|") for name, other in lines.items())

@@ -94,6 +94,9 @@ def value(regions: RegionSet, question: str = HOW_MANY) -> Any:
         ("euro pallet", "pallet"),
         ("EuroPallet03", "pallet"),
         ("europallet", "pallet"),
+        ("Europalette", "pallet"),
+        ("Holzpaletten", "pallet"),
+        ("Europalets_3", "pallet"),
         ("pallet_wood", "pallet"),
         ("pallet with boxes", "pallet"),
         ("SM_Pallet_A1", "pallet"),
@@ -127,6 +130,7 @@ def test_clear_labels_are_read_as_classes(label: str, expected: str) -> None:
         *("person_on_forklift", "/World/Pallets/SM_Crate_01", "box,pallet", "pallet and box"),
         *("4_pallets", "stacked pallets", "pallet front", "belt transporter", "server_rack"),
         *("safety_zone", "robot arm", "palletizer", "traffic_cone", "skid", "box_pallet", ""),
+        "2 Paletten",
     ],
 )
 def test_other_labels_stay_as_they_are(label: str) -> None:
@@ -252,7 +256,7 @@ def test_labels_that_count_as_one_class_are_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "label", ["pallett", "pal let", "pallet stack", "\uff50allet", "palletizer"]
+    "label", ["pallett", "pal let", "pallet stack", "\uff50allet", "palletizer", "2 Paletten"]
 )
 def test_labels_that_sound_like_a_counted_class_are_named(tmp_path: Path, label: str) -> None:
     found = answer(ask(region_file(tmp_path, "pallet", label, "buffer")))

@@ -275,6 +275,36 @@ def test_the_image_is_found_among_others(tmp_path: Path) -> None:
     assert "about 2 images" in refusal(write(tmp_path, "results.json", mixed))
 
 
+def about(form: str, name: str) -> Any:
+    """A file of a form that says which image it is about."""
+    if form == "coco":
+        content = coco(lambda box: [flat(box)])
+        content["images"][0]["file_name"] = name
+        return content
+    if form == "masks":
+        return {"image": {"file_name": name}, "annotations": masks(uncompressed)}
+    if form == "labelme":
+        return {**labelme(shape("polygon", "pallet", corners(BOXES[0]))), "imagePath": name}
+    if form == "cvat":
+        return cvat(cvat_box(*NAMED[0]), name=name)
+    return VOC.replace("rgb.png", name)
+
+
+@pytest.mark.parametrize(
+    ("form", "suffix"),
+    [("coco", "json"), ("masks", "json"), ("labelme", "json"), ("cvat", "xml"), ("voc", "xml")],
+)
+def test_regions_of_another_image_are_doubted(form: str, suffix: str, tmp_path: Path) -> None:
+    """A file about one image was read for every image."""
+    for name in ("rgb_2.png", "hall/other.png", "\u65e5.png"):
+        doubt = read(write(tmp_path, f"r.{suffix}", about(form, name))).doubt
+        assert f"about the image {name!r}, not 'rgb.png'" in doubt
+    for name in ("rgb.jpg", "..\\hall\\rgb.png", "0a1b2c3d-rgb.png", "rgb_png.rf.5e1c9a.jpg", ""):
+        assert not read(write(tmp_path, f"r.{suffix}", about(form, name))).doubt
+    nameless = read_regions(write(tmp_path, f"r.{suffix}", about(form, "other.png")), SIZE)
+    assert not nameless.doubt
+
+
 def test_parts_of_one_object(tmp_path: Path) -> None:
     left, right = [20, 50, 8, 20], [32, 50, 8, 20]
     both = mask_of(left) | mask_of(right)

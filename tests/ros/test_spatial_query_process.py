@@ -136,7 +136,7 @@ def test_namespace_name_and_remapped_topics(
         *["--params-file", str(CONFIG), "-p", "max_age:=0.7"],
     )
     operator = make_operator(graph, node="/robot1/eyes", service="/robot1/spatial_query")
-    wait_for(lambda: operator.ask_distance().status == Status.OK, "an answer", timeout=20.0)
+    wait_for(lambda: operator.ask_distance().status == Status.OK, "an answer")
     request = GetParameters.Request(names=["max_age"])
     response = graph.call(GetParameters, "/robot1/eyes/get_parameters", request)
     assert parameter_value_to_python(response.values[0]) == 0.7

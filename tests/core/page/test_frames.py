@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +106,22 @@ def test_uploaded_files_are_a_frame(sent: dict[str, UploadedFile], frame: RGBDFr
     assert np.array_equal(found.rgb, frame.rgb)
     assert np.nanmax(np.abs(found.depth - frame.depth)) < 0.001
     assert [region.name for region in found.regions] == [item.name for item in frame.regions]
+
+
+def test_an_uploaded_image_is_found_by_its_own_name_in_a_region_file(
+    sent: dict[str, UploadedFile], frame: RGBDFrame
+) -> None:
+    height, width = frame.regions.image_size
+    region = {"id": 7, "image_id": 1, "category_id": 1, "bbox": [2, 3, 20, 10]}
+    content = {
+        "images": [{"id": 1, "file_name": "hall.png", "height": height, "width": width}],
+        "annotations": [region],
+        "categories": [{"id": 1, "name": "pallet"}],
+    }
+    sent["regions"] = UploadedFile("coco.json", json.dumps(content).encode())
+    assert "not 'rgb.png'" in Library().photograph(sent, pinhole(frame)).frame(0).regions.doubt
+    sent["rgb"] = replace(sent["rgb"], name="hall.png")
+    assert not Library().photograph(sent, pinhole(frame)).frame(0).regions.doubt
 
 
 def png_of(width: int, height: int) -> bytes:

@@ -65,3 +65,13 @@ def test_a_file_that_changed_meanwhile_is_named(tmp_path: Path) -> None:
     path.write_text("{}\n")
     with pytest.raises(SpatialError, match=r"rows\.jsonl: the row at byte .* changed"):
         place.value("text")
+
+
+def test_a_parquet_file_that_is_not_read_to_its_end_is_closed_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = row_places._batches(written(tmp_path / "rows.parquet"))
+    next(batches)
+    # As at the end of Python, when PyArrow is cleared before the batches are.
+    monkeypatch.delattr(pyarrow, "ArrowException")
+    batches.close()  # type: ignore[attr-defined]

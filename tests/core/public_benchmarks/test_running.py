@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import re
-import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -247,20 +243,18 @@ def test_a_server_is_asked_and_scored_by_the_rules_of_files(chat_server, folder,
     assert result["scorers"] == json.loads((tmp_path / "file.json").read_text())["scorers"]
 
 
-def test_a_killed_run_goes_on_to_the_same_result(chat_server, folder, tmp_path) -> None:
+def test_a_killed_run_goes_on_to_the_same_result(
+    chat_server, folder, tmp_path, warm_python
+) -> None:
     chat_server.answer = by_prompt
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert benchmark(*cv_bench(folder, chat_server.url, whole)).exit_code == 0
     chat_server.asked.clear()
     chat_server.hold_at = 8
-    call = [sys.executable, "-m", "smolrgpt_core.cli", "benchmark"]
-    process = subprocess.Popen(
-        [*call, *cv_bench(folder, chat_server.url, killed)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ,
-    )  # fmt: skip
-    assert chat_server.reached.wait(120)
-    process.send_signal(signal.SIGKILL)
-    process.wait(30)
+    call = ["smolrgpt_core.cli", "benchmark", *cv_bench(folder, chat_server.url, killed)]
+    process = warm_python(*call)
+    assert chat_server.reached.wait(120), process.output.read_text()
+    process.kill()
     chat_server.hold.set()
     lines = (killed / "predictions.jsonl").read_bytes()
     assert lines.count(b"\n") == 7

@@ -32,8 +32,10 @@ def test_live_and_recorded_are_paired_alike() -> None:
         for name in INPUTS:
             stamp_ns = int(1e12) + index * 33 * MS + int(rng.integers(-15, 15)) * MS
             if rng.random() < 0.9:
+                # A calibration differs from the one before only in its stamp.
+                content = 0 if name == "camera_info" else index
                 for stamps in (live, recorded):
-                    stamps.add(name, stamp_ns, (name, index), index, index * 33 * MS)
+                    stamps.add(name, stamp_ns, (name, index), content, index * 33 * MS)
     found = pairs(live)
     assert found == pairs(recorded)
     assert 40 < sum(isinstance(item, dict) for item in found) < len(found)
@@ -66,3 +68,36 @@ def test_why_there_is_no_moment_in_words(size: int | None) -> None:
     zero, still = stamps.notes()
     assert zero.startswith("1 of 4 messages of depth (/depth) have stamps that are 0")
     assert still.startswith("2 of 4 messages of depth (/depth) have stamps that repeat")
+
+
+def calibrations(sent: list[tuple[int, str]], images_ms: list[int]) -> list[object]:
+    """Which calibration each image has, or why none, where these were sent at these ms."""
+    stamps, begin_ns = Synchronizer(TOPICS), int(1e12)
+    for at_ms in images_ms:
+        for name in ("rgb", "depth", "regions"):
+            stamps.add(name, begin_ns + at_ms * MS, at_ms, (name, at_ms), begin_ns + at_ms * MS)
+    for at_ms, calibration in sent:
+        at_ns = begin_ns + at_ms * MS
+        stamps.add("camera_info", at_ns, calibration, calibration, at_ns)
+    return [item if isinstance(item, str) else item["camera_info"] for item in pairs(stamps)]
+
+
+UNCLEAR = "its stamp does not show which camera_info belongs to it"
+
+
+@pytest.mark.parametrize(
+    ("sent", "found"),
+    [
+        ([(0, "wide"), (100, "zoom"), (200, "wide"), (300, "zoom")], ["wide", "zoom"] * 2),
+        ([(0, "first"), (290, "second")], ["first", "first", "first", "second"]),
+        ([(150, "first"), (1000, "second")], ["first"] * 4),
+        ([(-5, "left"), (5, "right"), (100, "left"), (195, "right")],
+         [UNCLEAR, "left", "right", "right"]),
+        ([(0, "left"), (0, "right"), (100, "left"), (100, "right")], [UNCLEAR] * 4),
+    ],
+)  # fmt: skip
+def test_a_calibration_that_changes_within_a_recording_is_that_of_the_image(
+    sent: list[tuple[int, str]], found: list[str]
+) -> None:
+    """The nearest one was taken, from the time after it too, and of two cameras any."""
+    assert calibrations(sent, [0, 100, 200, 300]) == found

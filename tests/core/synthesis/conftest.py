@@ -15,6 +15,7 @@ from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.synthesis import (
     ALL_WAREHOUSE_FORMS,
     FORMS,
+    WAREHOUSE_FORMS,
     QuestionWithTruth,
     RegionStyle,
     generate_questions,
@@ -85,5 +86,17 @@ def of_every_form(made) -> Callable[[RegionStyle], list[Made]]:
 
 
 @pytest.fixture(scope="session")
-def of_the_warehouse(made) -> Callable[[RegionStyle], list[Made]]:
-    return lambda style: made(style, ALL_WAREHOUSE_FORMS, 3)
+def many_masked(made) -> Callable[[], list[Made]]:
+    """Six of each form that is for models, and of some others."""
+    forms = (*WAREHOUSE_FORMS, "observer_side", "count_related", "composed")
+    return lambda: made(RegionStyle.MASK, forms, 6)
+
+
+@pytest.fixture(scope="session")
+def of_the_warehouse(made, many_masked) -> Callable[[RegionStyle], list[Made]]:
+    def of_style(style: RegionStyle) -> list[Made]:
+        if style is not RegionStyle.MASK:
+            return made(style, ALL_WAREHOUSE_FORMS, 3)
+        return [item for item in many_masked() if item.question.form in WAREHOUSE_FORMS]
+
+    return of_style

@@ -124,11 +124,10 @@ def whole_in_image(regions: RegionSet, id: int) -> bool:
     return min(box.x, box.y) > 0 and box.x + box.width < width and box.y + box.height < height
 
 
-def test_margins_exclude_what_is_too_close(made, brute_force):
+def test_margins_exclude_what_is_too_close(many_masked, brute_force):
     """The limits of always: 10 % and 0.25 m, 2 % of the width, 0.25 m from an edge."""
     checked: Counter[str] = Counter()
-    forms = (*WAREHOUSE_FORMS, "observer_side", "count_related", "composed")
-    for item in made(RegionStyle.MASK, forms, 6):
+    for item in many_masked():
         asked, truth = item.question, item.truth
         program = asked.program
         for id in asked.region_ids:
@@ -216,7 +215,7 @@ def test_wider_margins_ask_fewer_questions(true_scene):
         margins = AmbiguityMargins(**changed)
         return sum(
             len(generate_questions(true_scene(seed), np.random.default_rng(seed), margins))
-            for seed in range(6)
+            for seed in range(3)
         )
 
     usual = number()
