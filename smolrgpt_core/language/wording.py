@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any
 
 from smolrgpt_core.language.builders import RELATIONS_TO_ONE
 from smolrgpt_core.language.meant import classes_of
@@ -98,6 +97,9 @@ class Writer:
         noun = label_noun(self._regions[id].label) if id in self._regions else ""
         return f"{noun if noun.replace(' ', '').isalpha() else 'region'} {id}"
 
+    def _noun(self, id: int) -> str:
+        return self.name(id).rsplit(" ", 1)[0]
+
     def is_zone(self, program: Program) -> bool:
         """Whether a place is a zone, as far as its name tells."""
         if program.operator is selections.Region:
@@ -163,7 +165,7 @@ class Writer:
         """Whether a set is written "pallets 3 and 4"."""
         if chosen.operator is not selections.Listed:
             return False
-        nouns = {self.name(id).rsplit(" ", 1)[0] for id in chosen.arguments[0]}
+        nouns = {self._noun(id) for id in chosen.arguments[0]}
         return len(nouns) == 1 and len(chosen.arguments[0]) > 1
 
     def _list(self, program: Program) -> str:
@@ -176,7 +178,7 @@ class Writer:
         if program.operator in (selections.Sorted, selections.First):
             ordered = program.operator is selections.Sorted
             the = "the " if ordered and _is_nominal(program.parts[0]) else ""
-            words = self._in_order(program) if ordered else self.plural(program, last=True)
+            words = self.in_order(program) if ordered else self.plural(program, last=True)
             return f"list {the}{words}."
         return f"list {self.phrase(program, last=True)}."
 
@@ -282,9 +284,7 @@ class Writer:
     def more_of_them(self, program: Program) -> str:
         """For "more pallets in buffer 1 than empty pallets"; empty for any other comparison."""
         first, how, second = program.arguments
-        if how not in COUNTED_MORE or not (
-            first.operator is second.operator is questions.Count
-        ):
+        if how not in COUNTED_MORE or not (first.operator is second.operator is questions.Count):
             return ""
         if is_list(first.parts[0]) or is_list(second.parts[0]):
             return ""
@@ -292,21 +292,19 @@ class Writer:
         return COUNTED_MORE[how].format(*counted)
 
     def nearer_of_two(self, program: Program) -> tuple[str, str] | None:
-        """For "pallet 3" is "nearer to buffer 1 than to buffer 2"; None for what compares others."""
+        """For "pallet 3" is "nearer to buffer 1 than to buffer 2"; None for any other."""
         first, how, second = program.arguments
         if how not in NEARNESS or not first.operator is second.operator is questions.Measure:
             return None
         (region, attribute), (other, limit) = first.parts, second.parts
-        if region != other or not (
-            attribute.operator is limit.operator is attributes.Distance
-        ):
+        if region != other or not (attribute.operator is limit.operator is attributes.Distance):
             return None
         nearness = predicates.Nearness(attribute.parts[0], how, limit.parts[0])
         return self.phrase(region), self.predicate(nearness, last=True)
 
     def _each_kind(self, chosen: Program) -> str:
         words = self.plural(chosen)
-        return words if _is_nominal(chosen) else f"({words})"
+        return words if _is_nominal(chosen) else self.closed(words)
 
     def _room_in(self, zone: Program) -> str:
         return f"room for another pallet in {self.phrase(zone, last=True)}"
@@ -335,7 +333,7 @@ class Writer:
         if self.lists_one_class(chosen):
             return subject, f"{'both' if len(chosen.arguments[0]) == 2 else 'all'} {words}"
         bare = _is_nominal(chosen) or chosen.operator is not selections.Where
-        return f"all {subject if bare else f'({subject})'}", words
+        return f"all {subject if bare else self.closed(subject)}", words
 
     def statement(self, program: Program, negative: bool = False) -> str:
         """A truth as a statement."""
@@ -382,7 +380,11 @@ class Writer:
         words = self._region(program) if program.type is not Type.REGIONS else self.plural(program)
         alone = last and not _is_long(program)
         closed = alone or _is_closed(program) or _is_short(program)
-        return words if closed else f"({words})"
+        return words if closed else self.closed(words)
+
+    def closed(self, words: str) -> str:
+        """Words to which nothing behind them can be attached."""
+        return f"({words})"
 
     def all_of(self, chosen: Program) -> str:
         """A set with its article: "the pallets in buffer 2", "pallets 3 and 4"."""
@@ -417,6 +419,8 @@ class Writer:
             return f"{_nth(rank)}{self.singular(chosen)} from the {side}"
         if word and not is_list(chosen):
             return f"{_nth(rank)}{word} {self.singular(chosen)}"
+        if word and rank == 1 and self.lists_one_class(chosen):
+            return f"{word} of {self.plural(chosen)}"
         noun = self.singular(chosen, last=False)
         if attribute.operator in REACHING and _is_bare(chosen):
             return f"{noun} {self.superlative(attribute, end, rank, last=True)}"
@@ -464,7 +468,7 @@ class Writer:
                 return f"{adjective} {self.singular(base)}"
             words = self._relative(base, predicate, "is")
             if not last and _ends_open(predicate):
-                words = f"that is ({self.predicate(predicate, last=True)})"
+                words = f"that is {self.closed(self.predicate(predicate, last=True))}"
             return f"{self.singular(base)} {words}"
         if program.operator is selections.All:
             return program.arguments[0] or "object"
@@ -494,19 +498,20 @@ class Writer:
         if operator is selections.Exactly:
             return f"the {round(arguments[1])} {self._base(arguments[0])}"
         if operator is selections.Alike:
-            return f"regions like {self.phrase(arguments[0])}"
+            words = self._region(arguments[0])
+            return f"regions like {words if _is_closed(arguments[0]) else self.closed(words)}"
         if operator is selections.Sorted:
             chosen = arguments[0]
             is_filtered = chosen.operator is selections.Where
-            return self._in_order(program, f"({self.plural(chosen)})" if is_filtered else "")
+            return self.in_order(program, self.closed(self.plural(chosen)) if is_filtered else None)
         return self._first(*arguments)
 
-    def _in_order(self, program: Program, words: str = "") -> str:
+    def in_order(self, program: Program, words: str | None = None) -> str:
         """A sorted set, of which there may be words already."""
         chosen, attribute, start = program.arguments
         falling = "decreasing " if start == "most" else ""
         by = self.attribute(attribute, last=True)
-        return f"{words or self.phrase(chosen)} in order of {falling}{by}"
+        return f"{self.phrase(chosen) if words is None else words} in order of {falling}{by}"
 
     def _first(self, chosen: Program, attribute: Program, end: str, number: float) -> str:
         """For "the 2 tallest pallets in buffer 1", "the 2 pallets nearest to shelf 3"."""
@@ -543,21 +548,21 @@ class Writer:
     def _in_list(self, chosen: Program, last: bool) -> str:
         """In parentheses where its clause could be taken for one on the whole list."""
         if chosen.operator is selections.Where and not _is_bare(chosen):
-            return f"({self.plural(chosen)})"
+            return self.closed(self.plural(chosen))
         return self.phrase(chosen, last)
 
     def _closed_list(self, ids: Sequence[int]) -> str:
         """For "Pallets 3 and 4", "(pallet 3 and buffer 2)"."""
-        nouns = {self.name(id).rsplit(" ", 1)[0] for id in ids}
-        return f"({self.listed(ids)})" if len(nouns) > 1 else self.listed(ids)
+        nouns = {self._noun(id) for id in ids}
+        return self.closed(self.listed(ids)) if len(nouns) > 1 else self.listed(ids)
 
     def _base(self, program: Program) -> str:
         words = self.plural(program)
-        return words if program.operator is selections.All else f"({words})"
+        return words if program.operator is selections.All else self.closed(words)
 
     def listed(self, ids: Sequence[int]) -> str:
         """Regions by name: "pallets 3 and 5"."""
-        nouns = {self.name(id).rsplit(" ", 1)[0] for id in ids}
+        nouns = {self._noun(id) for id in ids}
         if len(nouns) > 1 or len(ids) == 1:
             return in_words([self.name(id) for id in ids])
         noun = " ".join(plural_of(tuple(nouns.pop().split())))
@@ -715,7 +720,7 @@ class Writer:
         if is_list(chosen) or chosen.type is Type.REGION:
             return f"of {self.phrase(chosen, last)}"
         closed = _is_bare(chosen) or (last and not _is_long(chosen))
-        return self.singular(chosen) if closed else f"({self.singular(chosen)})"
+        return self.singular(chosen) if closed else self.closed(self.singular(chosen))
 
     def _quantity(self, program: Program, last: bool) -> str:
         operator, arguments = program.operator, program.arguments
@@ -733,7 +738,7 @@ class Writer:
             return f"the {words}" if last else f"(the {words})"
         if operator is questions.DepthAt:
             column, row = arguments[0]
-            return f"the depth at pixel {column}, {row}"
+            return f"the depth at pixel ({column}, {row})"
         text = self._joined(program, last)
         return text if last else f"({text})"
 
@@ -759,6 +764,8 @@ class Writer:
         if attribute.operator in BETWEEN_TWO:
             ends = self.phrase(region), self.phrase(attribute.parts[0], last)
             return BETWEEN_TWO[attribute.operator].format(*ends)
+        if attribute.operator is attributes.FootprintArea and self.is_zone(region):
+            return f"area of {self.phrase(region, last)}"
         return f"{self.attribute(attribute)} of {self.phrase(region, last)}"
 
 
@@ -892,6 +899,9 @@ LONGEST_WITHOUT_PARENTHESES = 5
 
 def _ends_open(predicate: Program) -> bool:
     """Whether a relative clause after a predicate would be taken for a part of it."""
+    reached = predicate.operator is predicates.Measures and predicate.parts[0].operator in REACHING
+    if reached and predicate.parts[0].parts[-1].operator not in NAMING:
+        return True
     if not predicate.parts or predicate.parts[-1].operator in (
         selections.Region, selections.Camera, selections.Listed, questions.Amount,
     ):  # fmt: skip
