@@ -207,6 +207,9 @@ class Writer:
             return f"what share of {self.all_of(chosen)} {self.clause(predicate, 'is', chosen)}?"
         if more := self._how_much_more(program):
             return more
+        if compared := self.times_as(program):
+            subject, adjective, other = compared
+            return f"how many times as {adjective} as {other} is {subject}?"
         return f"what is {self.phrase(program, last=True)}?"
 
     def _how_much_more(self, program: Program) -> str:
@@ -249,9 +252,8 @@ class Writer:
                 return f"{self._counted(program)}?"
             if more := self.more_of_them(program):
                 return f"are there {more}?"
-            if nearer := self.nearer_of_two(program):
-                return "is {} {}?".format(*nearer)
-            return "is {} {}?".format(*self._claim(program))
+            claim = self.nearer_of_two(program) or self._times(program) or self._claim(program)
+            return "is {} {}?".format(*claim)
         return f"is it false that {self.statement(program.parts[0])}?"
 
     def said_of(self, subject: Program, predicate: Program) -> str:
@@ -301,6 +303,28 @@ class Writer:
             return None
         nearness = predicates.Nearness(attribute.parts[0], how, limit.parts[0])
         return self.phrase(region), self.predicate(nearness, last=True)
+
+    def times_as(self, program: Program) -> tuple[str, str, str] | None:
+        """For "Pallet 3", "tall" and "pallet 4": how many times as tall; None for any other."""
+        if program.operator is not questions.Ratio:
+            return None
+        first, second = program.parts
+        if not first.operator is second.operator is questions.Measure:
+            return None
+        attribute = first.parts[1]
+        if attribute != second.parts[1] or attribute.operator not in SIZE_ADJECTIVES:
+            return None
+        names = self.phrase(first.parts[0]), self.phrase(second.parts[0])
+        return names[0], SIZE_ADJECTIVES[attribute.operator], names[1]
+
+    def _times(self, program: Program) -> tuple[str, str] | None:
+        """For "Pallet 3" is "at least 2 times as tall as pallet 4"; None for any other."""
+        ratio, how, limit = program.arguments
+        compared = self.times_as(ratio)
+        if compared is None or how != "at_least" or limit.operator is not questions.Amount:
+            return None
+        subject, adjective, other = compared
+        return subject, f"at least {limit.arguments[0]:.10g} times as {adjective} as {other}"
 
     def _each_kind(self, chosen: Program) -> str:
         words = self.plural(chosen)
@@ -361,7 +385,8 @@ class Writer:
         if program.operator is questions.Compare:
             if more := self.more_of_them(program):
                 return f"there are {no}{more}"
-            subject, words = self.nearer_of_two(program) or self._claim(program)
+            claim = self.nearer_of_two(program) or self._times(program)
+            subject, words = claim or self._claim(program)
             return f"{subject} is {no}{words}"
         return self.statement(program.parts[0], not negative)
 
