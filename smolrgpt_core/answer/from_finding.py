@@ -9,7 +9,7 @@ import numpy as np
 from smolrgpt_core.answer.spatial_answer import Side, SpatialAnswer
 from smolrgpt_core.errors import Status, bad_question
 from smolrgpt_core.language import SpatialQuestion
-from smolrgpt_core.language.answer_wording import answer_sentence, steps_in_words
+from smolrgpt_core.language.answer_wording import answer_sentence, names_in_words, steps_in_words
 from smolrgpt_core.language.interpreter import Finding, is_counted
 from smolrgpt_core.language.operators import questions
 from smolrgpt_core.language.options import choose
@@ -190,7 +190,7 @@ def _shown(value: Any, regions: RegionSet) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        return " and ".join(regions[id].name for id in value) or "none"
+        return names_in_words(value, regions)
     if isinstance(value, int) and value in regions:
         return regions[value].name
     return f"{value:g}" if isinstance(value, float) else str(value)

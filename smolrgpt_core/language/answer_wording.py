@@ -6,17 +6,19 @@ answer_sentence(Count(Where(All("pallet"), In(Region(2)))), 3, regions)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any
 
 from smolrgpt_core.language.interpreter import Finding, Step
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program
-from smolrgpt_core.language.terms import COUNTED_HOW, RELATIONS
+from smolrgpt_core.language.terms import COUNTED_HOW, RELATIONS, SUPERLATIVES
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.wording import (
     Unit,
     Writer,
+    difference_word,
     is_list,
     is_room_for_several,
     is_union,
@@ -53,27 +55,49 @@ def answer_sentence(
 
 def steps_in_words(finding: Finding, regions: RegionSet) -> list[str]:
     """What the parts of a question stand for, such as "the empty transporter is transporter 60"."""
-    writer = Writer(regions)
+    writer = _Plain(regions)
     return [
-        _step(step, writer, regions)
+        _step(step, writer)
         for step in finding.steps
         if step.program is not finding.program and step.program.operator is not selections.Exactly
     ]
 
 
-def _step(step: Step, writer: Writer, regions: RegionSet) -> str:
-    number = "" if step.value is None or not step.unit else f" ({quantity(step.value, step.unit)})"
+def names_in_words(ids: Sequence[int], regions: RegionSet) -> str:
+    """Regions by name: "pallets 3 and 5, and shelf 80"; "none" for none."""
+    return _Plain(regions).listed(ids) if ids else "none"
+
+
+def _step(step: Step, writer: Writer) -> str:
+    has_number = step.value is not None and step.unit not in ("", "px")
+    number = f" ({quantity(step.value, step.unit)})" if has_number else ""
     if step.program.type is Type.REGION:
         return f"{writer.phrase(step.program)} is {writer.name(step.ids[0])}{number}"
     members = in_words([str(id) for id in step.ids]) or "none"
     return f"{writer.phrase(step.program)}: {members}"
 
 
+class _Plain(Writer):
+    """Writes for people alone: without parentheses, and lists class by class."""
+
+    def closed(self, words: str) -> str:
+        """The words as they are, for nobody reads them back."""
+        return words
+
+    def listed(self, ids: Sequence[int]) -> str:
+        """Regions by name, in their order: "pallets 3 and 5, and shelf 80"."""
+        nouns = [list(group) for _, group in groupby(ids, self._noun)]
+        groups = [super(_Plain, self).listed(group) for group in nouns]
+        if not any(" and " in words for words in groups[:-1]):
+            return in_words(groups)
+        return f"{', '.join(groups[:-1])}, and {groups[-1]}"
+
+
 class _Answer:
     """Writes answers."""
 
     def __init__(self, regions: RegionSet, unit: Unit | None) -> None:
-        self._writer = Writer(regions)
+        self._writer = _Plain(regions)
         self._unit = unit
 
     def sentence(self, program: Program, value: Any) -> str:
@@ -94,19 +118,48 @@ class _Answer:
     def _region(self, program: Program, value: int) -> str:
         name = self._writer.name(value)
         if program.operator is selections.Extreme:
-            _, attribute, end, rank = program.arguments
-            return f"{name} is {self._writer.superlative(attribute, end, rank, last=True)}."
+            return self._singled_out(name, *program.arguments)
         if program.operator is selections.The and program.parts[0].operator is selections.Where:
-            predicate = program.parts[0].arguments[1]
-            return f"{name} {self._writer.clause(predicate, 'is')}."
+            base, predicate = program.parts[0].arguments
+            return f"{name} {self._writer.clause(predicate, 'is', base)}."
+        if program.operator in (selections.Middle, selections.Member):
+            return f"{self._writer.phrase(program)} is {name}."
         return f"it is {name}."
+
+    def _singled_out(
+        self, name: str, chosen: Program, attribute: Program, end: str, rank: float
+    ) -> str:
+        words = self._writer.singles_out(attribute, end, rank)
+        word = words.removeprefix("is ")
+        if chosen.operator is selections.All and not word.startswith("the "):
+            return f"{name} {words}."
+        if (attribute.operator, end) in SUPERLATIVES:
+            of = "of " if is_list(chosen) else ""
+            noun = self._writer.plural(chosen) if of else self._writer.singular(chosen)
+            if " from the " not in word:
+                return f"{name} is {word} {of}{noun}."
+        if chosen.operator is selections.All:
+            return f"{name} {words}."
+        return f"of {self._writer.all_of(chosen)}, {name} {words}."
 
     def _set(self, program: Program, value: tuple[int, ...]) -> str:
         names = self._writer.listed(value) if value else "none"
-        if program.operator is selections.Where:
-            words = self._writer.clause(program.arguments[1], "is" if len(value) < 2 else "are")
+        if program.operator is selections.First and len(value) > 1:
+            return f"{self._writer.plural(program)} are {names}."
+        if program.operator is selections.Sorted and value:
+            by = self._writer.in_order(program, "").removeprefix(" ")
+            return f"{by}: {names}."
+        if program.operator is not selections.Where:
+            return f"{names}."
+        base, predicate = program.arguments
+        if not value:
+            base, predicate = self._writer.noun_and_rest(program)
+            none = f"none of {self._writer.plural(base)}" if is_list(base) else ""
+            names = none or f"no {self._writer.plural(base)}"
+            words = self._writer.clause(predicate, "is" if none else "are", base)
             return f"{names} {words}."
-        return f"{names}."
+        words = self._writer.clause(predicate, "is" if len(value) < 2 else "are", base)
+        return f"{names} {words}."
 
     def _quantity(self, program: Program, value: float) -> str:
         if program.operator is questions.Count:
@@ -116,21 +169,49 @@ class _Answer:
             return f"{amount} of {self._writer.phrase(zone)} is occupied."
         if program.operator is questions.Share:
             chosen, predicate = program.arguments
-            words = self._writer.clause(predicate, "are")
-            return f"{amount} of {self._writer.phrase(chosen)} {words}."
+            words = self._writer.clause(predicate, "are", chosen)
+            return f"{amount} of {self._writer.all_of(chosen)} {words}."
         if program.operator is questions.Measure:
-            region, attribute = program.arguments
-            name = self._writer.phrase(region, last=True)
-            if attribute.operator is attributes.Distance:
-                return self._distance(name, attribute.arguments[0], value, amount)
-            if attribute.operator is attributes.Top:
-                return f"the top of {name} is {amount} above the floor."
-            if attribute.operator is attributes.Capacity:
-                return _more_fit(round(value), name)
+            return self._measure(*program.arguments, value, amount)
+        if difference_word(program, self._writer.is_zone):
+            return self._difference(*program.parts, amount)
+        if program.operator is questions.Ratio:
+            first, second = (self._writer.phrase(part) for part in program.parts)
+            return f"{first} is {value:.2f} times {second} ({amount})."
         return f"{self._writer.phrase(program, last=True)} is {amount}."
 
+    def _measure(self, region: Program, attribute: Program, value: float, amount: str) -> str:
+        name = self._writer.phrase(region)
+        if attribute.operator is attributes.Distance:
+            return self._distance(name, attribute.arguments[0], value, amount)
+        if attribute.operator is attributes.Top:
+            return f"the top of {name} is {amount} above the floor."
+        if attribute.operator is attributes.Capacity:
+            return _more_fit(round(value), name)
+        if attribute.operator is attributes.ClockHour:
+            place = attribute.parts[0]
+            by = "by" if place.operator is selections.Observer else "from"
+            return f"{name} is at {amount}, as seen {by} {self._writer.phrase(place)}."
+        if attribute.operator is attributes.Bearing:
+            return (
+                f"the bearing of {name} from {self._writer.phrase(attribute.parts[0])} is {amount}."
+            )
+        program = questions.Measure(region, attribute)
+        return f"{self._writer.phrase(program, last=True)} is {amount}."
+
+    def _difference(self, first: Program, second: Program, amount: str) -> str:
+        """By how much two differ; which has more of it, the amount does not say."""
+        (region, attribute), (other, _) = first.parts, second.parts
+        names = f"{self._writer.phrase(region)} and {self._writer.phrase(other)}"
+        if attribute.operator is attributes.Distance:
+            place = self._writer.phrase(attribute.parts[0])
+            return f"the distances of {names} from {place} differ by {amount}."
+        is_area = attribute.operator is attributes.FootprintArea
+        noun = "area" if is_area else self._writer.attribute(attribute)
+        return f"the {noun}s of {names} differ by {amount}."
+
     def _distance(self, name: str, place: Program, value: float, amount: str) -> str:
-        other = self._writer.phrase(place, last=True)
+        other = self._writer.phrase(place).replace(f" nearest to {name}", " nearest to it")
         if value == 0 and self._writer.is_zone(place):
             return f"{name} stands in {other}, so the distance is 0 m."
         return f"{name} is {amount} from {other}."
@@ -138,8 +219,8 @@ class _Answer:
     def _count(self, chosen: Program, number: int) -> str:
         verb = "is" if number == 1 else "are"
         if chosen.operator is selections.Where:
-            base, predicate = chosen.arguments
-            words = self._writer.clause(predicate, verb)
+            base, predicate = self._writer.noun_and_rest(chosen)
+            words = self._writer.clause(predicate, verb, base)
             if is_union(base) and base.operator is selections.Either:
                 return f"{number} {self._writer.plural(base)} {words}."
             if is_list(base):
@@ -160,6 +241,8 @@ class _Answer:
         operator, arguments = program.operator, program.arguments
         if operator is questions.Whether and arguments[1].operator is predicates.Measures:
             return self._measured(self._writer.phrase(arguments[0]), arguments[1], negative)
+        if operator is questions.Exists:
+            return self._exists(arguments[0], negative)
         if operator is questions.Whether and not negative and _is_joined(arguments[1]):
             words = self._writer.predicate(arguments[1], last=True)
             return f"{self._writer.phrase(arguments[0])} is {words}"
@@ -171,6 +254,17 @@ class _Answer:
                     words = "not exactly" if how == "equal" else COUNTED_HOW[OPPOSITE_HOW[how]]
                 return self._counted(number.arguments[0], words, limit.arguments[0])
         return self._writer.statement(program, negative)
+
+    def _exists(self, chosen: Program, negative: bool) -> str:
+        """Such as "there are no empty pallets", "at least one of pallets 3 and 4 is empty"."""
+        if chosen.operator is selections.Where and is_list(chosen.parts[0]):
+            listed, predicate = chosen.parts
+            some = "none" if negative else "at least one"
+            words = self._writer.clause(predicate, "is", listed)
+            return f"{some} of {self._writer.plural(listed)} {words}"
+        if negative:
+            return f"there are no {self._writer.plural(chosen)}"
+        return f"there is at least one {self._writer.singular(chosen)}"
 
     def _counted(self, chosen: Program, how: str, number: float) -> str:
         if number == 1:
@@ -186,6 +280,8 @@ class _Answer:
     def _relation(self, program: Program, value: str) -> str:
         region, place, _ = program.arguments
         words = self._writer.phrase(place, last=True)
+        if place.operator is selections.Observer and value in ("left", "right"):
+            return f"to {words}, {self._writer.phrase(region)} is on the {value}."
         return f"{self._writer.phrase(region)} is {RELATIONS[value]} {words}."
 
     def _color(self, program: Program, value: str) -> str:

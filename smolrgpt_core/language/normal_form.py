@@ -246,6 +246,9 @@ def _of_one(program: Program, region: Program, predicate: Program, regions: Regi
         if held.type is Type.REGIONS and ZONE not in classes_of(held, regions):
             chosen = selections.Where(held, predicates.In(region))
             return _asked(questions.Exists(_of_part(chosen, regions)), regions)
+    if predicate.operator is predicates.And and region.operator is selections.Region:
+        predicate = _without_others(region, predicate)
+        program = questions.Whether(region, predicate)
     if predicate.operator is predicates.IsAmong:
         return _among(program, region, predicate.parts[0], regions)
     if predicate.operator is predicates.Is:
@@ -262,6 +265,19 @@ def _of_one(program: Program, region: Program, predicate: Program, regions: Regi
     if limit.operator is questions.Amount and not attribute.parts:
         return questions.Compare(questions.Measure(region, attribute), how, limit)
     return program
+
+
+def _without_others(region: Program, predicate: Program) -> Program:
+    """What is said of a region, without that it is not another one: "in the same buffer as X"."""
+    conditions = _conjuncts(predicate)
+    needed = [
+        one for one in conditions
+        if not _is_none_but(one)
+        or one.parts[0].parts[0].operator is not selections.Region
+        or one.parts[0].parts[0] == region
+        or any(_is_not_beside(other, one.parts[0].parts[0]) for other in conditions)
+    ]  # fmt: skip
+    return reduce(both, needed or conditions)
 
 
 def _first_of_two(program: Program, region: Program, chosen: Program) -> Program:

@@ -53,6 +53,12 @@ SUPERLATIVES = {
 }
 """One word for the least or most of an attribute."""
 
+FROM_SIDE = {
+    (attributes.Column, "least"): "left",
+    (attributes.Column, "most"): "right",
+}
+"""From where those behind the first are counted: "the second from the left"."""
+
 ATTRIBUTES: dict[Any, str] = {
     attributes.Distance: "distance to {}",
     attributes.DistanceToAny: "distance to {}",
@@ -103,6 +109,22 @@ NEARNESS = {"less": "nearer to {} than to {}", "more": "farther from {} than fro
 
 COUNTED_HOW = {**HOW_WORDS, "less": "fewer than", "equal": "exactly"}
 """How many there are."""
+
+COUNTED_MORE = {
+    "more": "more {} than {}",
+    "less": "fewer {} than {}",
+    "equal": "exactly as many {} as {}",
+}
+"""Of which of two kinds there are more."""
+
+DIFFERENCES = {
+    attributes.Height: "taller",
+    attributes.Width: "wider",
+    attributes.Length: "longer",
+    attributes.FootprintArea: "larger",
+    attributes.Distance: "farther from {}",
+}
+"""How much more of an attribute one has than another; "larger" of zones."""
 
 BETWEEN_TWO = {
     attributes.Distance: "distance from {} to {}",

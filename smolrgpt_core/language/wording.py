@@ -8,6 +8,7 @@ A phrase that something could be attached to is put into parentheses unless noth
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 
 from smolrgpt_core.language.builders import RELATIONS_TO_ONE
 from smolrgpt_core.language.meant import classes_of
@@ -23,6 +24,9 @@ from smolrgpt_core.language.terms import (
     BETWEEN_TWO,
     COMPARATIVES,
     COUNTED_HOW,
+    COUNTED_MORE,
+    DIFFERENCES,
+    FROM_SIDE,
     HOW_WORDS,
     NEARNESS,
     ORDINALS,
@@ -93,6 +97,9 @@ class Writer:
         noun = label_noun(self._regions[id].label) if id in self._regions else ""
         return f"{noun if noun.replace(' ', '').isalpha() else 'region'} {id}"
 
+    def _noun(self, id: int) -> str:
+        return self.name(id).rsplit(" ", 1)[0]
+
     def is_zone(self, program: Program) -> bool:
         """Whether a place is a zone, as far as its name tells."""
         if program.operator is selections.Region:
@@ -126,13 +133,12 @@ class Writer:
 
     def _which(self, program: Program) -> str:
         if program.operator is selections.Extreme and self._is_noun_or_names(program.parts[0]):
-            chosen, attribute, end, rank = program.arguments
-            singled = self.superlative(attribute, end, rank, last=True)
-            return f"which {self._one_asked_for(chosen)} is {singled}?"
+            chosen, *singled = program.arguments
+            return f"which {self._one_asked_for(chosen)} {self.singles_out(*singled)}?"
         if program.operator is selections.The and program.parts[0].operator is selections.Where:
-            base, predicate = program.parts[0].arguments
+            base, predicate = self.noun_and_rest(program.parts[0])
             if self._is_noun_or_names(base):
-                return f"which {self._one_asked_for(base)} {self.clause(predicate, 'is')}?"
+                return f"which {self._one_asked_for(base)} {self.clause(predicate, 'is', base)}?"
         return f"which is {self.phrase(program, last=True)}?"
 
     def _one_asked_for(self, chosen: Program) -> str:
@@ -153,17 +159,27 @@ class Writer:
         if chosen.operator is not selections.Where:
             return False
         base, predicate = chosen.arguments
-        if base.operator is not selections.Listed or not _adjective(predicate):
+        return bool(_adjective(predicate)) and self.lists_one_class(base)
+
+    def lists_one_class(self, chosen: Program) -> bool:
+        """Whether a set is written "pallets 3 and 4"."""
+        if chosen.operator is not selections.Listed:
             return False
-        return len({self.name(id).rsplit(" ", 1)[0] for id in base.arguments[0]}) == 1
+        nouns = {self._noun(id) for id in chosen.arguments[0]}
+        return len(nouns) == 1 and len(chosen.arguments[0]) > 1
 
     def _list(self, program: Program) -> str:
         if program.operator is selections.Where and self._is_noun_or_names(program.arguments[0]):
-            base, predicate = program.arguments
+            base, predicate = self.noun_and_rest(program)
             of = "of " if is_list(base) else ""
-            return f"which {of}{self.plural(base)} {self.clause(predicate, 'are')}?"
+            return f"which {of}{self.plural(base)} {self.clause(predicate, 'are', base)}?"
         if program.operator is selections.Listed:
             return f"list {self.listed(program.arguments[0])}."
+        if program.operator in (selections.Sorted, selections.First):
+            ordered = program.operator is selections.Sorted
+            the = "the " if ordered and _is_nominal(program.parts[0]) else ""
+            words = self.in_order(program) if ordered else self.plural(program, last=True)
+            return f"list {the}{words}."
         return f"list {self.phrase(program, last=True)}."
 
     def _how_much(self, program: Program) -> str:
@@ -188,14 +204,28 @@ class Writer:
             return f"{how} of {self.phrase(zone)} is occupied?"
         if program.operator is questions.Share:
             chosen, predicate = program.arguments
-            return f"what share of {self.phrase(chosen)} {self.clause(predicate, 'is')}?"
+            return f"what share of {self.all_of(chosen)} {self.clause(predicate, 'is', chosen)}?"
+        if more := self._how_much_more(program):
+            return more
+        if compared := self.times_as(program):
+            subject, adjective, other = compared
+            return f"how many times as {adjective} as {other} is {subject}?"
         return f"what is {self.phrase(program, last=True)}?"
+
+    def _how_much_more(self, program: Program) -> str:
+        """For "How much taller is pallet 3 than pallet 4?"; empty for any other question."""
+        word = difference_word(program, self.is_zone)
+        if not word:
+            return ""
+        (first, attribute), (second, _) = (part.arguments for part in program.parts)
+        word = word.format(*(self.phrase(part) for part in attribute.parts))
+        return f"how much {word} is {self.phrase(first)} than {self.phrase(second, last=True)}?"
 
     def _how_many(self, chosen: Program) -> str:
         if chosen.operator is selections.Where:
-            base, predicate = chosen.arguments
+            base, predicate = self.noun_and_rest(chosen)
             of = "of " if is_list(base) and not is_union(base) else ""
-            return f"how many {of}{self.plural(base)} {self.clause(predicate, 'are')}?"
+            return f"how many {of}{self.plural(base)} {self.clause(predicate, 'are', base)}?"
         return f"how many {self.plural(chosen, last=True)} are there?"
 
     def _whether(self, program: Program) -> str:
@@ -206,27 +236,99 @@ class Writer:
             if _is_one_of_several(predicate):
                 # "Is it in buffer 1 or in buffer 2?" may ask in which, "red or blue?" does.
                 return f"is it true that {self.statement(program)}?"
-            same = self._is_the_chosen(predicate)
-            return f"is {self.phrase(region)} {same or self.predicate(predicate, last=True)}?"
+            return f"is {self.phrase(region)} {self.said_of(region, predicate)}?"
         if program.operator is questions.Exists:
+            if some := self._some_of_list(program.parts[0]):
+                return "are {} {}?".format(*some)
             return f"are there any {self.plural(program.parts[0], last=True)}?"
         if program.operator is questions.Every:
+            if is_only_one(program):
+                return "is {} {}?".format(*self.only_one(program))
             return "are {} {}?".format(*self._claim(program))
         if program.operator is questions.Compare:
             if is_room_for_several(program):
                 return f"is there {self._room_for_several_in(program)}?"
             if counts_objects(program):
                 return f"{self._counted(program)}?"
-            return "is {} {}?".format(*self._claim(program))
+            if more := self.more_of_them(program):
+                return f"are there {more}?"
+            claim = self.nearer_of_two(program) or self._times(program) or self._claim(program)
+            return "is {} {}?".format(*claim)
         return f"is it false that {self.statement(program.parts[0])}?"
 
-    def _is_the_chosen(self, predicate: Program) -> str:
-        """For "is pallet 3 the tallest pallet?"; empty for any other predicate."""
-        if predicate.operator is not predicates.Is:
+    def said_of(self, subject: Program, predicate: Program) -> str:
+        """What stands behind "pallet 3 is": "loaded", "the tallest pallet in buffer 2"."""
+        if predicate == predicates.Not(predicates.Empty()) and not self.is_zone(subject):
+            return "loaded"
+        if predicate == predicates.Not(predicates.HasRoom()) and self.is_zone(subject):
+            return "full"
+        chosen = predicate.parts[0] if predicate.operator is predicates.Is else subject
+        is_one = subject.type is Type.REGION and chosen is not subject
+        if is_one and chosen.operator is selections.Extreme and not is_list(chosen.parts[0]):
+            return self._region(chosen)
+        return self.predicate(predicate, last=True)
+
+    def only_one(self, program: Program) -> tuple[str, str]:
+        """For "Pallet 3" is "the only pallet in buffer 2"."""
+        chosen, predicate = program.arguments
+        only = f"the only {self.singular(chosen)}"
+        return self.phrase(predicate.parts[0]), only
+
+    def _some_of_list(self, chosen: Program) -> tuple[str, str] | None:
+        """For "any of pallets 3 and 4" are "empty"; None for what is no list."""
+        if chosen.operator is not selections.Where or (
+            chosen.parts[0].operator is not selections.Listed
+        ):
+            return None
+        listed, predicate = chosen.arguments
+        return f"any of {self.plural(listed)}", self.said_of(listed, predicate)
+
+    def more_of_them(self, program: Program) -> str:
+        """For "more pallets in buffer 1 than empty pallets"; empty for any other comparison."""
+        first, how, second = program.arguments
+        if how not in COUNTED_MORE or not (first.operator is second.operator is questions.Count):
             return ""
-        chosen = predicate.arguments[0]
-        is_noun = chosen.operator is selections.Extreme and not is_list(chosen.parts[0])
-        return self.phrase(chosen, last=True) if is_noun else ""
+        if is_list(first.parts[0]) or is_list(second.parts[0]):
+            return ""
+        counted = self._each_kind(first.parts[0]), self._each_kind(second.parts[0])
+        return COUNTED_MORE[how].format(*counted)
+
+    def nearer_of_two(self, program: Program) -> tuple[str, str] | None:
+        """For "pallet 3" is "nearer to buffer 1 than to buffer 2"; None for any other."""
+        first, how, second = program.arguments
+        if how not in NEARNESS or not first.operator is second.operator is questions.Measure:
+            return None
+        (region, attribute), (other, limit) = first.parts, second.parts
+        if region != other or not (attribute.operator is limit.operator is attributes.Distance):
+            return None
+        nearness = predicates.Nearness(attribute.parts[0], how, limit.parts[0])
+        return self.phrase(region), self.predicate(nearness, last=True)
+
+    def times_as(self, program: Program) -> tuple[str, str, str] | None:
+        """For "Pallet 3", "tall" and "pallet 4": how many times as tall; None for any other."""
+        if program.operator is not questions.Ratio:
+            return None
+        first, second = program.parts
+        if not first.operator is second.operator is questions.Measure:
+            return None
+        attribute = first.parts[1]
+        if attribute != second.parts[1] or attribute.operator not in SIZE_ADJECTIVES:
+            return None
+        names = self.phrase(first.parts[0]), self.phrase(second.parts[0])
+        return names[0], SIZE_ADJECTIVES[attribute.operator], names[1]
+
+    def _times(self, program: Program) -> tuple[str, str] | None:
+        """For "Pallet 3" is "at least 2 times as tall as pallet 4"; None for any other."""
+        ratio, how, limit = program.arguments
+        compared = self.times_as(ratio)
+        if compared is None or how != "at_least" or limit.operator is not questions.Amount:
+            return None
+        subject, adjective, other = compared
+        return subject, f"at least {limit.arguments[0]:.10g} times as {adjective} as {other}"
+
+    def _each_kind(self, chosen: Program) -> str:
+        words = self.plural(chosen)
+        return words if _is_nominal(chosen) else self.closed(words)
 
     def _room_in(self, zone: Program) -> str:
         return f"room for another pallet in {self.phrase(zone, last=True)}"
@@ -250,9 +352,12 @@ class Writer:
             first, how, second = program.arguments
             return self.phrase(first), f"{HOW_WORDS[how]} {self.phrase(second, last=True)}"
         chosen, predicate = program.arguments
-        words = self.plural(chosen)
-        subject = f"({words})" if chosen.operator is selections.Where else words
-        return f"all {subject}", self.predicate(predicate, last=True)
+        words = self.said_of(chosen, predicate)
+        subject = self.plural(chosen)
+        if self.lists_one_class(chosen):
+            return subject, f"{'both' if len(chosen.arguments[0]) == 2 else 'all'} {words}"
+        bare = _is_nominal(chosen) or chosen.operator is not selections.Where
+        return f"all {subject if bare else self.closed(subject)}", words
 
     def statement(self, program: Program, negative: bool = False) -> str:
         """A truth as a statement."""
@@ -261,17 +366,28 @@ class Writer:
             region, predicate = program.arguments
             if predicate.operator is predicates.HasRoom:
                 return f"there is {'no ' if negative else ''}{self._room_in(region)}"
-            said = self._is_the_chosen(predicate) or self._operand(predicate, last=True)
-            return f"{self.phrase(region)} is {no}{said}"
+            joined = predicate.operator in (predicates.And, predicates.Or)
+            words = self._operand(predicate, True) if joined else self.said_of(region, predicate)
+            return f"{self.phrase(region)} is {no}{words}"
         if program.operator is questions.Exists:
             some = "no" if negative else "some"
             return f"there are {some} {self.plural(program.parts[0], last=True)}"
         if is_room_for_several(program):
             return f"there is {'no ' if negative else ''}{self._room_for_several_in(program)}"
-        if program.operator in (questions.Every, questions.Compare):
+        if is_only_one(program):
+            subject, words = self.only_one(program)
+            return f"{subject} is {no}{words}"
+        if program.operator is questions.Every:
             subject, words = self._claim(program)
-            every = program.operator is questions.Every
-            return f"{no}{subject} are {words}" if every else f"{subject} is {no}{words}"
+            if self.lists_one_class(program.parts[0]):
+                return f"{subject} are {no}{words}"
+            return f"{no}{subject} are {words}"
+        if program.operator is questions.Compare:
+            if more := self.more_of_them(program):
+                return f"there are {no}{more}"
+            claim = self.nearer_of_two(program) or self._times(program)
+            subject, words = claim or self._claim(program)
+            return f"{subject} is {no}{words}"
         return self.statement(program.parts[0], not negative)
 
     def _which_side(self, program: Program) -> str:
@@ -288,7 +404,17 @@ class Writer:
             return self._quantity(program, last)
         words = self._region(program) if program.type is not Type.REGIONS else self.plural(program)
         alone = last and not _is_long(program)
-        return words if alone or _is_closed(program) else f"({words})"
+        closed = alone or _is_closed(program) or _is_short(program)
+        return words if closed else self.closed(words)
+
+    def closed(self, words: str) -> str:
+        """Words to which nothing behind them can be attached."""
+        return f"({words})"
+
+    def all_of(self, chosen: Program) -> str:
+        """A set with its article: "the pallets in buffer 2", "pallets 3 and 4"."""
+        words = self.phrase(chosen)
+        return f"the {words}" if _is_nominal(chosen) else words
 
     def _region(self, program: Program) -> str:
         operator, arguments = program.operator, program.arguments
@@ -313,11 +439,28 @@ class Writer:
     def _singled_out(self, chosen: Program, attribute: Program, end: str, rank: float) -> str:
         """For "Second leftmost pallet", "pallet nearest to buffer 2"."""
         word = SUPERLATIVES.get((attribute.operator, end))
+        side = FROM_SIDE.get((attribute.operator, end))
+        if side and rank > 1 and _is_bare(chosen):
+            return f"{_nth(rank)}{self.singular(chosen)} from the {side}"
         if word and not is_list(chosen):
             return f"{_nth(rank)}{word} {self.singular(chosen)}"
-        singled = self.superlative(attribute, end, rank, last=True)
-        near = attribute.operator in REACHING and _is_bare(chosen)
-        return f"{self.singular(chosen, last=False)} {'' if near else 'that is '}{singled}"
+        if word and rank == 1 and self.lists_one_class(chosen):
+            return f"{word} of {self.plural(chosen)}"
+        noun = self.singular(chosen, last=False)
+        if attribute.operator in REACHING and _is_bare(chosen):
+            return f"{noun} {self.superlative(attribute, end, rank, last=True)}"
+        return f"{noun} that {self.singles_out(attribute, end, rank)}"
+
+    def singles_out(self, attribute: Program, end: str, rank: float) -> str:
+        """What singles out one, with its verb: "is the tallest", "holds the most pallets"."""
+        if rank == 1 and attribute.operator is attributes.Holding:
+            (held,) = attribute.parts
+            if held.operator is selections.All:
+                return f"holds the {'most' if end == 'most' else 'fewest'} {self.plural(held)}"
+        words = self.superlative(attribute, end, rank, last=True)
+        if attribute.operator in HAD and rank == 1 and words.startswith("the one with "):
+            return f"has {words.removeprefix('the one with ')}"
+        return f"is {words}"
 
     def superlative(self, attribute: Program, end: str, rank: float, last: bool) -> str:
         """The most or least of an attribute: "the second nearest to buffer 2".
@@ -330,6 +473,9 @@ class Writer:
         """
         word = SUPERLATIVES.get((attribute.operator, end))
         nth = _nth(rank)
+        side = FROM_SIDE.get((attribute.operator, end))
+        if side and rank > 1:
+            return f"the {nth.strip()} from the {side}"
         if word:
             return f"the {nth}{word}"
         if attribute.operator in REACHING:
@@ -341,14 +487,14 @@ class Writer:
     def singular(self, program: Program, last: bool = True) -> str:
         """A set as the noun for one of it: "pallet that is empty", "one of pallets 3 and 4"."""
         if program.operator is selections.Where:
-            base, predicate = program.arguments
+            base, predicate = self.noun_and_rest(program)
             adjective = _adjective(predicate)
             if adjective and base.operator is selections.All:
                 return f"{adjective} {self.singular(base)}"
-            words = self.predicate(predicate, last=True)
+            words = self._relative(base, predicate, "is")
             if not last and _ends_open(predicate):
-                words = f"({words})"
-            return f"{self.singular(base)} that is {words}"
+                words = f"that is {self.closed(self.predicate(predicate, last=True))}"
+            return f"{self.singular(base)} {words}"
         if program.operator is selections.All:
             return program.arguments[0] or "object"
         exact = program.operator is selections.Exactly
@@ -364,45 +510,84 @@ class Writer:
         if operator is selections.Listed:
             return self._closed_list(arguments[0])
         if operator is selections.Where:
-            base, predicate = arguments
+            base, predicate = self.noun_and_rest(program)
             adjective = _adjective(predicate)
             if adjective and base.operator is selections.All:
                 return f"{adjective} {self.plural(base)}"
-            return f"{self.plural(base)} that are {self.predicate(predicate, last=True)}"
+            return f"{self.plural(base)} {self._relative(base, predicate, 'are')}"
         if operator is selections.Either:
-            return f"{self.phrase(arguments[0])} and {self._last_of_list(arguments[1], last)}"
+            first, second = (self._in_list(part, last) for part in arguments)
+            return f"{first} and {second}"
         if operator is selections.Without:
             return f"{self._base(arguments[0])} other than {self.phrase(arguments[1], last=True)}"
         if operator is selections.Exactly:
             return f"the {round(arguments[1])} {self._base(arguments[0])}"
         if operator is selections.Alike:
-            return f"regions like {self.phrase(arguments[0])}"
+            words = self._region(arguments[0])
+            return f"regions like {words if _is_closed(arguments[0]) else self.closed(words)}"
         if operator is selections.Sorted:
-            chosen, attribute, start = arguments
-            falling = "decreasing " if start == "most" else ""
-            words = self.attribute(attribute, last=True)
-            return f"{self.phrase(chosen)} in order of {falling}{words}"
-        chosen, attribute, end, number = arguments
-        least = "smallest" if end == "least" else "largest"
-        words = self.attribute(attribute, last=True)
-        return f"the {round(number)} of {self.phrase(chosen)} with the {least} {words}"
+            chosen = arguments[0]
+            is_filtered = chosen.operator is selections.Where
+            return self.in_order(program, self.closed(self.plural(chosen)) if is_filtered else None)
+        return self._first(*arguments)
 
-    def _last_of_list(self, program: Program, last: bool) -> str:
+    def in_order(self, program: Program, words: str | None = None) -> str:
+        """A sorted set, of which there may be words already."""
+        chosen, attribute, start = program.arguments
+        falling = "decreasing " if start == "most" else ""
+        by = self.attribute(attribute, last=True)
+        return f"{self.phrase(chosen) if words is None else words} in order of {falling}{by}"
+
+    def _first(self, chosen: Program, attribute: Program, end: str, number: float) -> str:
+        """For "the 2 tallest pallets in buffer 1", "the 2 pallets nearest to shelf 3"."""
+        word = SUPERLATIVES.get((attribute.operator, end))
+        if word and not is_list(chosen):
+            return f"the {round(number)} {word} {self.plural(chosen)}"
+        words = self._places(attribute, last=True)
+        if attribute.operator is attributes.Distance and _is_bare(chosen):
+            near = "nearest to" if end == "least" else "farthest from"
+            return f"the {round(number)} {self.plural(chosen)} {near} {words[0]}"
+        least = "smallest" if end == "least" else "largest"
+        name = self.attribute(attribute, last=True)
+        return f"the {round(number)} of {self.phrase(chosen)} with the {least} {name}"
+
+    def noun_and_rest(self, chosen: Program) -> tuple[Program, Program]:
+        """A filtered set as what has an adjective, and what else is true: "empty pallets", "in X".
+
+        Of one condition, of a list and of what no adjective is said of: the set, its condition.
+        """
+        base, predicate = chosen.arguments
+        first = _conjuncts(predicate)
+        if base.operator is not selections.All or len(first) == 1 or not _adjective(first[0]):
+            return base, predicate
+        return selections.Where(base, first[0]), reduce(predicates.And, first[1:])
+
+    def _relative(self, base: Program, predicate: Program, verb: str) -> str:
+        """A condition behind a noun: "in buffer 2", "that is above the empty shelf"."""
+        if is_list(base):
+            return f"that {verb} {self.predicate(predicate, last=True)}"
+        if _stands_alone(predicate):
+            return self.predicate(predicate, last=True)
+        return f"that {self.clause(predicate, verb)}"
+
+    def _in_list(self, chosen: Program, last: bool) -> str:
         """In parentheses where its clause could be taken for one on the whole list."""
-        return self.phrase(program, last and program.operator is not selections.Where)
+        if chosen.operator is selections.Where and not _is_bare(chosen):
+            return self.closed(self.plural(chosen))
+        return self.phrase(chosen, last)
 
     def _closed_list(self, ids: Sequence[int]) -> str:
         """For "Pallets 3 and 4", "(pallet 3 and buffer 2)"."""
-        nouns = {self.name(id).rsplit(" ", 1)[0] for id in ids}
-        return f"({self.listed(ids)})" if len(nouns) > 1 else self.listed(ids)
+        nouns = {self._noun(id) for id in ids}
+        return self.closed(self.listed(ids)) if len(nouns) > 1 else self.listed(ids)
 
     def _base(self, program: Program) -> str:
         words = self.plural(program)
-        return words if program.operator is selections.All else f"({words})"
+        return words if program.operator is selections.All else self.closed(words)
 
     def listed(self, ids: Sequence[int]) -> str:
         """Regions by name: "pallets 3 and 5"."""
-        nouns = {self.name(id).rsplit(" ", 1)[0] for id in ids}
+        nouns = {self._noun(id) for id in ids}
         if len(nouns) > 1 or len(ids) == 1:
             return in_words([self.name(id) for id in ids])
         noun = " ".join(plural_of(tuple(nouns.pop().split())))
@@ -412,7 +597,10 @@ class Writer:
         """What stands behind "is"."""
         operator, arguments = program.operator, program.arguments
         if operator is predicates.Not:
-            return f"not {self._operand(arguments[0], last)}"
+            (denied,) = arguments
+            if denied.operator is predicates.In and denied.parts[0].operator is selections.All:
+                return f"not {self._at_one_of(denied.parts[0], 'any')}"
+            return f"not {self._operand(denied, last)}"
         if operator is predicates.And:
             return self._range(program, last) or self._conjunction(program, last)
         if operator is predicates.Or:
@@ -440,15 +628,27 @@ class Writer:
         if operator is predicates.Colored:
             return str(arguments[0])
         if operator is predicates.OfClass:
-            return f"a {arguments[0] or 'object'}"
+            return _with_article(arguments[0] or "object")
+        if operator is predicates.In and arguments[0].operator is selections.All:
+            return self._at_one_of(arguments[0])
+        if operator is predicates.Holds and arguments[0].operator is selections.All:
+            return f"holding {_with_article(self.singular(arguments[0]))}"
         if operator is predicates.Holds and arguments[0].operator is selections.Listed:
             return f"holding one of {self.phrase(arguments[0], last)}"
         *others, final = [self.phrase(part) for part in program.parts] or [""]
         if program.parts:
             final = self.phrase(program.parts[-1], last)
+        if operator is predicates.IsAmong:
+            final = self._in_list(arguments[0], last)
         if operator is predicates.In and self._stands_on(arguments[0]):
             return f"on {final}"
         return PREDICATES[operator].format(*others, final)
+
+    def _at_one_of(self, holders: Program, article: str = "") -> str:
+        """For "in a buffer", "on a transporter", "in any buffer"."""
+        noun = self.singular(holders)
+        words = f"{article} {noun}" if article else _with_article(noun)
+        return f"{'on' if self._stands_on(holders) else 'in'} {words}"
 
     def _range(self, program: Program, last: bool) -> str:
         """Such as "between 1 m and 2 m tall"; empty for all that is no range."""
@@ -478,17 +678,24 @@ class Writer:
         verb = " is" if attribute.parts else ""
         return f"{word} than {self.phrase(limit.arguments[0], last and not verb)}{verb}"
 
-    def clause(self, predicate: Program, verb: str) -> str:
+    def clause(self, predicate: Program, verb: str, subject: Program | None = None) -> str:
         """A predicate with its verb: "is in buffer 2", "have a volume of more than 1 m3".
 
         Args:
             predicate: what is said.
             verb: "is" or "are".
+            subject: of which it is said; None for one that need not be known.
         """
+        one = verb == "is"
+        if predicate.operator is predicates.Holds:
+            held = self.predicate(predicate, last=True).removeprefix("holding ")
+            return f"{'holds' if one else 'hold'} {held}"
         words = self.predicate(predicate, last=True)
-        measures = predicate.operator is predicates.Measures or _is_range(predicate)
-        if measures and words.startswith("with "):
-            return f"{'has' if verb == 'is' else 'have'} {words.removeprefix('with ')}"
+        if subject is not None and predicate.operator is predicates.Not:
+            words = self.said_of(subject, predicate)
+        has = (predicates.Measures, predicates.HasRoom)
+        if words.startswith("with ") and (predicate.operator in has or _is_range(predicate)):
+            return f"{'has' if one else 'have'} {words.removeprefix('with ')}"
         return f"{verb} {words}"
 
     def _conjunction(self, program: Program, last: bool) -> str:
@@ -538,7 +745,7 @@ class Writer:
         if is_list(chosen) or chosen.type is Type.REGION:
             return f"of {self.phrase(chosen, last)}"
         closed = _is_bare(chosen) or (last and not _is_long(chosen))
-        return self.singular(chosen) if closed else f"({self.singular(chosen)})"
+        return self.singular(chosen) if closed else self.closed(self.singular(chosen))
 
     def _quantity(self, program: Program, last: bool) -> str:
         operator, arguments = program.operator, program.arguments
@@ -556,7 +763,7 @@ class Writer:
             return f"the {words}" if last else f"(the {words})"
         if operator is questions.DepthAt:
             column, row = arguments[0]
-            return f"the depth at pixel {column}, {row}"
+            return f"the depth at pixel ({column}, {row})"
         text = self._joined(program, last)
         return text if last else f"({text})"
 
@@ -566,7 +773,7 @@ class Writer:
         if operator in (questions.Total, questions.Average):
             chosen, attribute = arguments
             words = "total" if operator is questions.Total else "average"
-            return f"the {words} {self.attribute(attribute)} of {self.phrase(chosen, last)}"
+            return f"the {words} {self.attribute(attribute)} of {self.all_of(chosen)}"
         if operator is questions.Angle:
             first, second, place = (self.phrase(part) for part in arguments)
             return f"the angle between {first} and {second} from {place}"
@@ -582,6 +789,8 @@ class Writer:
         if attribute.operator in BETWEEN_TWO:
             ends = self.phrase(region), self.phrase(attribute.parts[0], last)
             return BETWEEN_TWO[attribute.operator].format(*ends)
+        if attribute.operator is attributes.FootprintArea and self.is_zone(region):
+            return f"area of {self.phrase(region, last)}"
         return f"{self.attribute(attribute)} of {self.phrase(region, last)}"
 
 
@@ -610,6 +819,31 @@ def is_room_for_several(program: Program) -> bool:
         return False
     measured, how, amount = program.arguments
     return measured.operator is questions.Measure and _counts_room(measured.parts[1], how, amount)
+
+
+def is_only_one(program: Program) -> bool:
+    """Whether it is asked if a region is the only one of a kind."""
+    if program.operator is not questions.Every:
+        return False
+    chosen, predicate = program.parts
+    is_one = predicate.operator is predicates.Is and _is_closed(predicate.parts[0])
+    return is_one and not is_list(chosen)
+
+
+def difference_word(program: Program, is_zone: Callable[[Program], bool]) -> str:
+    """How much more of what one has than another, as "taller"; empty where there is no word."""
+    if program.operator is not questions.Difference:
+        return ""
+    first, second = program.parts
+    if not first.operator is second.operator is questions.Measure:
+        return ""
+    attribute = first.parts[1]
+    if attribute != second.parts[1] or attribute.operator not in DIFFERENCES:
+        return ""
+    zones = {is_zone(part.parts[0]) for part in (first, second)}
+    if attribute.operator is attributes.FootprintArea and zones != {True}:
+        return ""
+    return DIFFERENCES[attribute.operator]
 
 
 def counts_objects(program: Program) -> bool:
@@ -675,6 +909,9 @@ def _is_long(program: Program) -> bool:
     )
 
 
+HAD = (attributes.FootprintArea, attributes.Volume, attributes.Span, attributes.FreeShare)
+"""Attributes of which something "has the largest"."""
+
 REACHING = (attributes.Distance, attributes.DistanceToAny)
 """Attributes of which is said how far something is from there: "within 2 m of"."""
 
@@ -687,6 +924,9 @@ LONGEST_WITHOUT_PARENTHESES = 5
 
 def _ends_open(predicate: Program) -> bool:
     """Whether a relative clause after a predicate would be taken for a part of it."""
+    reached = predicate.operator is predicates.Measures and predicate.parts[0].operator in REACHING
+    if reached and predicate.parts[0].parts[-1].operator not in NAMING:
+        return True
     if not predicate.parts or predicate.parts[-1].operator in (
         selections.Region, selections.Camera, selections.Listed, questions.Amount,
     ):  # fmt: skip
@@ -721,6 +961,61 @@ def _is_closed(program: Program) -> bool:
     return program.operator in closed
 
 
+def _conjuncts(predicate: Program) -> list[Program]:
+    """What is joined by "and", in its order."""
+    if predicate.operator is not predicates.And or _is_range(predicate):
+        return [predicate]
+    if _is_not_itself(*predicate.parts):
+        return [predicate]
+    return [*_conjuncts(predicate.parts[0]), *_conjuncts(predicate.parts[1])]
+
+
+NAMING = (selections.Region, selections.Camera)
+"""Operators that are written as a name."""
+
+BESIDE = (
+    predicates.In, predicates.LeftOf, predicates.RightOf, predicates.InFrontOf, predicates.Behind,
+    predicates.Above, predicates.Below, predicates.OnTopOf,
+)  # fmt: skip
+"""Where something is, as a preposition says it."""
+
+
+def _is_nominal(chosen: Program) -> bool:
+    """Whether a set is written as a noun without parentheses, so that "the" may stand before it."""
+    return _is_bare(chosen) or _is_short(chosen)
+
+
+def _stands_alone(predicate: Program) -> bool:
+    """Whether it can stand behind a noun without "that is": "in buffer 2", "within 2 m of me"."""
+    if predicate.operator in BESIDE:
+        return predicate.parts[0].operator in NAMING
+    if predicate.operator is predicates.HasRoom:
+        return True
+    if predicate.operator is not predicates.Measures:
+        return False
+    attribute, how, limit = predicate.arguments
+    if attribute.operator is not attributes.Distance or how not in REACHES:
+        return False
+    return attribute.parts[0].operator in NAMING and limit.operator is questions.Amount
+
+
+def _is_short(program: Program) -> bool:
+    """Whether nothing is attached to its words by mistake: "the tallest pallet in buffer 2"."""
+    if program.operator is selections.The:
+        return _is_short(program.parts[0])
+    if program.operator is selections.Extreme:
+        chosen, attribute, _, _ = program.arguments
+        if attribute.operator is attributes.Distance:
+            return _is_bare(chosen) and attribute.parts[0].operator in NAMING
+        has_word = (attribute.operator, program.arguments[2]) in SUPERLATIVES
+        return has_word and (_is_nominal(chosen))
+    if program.operator is not selections.Where:
+        return False
+    base, predicate = program.parts
+    holds = predicate.operator is predicates.Holds and predicate.parts[0].operator in NAMING
+    return _is_bare(base) and (bool(_adjective(predicate)) or holds or _stands_alone(predicate))
+
+
 def _is_bare(program: Program) -> bool:
     """Whether a set is nothing but a noun, with an adjective at most."""
     if program.operator is selections.Where:
@@ -736,6 +1031,10 @@ def _adjective(predicate: Program) -> str:
         return str(predicate.arguments[0])
     is_not = predicate.operator is predicates.Not
     return "loaded" if is_not and predicate.arguments[0].operator is predicates.Empty else ""
+
+
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def _nth(rank: float) -> str:

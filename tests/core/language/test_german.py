@@ -242,6 +242,56 @@ def read(text: str, *masks: int) -> Read:
             "Wie weit ist Plaette zehn von Palette elf entfrent?",
             "How far is pallet 10 from pallet 11?",
         ),
+        (
+            "Wie hoch sind die Paletten 10, 11 und 12 zusammen?",
+            "What is the total height of pallets 10, 11 and 12?",
+        ),
+        (
+            "Wie groß ist das Gesamtvolumen der Paletten in Puffer 1?",
+            "What is the total volume of the pallets in buffer 1?",
+        ),
+        ("Wie groß ist die Gesamthöhe der Palette 10?", "What is the height of pallet 10?"),
+        (
+            "Wie hoch sind die Paletten in Puffer 1 im Durchschnitt?",
+            "What is the average height of the pallets in buffer 1?",
+        ),
+        (
+            "Durchschnittlicher Abstand der Paletten in Puffer 1 zur Kamera",
+            "What is the average distance to the camera of the pallets in buffer 1?",
+        ),
+        (
+            "In welchem Verhältnis steht die Höhe von Palette 10 zur Höhe von Palette 12?",
+            "What is the ratio of the height of pallet 10 to the height of pallet 12?",
+        ),
+        (
+            "Wie viel mal so weit von Puffer 1 entfernt wie Palette 12 ist Palette 10?",
+            "What is the ratio of the distance from pallet 10 to buffer 1 to the distance from "
+            "pallet 12 to buffer 1?",
+        ),
+        (
+            "Ist Palette 10 doppelt so hoch wie Palette 12?",
+            "Is pallet 10 twice as tall as pallet 12?",
+        ),
+        (
+            "Wie groß ist der Winkel zwischen Palette 10 und Palette 12 von Transporter 60 aus?",
+            "What is the angle between pallet 10 and pallet 12 from transporter 60?",
+        ),
+        (
+            "Wie weit ist der gelbe Transporter 60 von Palette 12 entfernt?",
+            "How far is the yellow transporter 60 from pallet 12?",
+        ),
+        (
+            "Wie viele Paletten sind zwischen 1 und 2 m hoch?",
+            "How many pallets are between 1 m and 2 m tall?",
+        ),
+        (
+            "Sind mehr als die Hälfte der Paletten beladen?",
+            "Are there more loaded pallets than empty pallets?",
+        ),
+        (
+            "Welche zwei Paletten stehen am nächsten beieinander?",
+            "Which two pallets are nearest to each other?",
+        ),
         # The plural of Puffer is Puffer: what stands before it tells the number.
         ("Wie viele Paletten stehen im Puffer?", "How many pallets are in the buffer?"),
         ("Wie viele Paletten stehen in Puffern?", "How many pallets are in buffers?"),
@@ -301,6 +351,8 @@ def test_masks_are_regions() -> None:
         "Wie weit ist der leere Transporter von Palette 11 und Palette 12 entfernt?",
         "Ist Palette 10 leer oder beladen?",
         "Sind nicht alle Paletten leer?",
+        # How much higher, or how many times as high?
+        "Wievielmal höher ist Palette 10 als Palette 12?",
         # Words that change the meaning and are not understood.
         "Steht nur eine Palette in Puffer 1?",
         "Ist fast jede Palette leer?",
@@ -333,4 +385,4 @@ def test_two_meanings_are_named() -> None:
     with pytest.raises(SpatialError, match="this has two meanings") as refusal:
         read("Welche Paletten tragen die Transporter 60 und 61?")
     assert "pallets are on transporters 60 and 61" in str(refusal.value)
-    assert "pallets are holding one of transporters 60 and 61" in str(refusal.value)
+    assert "pallets hold one of transporters 60 and 61" in str(refusal.value)
