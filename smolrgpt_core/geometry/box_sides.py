@@ -535,4 +535,5 @@ def _hidden(
     looks |= is_aside & through[..., :2].all(axis=3)
     stops = looks.any(axis=2)
     first_stop = steps[np.argmax(stops, axis=1)] - STEP_M
-    return np.where(stops.any(axis=1), first_stop, steps[-1])
+    beyond_bounds: NDArray[np.float64] = np.where(stops.any(axis=1), first_stop, steps[-1])
+    return beyond_bounds

@@ -362,7 +362,7 @@ def _candidates(
     return rays, 1.0 / depth[seen].astype(np.float64), weights[seen].astype(np.float64)
 
 
-def _tolerance(inverse_depth: NDArray[np.float64]) -> NDArray:
+def _tolerance(inverse_depth: NDArray[np.float64]) -> NDArray[np.float64]:
     """Three standard deviations of the inverse depth."""
     near = np.minimum(NOISE_M * inverse_depth, NEAR_NOISE_SHARE)
     return 3 * (near * inverse_depth + NOISE_PER_M2)
@@ -396,7 +396,8 @@ def _best_hypothesis(
         return None
     scored = generator.permutation(len(rays))[:SCORED_POINTS]
     votes = _votes(planes, rays[scored], inverse_depth[scored], weights[scored])
-    return planes[np.argmax(prior * votes)]
+    best: NDArray[np.float64] = planes[np.argmax(prior * votes)]
+    return best
 
 
 def _votes(
@@ -437,13 +438,15 @@ def _mounting_prior(
     """Weight (N,) of each plane as a floor: 0 for impossible mountings, less for steep views."""
     length = np.linalg.norm(planes, axis=1)
     up = -planes / length[:, None]
-    as_high, max_tilt_deg = np.ones(len(planes)), MAX_TILT_DEG
+    as_high: NDArray[np.float64] = np.ones(len(planes))
+    max_tilt_deg = MAX_TILT_DEG
     if frame.camera_height is not None:
         max_tilt_deg = MAX_KNOWN_TILT_DEG
         off = MAX_OFF_M + MAX_OFF_SHARE * frame.camera_height
         as_high = (np.abs(1 / length - frame.camera_height) < off).astype(np.float64)
     if frame.up is not None:
-        return as_high * (up @ frame.up > np.cos(np.deg2rad(max_tilt_deg)))
+        is_level: NDArray[np.bool_] = up @ frame.up > np.cos(np.deg2rad(max_tilt_deg))
+        return as_high * is_level
     level = np.abs(up[:, 0]) <= np.sin(np.deg2rad(MAX_ROLL_DEG))
     # Straight down, up is across the image: no rounding may decide whether that is upside down.
     upright = up[:, 1] <= UPSIDE_DOWN

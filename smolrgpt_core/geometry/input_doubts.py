@@ -349,7 +349,8 @@ def edge_fit(edges: _Edges) -> tuple[float, int]:
 def edge_offsets(frame: RGBDFrame) -> NDArray[np.int_]:
     """How far outside of the masks' edges depth steps back, pixels; negative inside.
 
-    One (N,) for each edge pixel that is looked at, around which it does and no other object is.
+    Returns:
+        (N,), one for each sampled edge pixel at which depth steps and no other object is near.
     """
     return _Edges(frame).steps[0]
 
@@ -448,7 +449,9 @@ def _joined(numbers: NDArray[np.int32], places: NDArray[np.intp]) -> NDArray[np.
     return np.asarray(highest > lowest.astype(np.int32) + 1)
 
 
-def _upper_edge(region: Region, image_size: tuple[int, ...]) -> tuple[NDArray, NDArray]:
+def _upper_edge(
+    region: Region, image_size: tuple[int, ...]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of the edge pixels of a mask that should be at a jump."""
     box, reach = region.box, EDGE_REACH_PX + 1
     upper = int(np.ceil((1 - FOOT_SHARE) * box.height))

@@ -180,7 +180,8 @@ def _surfaces(depth: NDArray[np.float32], floor: NDArray[np.bool_]) -> NDArray[n
     smooth = spread < JUMP_M + JUMP_SHARE * depth
     count, objects = cv2.connectedComponents((smooth & ~floor).view(np.uint8), connectivity=4)
     objects[smooth & floor] = count
-    return objects
+    numbers: NDArray[np.int32] = objects
+    return numbers
 
 
 def _leaked(
@@ -203,7 +204,8 @@ def _leaked(
         return nothing
     leaked = foreign[surfaces]
     beside = cv2.dilate(leaked.view(np.uint8), AROUND) > 0
-    return leaked | (beside & (surfaces == 0))
+    spread: NDArray[np.bool_] = leaked | (beside & (surfaces == 0))
+    return spread
 
 
 def _in_box(

@@ -382,7 +382,8 @@ def _trusted(depth: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.
     readings = valid.view(np.uint8)
     present = cv2.boxFilter(readings, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
     backed = (agreeing >= 3) | ((agreeing >= 1) & (2 * agreeing >= present - readings))
-    return inside & valid & backed
+    usable: NDArray[np.bool_] = inside & valid & backed
+    return usable
 
 
 def _eroded(mask: NDArray[np.bool_], edge_px: float) -> NDArray[np.bool_]:
@@ -392,7 +393,8 @@ def _eroded(mask: NDArray[np.bool_], edge_px: float) -> NDArray[np.bool_]:
     """
     padded = cv2.copyMakeBorder(mask.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
-    return mask & (distance > min(edge_px, float(distance.max()) / 2))
+    eroded: NDArray[np.bool_] = mask & (distance > min(edge_px, float(distance.max()) / 2))
+    return eroded
 
 
 def _other_clusters(
@@ -420,5 +422,6 @@ def _other_clusters(
     low, high = ordered[first], ordered[first + counts - 1]
     main = np.argmax(counts)
     away = np.maximum(low - high[main], low[main] - high)
-    is_other = (counts < MIN_CLUSTER_SHARE * len(values)) | (away > reach * size + CLUSTER_GAP_M)
+    is_small = counts < MIN_CLUSTER_SHARE * len(values)
+    is_other: NDArray[np.bool_] = is_small | (away > reach * size + CLUSTER_GAP_M)
     return is_other[np.searchsorted(low, values, side="right") - 1]

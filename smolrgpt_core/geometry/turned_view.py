@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.order_statistics import counts_of, medians_of
 from smolrgpt_core.geometry.surface import Edge, Surface
+
+Value = TypeVar("Value", bound=np.generic)
 
 WIDTH = 300
 """Surface points, and outline points, of an object that take part at most: neighbors err alike, so
@@ -198,7 +201,9 @@ def _filled(counts: list[int]) -> NDArray[np.bool_]:
     return np.asarray(np.arange(WIDTH) < np.array(counts)[:, None])
 
 
-def _in_rows(values: NDArray, places: NDArray[np.bool_], rest: float = 0.0) -> NDArray:
+def _in_rows(
+    values: NDArray[Value], places: NDArray[np.bool_], rest: float = 0.0
+) -> NDArray[Value]:
     """Values (V,), or vectors (V, 3), in rows (B, N) of objects, or (3, B, N).
 
     Args:

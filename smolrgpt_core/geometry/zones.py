@@ -93,7 +93,8 @@ def free_floor(
     rise = plane.up[0] * x + (plane.up[1] * y + plane.up[2])[:, None]
     height = rise.astype(np.float32) * frame.depth + np.float32(plane.camera_height)
     noise = 3 * plane.noise * plane.camera_height
-    return (np.abs(height) < tolerance_m + noise * frame.depth) & ~objects
+    is_floor: NDArray[np.bool_] = (np.abs(height) < tolerance_m + noise * frame.depth) & ~objects
+    return is_floor
 
 
 def fit_zone(
@@ -238,7 +239,8 @@ def _blur(
     away = np.linalg.norm(points, axis=1, keepdims=True)
     by_noise = plane.noise / np.sqrt(FLOOR_READINGS) * away
     by_level = np.hypot(plane.height_std, plane.tilt_std * away) / plane.camera_height
-    return np.hypot(by_pixel, np.hypot(by_noise, by_level) * np.abs(points))
+    std: NDArray[np.float64] = np.hypot(by_pixel, np.hypot(by_noise, by_level) * np.abs(points))
+    return std
 
 
 def _misfit(sides: NDArray[np.float64], bounds: NDArray[np.float64]) -> float:
@@ -290,7 +292,8 @@ def _side_bounds(
 def _may_end(holes: NDArray[np.float64], bounds: NDArray[np.float64]) -> NDArray[np.bool_]:
     """At which sides (2, 2) paint ends beside holes (M, 2) in depth, be it at a corner only."""
     gaps = np.abs(holes[:, :, None] - bounds)
-    return np.count_nonzero(gaps < SIDE_WINDOW_M, axis=0) >= MIN_SIDE_POINTS
+    may_end: NDArray[np.bool_] = np.count_nonzero(gaps < SIDE_WINDOW_M, axis=0) >= MIN_SIDE_POINTS
+    return may_end
 
 
 def _hidden_lengths(

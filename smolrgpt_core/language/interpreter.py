@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.language.operators import OPERATORS
 from smolrgpt_core.language.operators.questions import Share
 from smolrgpt_core.language.operators.registry import Chosen, as_mask, standpoint_of
 from smolrgpt_core.language.operators.selections import The
-from smolrgpt_core.language.program import Parameter, Program, program_from_json
+from smolrgpt_core.language.program import Parameter, Program
 from smolrgpt_core.language.types import LITERALS, Type
 from smolrgpt_core.scene.copies import SceneCopies
 
@@ -210,15 +209,6 @@ def ordered_ids(copies: SceneCopies, chosen: Chosen) -> tuple[int, ...]:
     if chosen.order is not None:
         found = found[np.argsort(chosen.order[0, found], kind="stable")]
     return tuple(copies.ids[int(index)] for index in found)
-
-
-def load_program(data: Any) -> Program:
-    """The program of a JSON form.
-
-    Raises:
-        ProgramError: it is none.
-    """
-    return program_from_json(data, OPERATORS)
 
 
 def _answers(program: Program, values: Any, copies: SceneCopies) -> list[Any]:
