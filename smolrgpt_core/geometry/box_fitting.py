@@ -63,7 +63,7 @@ counts as none of the standard ones."""
 
 MAX_GUESS_M, MAX_GUESS_SHARE = 0.25, 0.5
 """How far a hidden side of no standard size is guessed beyond what is visible: at most so many
-meters, and this share of the object's largest side."""
+meters, and this fraction of the object's largest side."""
 
 GROUND_CONTACT_M = 0.15
 """An object whose lowest point is lower than this stands on the floor."""

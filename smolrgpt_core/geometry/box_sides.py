@@ -46,23 +46,23 @@ STACKED_STD_M = 0.1
 """Standard deviation of that height where another object begins below: no background shows it."""
 
 CUT_BELOW_SHARE, IN_FRONT_M = 0.03, 0.5
-"""Share of the lowest parts at the border of the image, and how much nearer than these lies what is
-seen beside them, from which an object may go on below."""
+"""Fraction of the lowest parts at the border of the image, and how much nearer than these lies what
+is seen beside them, from which an object may go on below."""
 
 INSIDE_M = 0.1
 """Standard deviation of the height of the outline from that of the readings just inside of it:
 there may be the openings of a pallet between them."""
 
 ALONG = 0.3
-"""The outline runs along a side where its points move out there by more than this share of all
+"""The outline runs along a side where its points move out there by more than this fraction of all
 that they move."""
 
 NEAR_FLOOR_M = np.array([0.06, 0.12])
 """Heights between the floor and the lowest parts of things that stand on it."""
 
 SEEN_THROUGH, BETWEEN_FORKS = 0.3, 0.6
-"""Share of a line along a side that the camera must look through to say that an object ends before
-it, and the same near the floor: forks are narrow, and the floor is seen between them."""
+"""Fraction of a line along a side that the camera must look through to say that an object ends
+before it, and the same near the floor: forks are narrow, and the floor is seen between them."""
 
 ROUGH_M = 0.02
 """Standard deviation of what sticks out from a flat side, meters."""
@@ -76,7 +76,7 @@ the side that must do so."""
 
 PROTRUSION_M, PROTRUSION_SHARE = 0.1, 0.015
 """Parts of the object that reach this far beyond its side, such as the forks of a truck, move the
-side, if more than this share of the points shows them."""
+side, if more than this fraction of the points shows them."""
 
 MAX_HIDDEN_M, STEP_M = 3.0, 0.05
 """How far a side may lie behind what is visible, and the step of the search for space that the
@@ -499,7 +499,7 @@ def _hidden(
 ) -> NDArray[np.float64]:
     """How far (S,) sides may lie beyond their bounds before the camera looks through the objects.
 
-    It does so where it looks through a share of a line along the side at one of the levels,
+    It does so where it looks through a fraction of a line along the side at one of the levels,
     or through the end of the line that is nearer to the camera. In meters.
 
     Args:

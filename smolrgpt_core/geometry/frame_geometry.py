@@ -107,10 +107,10 @@ DISAGREEMENT = 0.3
 from what the visible surface tells."""
 
 CUT_SHARE, OCCLUDED_SHARE = 0.03, 0.25
-"""Share of an outline at the border of the image, or behind something, from which it is cut."""
+"""Fraction of an outline at the border of the image, or behind something, from which it is cut."""
 
 SPARSE_BELOW = 0.05
-"""Share of a mask's pixels with readings below which an answer says so."""
+"""Fraction of a mask's pixels with readings below which an answer says so."""
 
 VERTICAL_STD_M = 0.03
 """Standard deviation of the height of a fitted box's center."""
@@ -119,15 +119,16 @@ UNIT_CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-
 """Corners (8, 3) of a cube with sides of 2."""
 
 LOWEST_SHARE, SUNK_M = 0.98, 0.1
-"""An object with this share of its readings above a level, and the rest so far below, is lower."""
+"""An object with this fraction of its readings above a level, and the rest so far below, is
+lower."""
 
 SIZED_PALLETS, MAX_CUT = 6, 0.2
 """Pallets that are held against the standard sizes, the largest masks, and how much of the edge of
 one may be hidden."""
 
 FLAT_M, FLAT_SHARE = 0.03, 0.9
-"""An object with this share of its readings so close to the floor, the middle one closer than half
-of it, is flat."""
+"""An object with this fraction of its readings so close to the floor, the middle one closer than
+half of it, is flat."""
 
 HEIGHT_STDS = 3.0
 """Standard deviations by which the floor must be off the height of the camera to be doubted."""

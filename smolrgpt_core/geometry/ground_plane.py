@@ -52,7 +52,8 @@ ZONE_WEIGHT = 3.0
 """Weight of a pixel of a painted zone relative to one of no region, which is 1: zones are floor."""
 
 NOISE_M, NEAR_NOISE_SHARE = 0.01, 0.005
-"""Depth noise that does not grow with distance, meters, and at most this share of the distance."""
+"""Depth noise that does not grow with distance, meters, and at most this fraction of the
+distance."""
 
 NOISE_PER_M2 = 0.003
 """Depth noise that grows with the square of the distance, meters per m^2."""
@@ -66,7 +67,7 @@ camera too: a plane askew might pass there."""
 
 MAX_OFF_M, MAX_OFF_SHARE = 0.1, 0.05
 """How far the floor may be off the height of the camera that the frame says: the sum of an error in
-meters and one as a share of that height."""
+meters and one as a fraction of that height."""
 
 MOUNTING_TILT_STD_DEG, MOUNTING_HEIGHT_STD_M = 1.0, 0.03
 """Standard deviations of up and height as the frame says them, where the floor is not seen."""
@@ -76,7 +77,7 @@ STEEP_DEG, STEEP_WEIGHT = 75.0, 0.1
 there is a zone; without one it is 0."""
 
 MIN_SHARE, MIN_POINTS = 0.05, 100
-"""Share of the scored pixels, and number of grid pixels, that must lie in the plane."""
+"""Fraction of the scored pixels, and number of grid pixels, that must lie in the plane."""
 
 TRIES = 5
 """Planes that turn out not to be the floor, such as walls, before giving up."""
@@ -85,10 +86,10 @@ CONTACT_M = 0.1
 """An object whose lowest part is this close to a plane stands on it."""
 
 MAX_UNDER_SHARE = 0.34
-"""Share of the objects that may lie under the floor; masks may be wrong."""
+"""Fraction of the objects that may lie under the floor; masks may be wrong."""
 
 WELL_SEEN_SHARE = 0.15
-"""Share of the scored pixels from which a plane is a floor though hardly any object stands on
+"""Fraction of the scored pixels from which a plane is a floor though hardly any object stands on
 it."""
 
 FACING_SEEN_SHARE, FACING_DEG = 0.5, 60.0
@@ -227,7 +228,7 @@ def find_floor(frame: RGBDFrame) -> GroundPlane | None:
         frame: with its regions.
 
     Returns:
-        A plane with a share of 0 where depth shows none; None where up or height is not known
+        A plane with a fraction of 0 where depth shows none; None where up or height is not known
         either.
     """
     if frame.camera_height is None:

@@ -28,16 +28,16 @@ from smolrgpt_core.object_classes import is_zone
 from smolrgpt_core.regions import Region
 
 MIN_EDGE_FIT = 0.74
-"""Share of the masks' edges at which depth must jump; less, and masks and depth do not fit."""
+"""Fraction of the masks' edges at which depth must jump; less, and masks and depth do not fit."""
 
 MIN_EDGE_PX = 300
 """Edge pixels that are needed to tell."""
 
 MAX_EDGE_PX = 2000
 """Of more edge pixels, every second one, every third, ... is looked at: neighbors tell the same. In
-64 simulated frames, most of which have three times as many, the shares of edges that fit differ by
-0.01 from those of all pixels, and the shift of the masks by 0.1 pixels, root mean square; in 96, as
-they are and with depth or masks disturbed in five ways, all doubts were the same."""
+64 simulated frames, most of which have three times as many, the fractions of edges that fit differ
+by 0.01 from those of all pixels, and the shift of the masks by 0.1 pixels, root mean square; in 96,
+as they are and with depth or masks disturbed in five ways, all doubts were the same."""
 
 EDGE_REACH_PX = 2
 """How far from the edge of a mask the jump may be."""
@@ -45,17 +45,17 @@ EDGE_REACH_PX = 2
 _NEAR_EDGE = np.ones((2 * EDGE_REACH_PX + 1,) * 2, np.uint8)
 
 EDGE_JUMP_M, EDGE_JUMP_SHARE = 0.05, 0.05
-"""A jump is larger than this, plus this share of the distance."""
+"""A jump is larger than this, plus this fraction of the distance."""
 
 PROFILE_PX = 10
 """How far from the edge of a mask, inside and outside, jumps and steps in depth are sought."""
 
 PROFILE_STEP = 0.04
-"""The step from one pixel to the next but one is larger than this share of the distance."""
+"""The step from one pixel to the next but one is larger than this fraction of the distance."""
 
 OFF_EDGE_PX, MIN_AT_EDGE = 2, 0.38
-"""Share of such steps that must lie so close to the edge; else the masks are too large or small. In
-simulation good masks have 0.40 and more with three times the usual noise, 0.62 with that, 0.66
+"""Fraction of such steps that must lie so close to the edge; else the masks are too large or small.
+In simulation good masks have 0.40 and more with three times the usual noise, 0.62 with that, 0.66
 without any; masks that are grown or shrunk by 4 pixels have 0.27 at most."""
 
 BLUR_PX, BLUR_REACH_PX = 3.0, 12
@@ -68,7 +68,7 @@ more. In simulation those of 3 % of good frames say more, by up to 2.2: the far 
 at a slant is hardly a step."""
 
 MIN_KNOWN = 0.75
-"""Share of readings around an edge pixel from which on depth without a jump counts."""
+"""Fraction of readings around an edge pixel from which on depth without a jump counts."""
 
 SHIFT_PX = np.arange(-40, 41, 2)
 """Shifts along a row by which depth may be beside color, pixels."""
@@ -96,7 +96,7 @@ MIN_SIZED = 3
 """Pallets that must be measured to tell a factor of their sizes."""
 
 MAX_SCALE_ERROR = 0.07
-"""Sizes may be off by this share together before it is told."""
+"""Sizes may be off by this fraction together before it is told."""
 
 SQUARE_PIXELS = 1.1
 """Ratio of the focal lengths up to which pixels count as square; cameras stay within 2 %."""
@@ -105,7 +105,7 @@ MAX_LOAD_OVERHANG = 1.3
 """What stands on pallets may be so many times as wide as the largest of them seen from a corner."""
 
 MIN_IN_SIGHT = 0.5
-"""One pallet of several shows at least this share of its shortest side."""
+"""One pallet of several shows at least this fraction of its shortest side."""
 
 SCALE_EVIDENCE = 5.0
 """By how much a factor must be likelier than none, as a difference of log likelihoods. In 137 good
@@ -123,12 +123,12 @@ MIN_BOXES, ENOUGH_BOXES, MIN_BOX_PX = 5, 30, 600
 each of them has."""
 
 REACHED = 0.1
-"""An object reaches up to the outermost column or row that has this share of the pixels of the
+"""An object reaches up to the outermost column or row that has this fraction of the pixels of the
 fullest one: beyond are strays."""
 
 MIN_REACH = 0.7
-"""Objects reach over at least this share of their boxes, on average. In 24 simulated frames of 12
-halls it was 0.85 and more, and 0.75 with boxes that are wider and higher by a fifth; in 10 real
+"""Objects reach over at least this fraction of their boxes, on average. In 24 simulated frames of
+12 halls it was 0.85 and more, and 0.75 with boxes that are wider and higher by a fifth; in 10 real
 ones of 5 boxes and more 0.85. With boxes that are off by 40 pixels it was less in 62 to 92 %."""
 
 SIZE_STD_M = 0.04
@@ -139,7 +139,7 @@ INSET_M = 0.03
 and the outermost part of what is rough has few readings. A bias would look like a factor."""
 
 ODD_SHARE = 0.1
-"""Share of the pallets whose sizes are anything up to 3 m."""
+"""Fraction of the pallets whose sizes are anything up to 3 m."""
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,7 @@ class _Edges:
 
 
 def shifted_edge_fits(edges: _Edges) -> NDArray[np.float64]:
-    """Share of the masks' edge pixels at which depth jumps, were the masks shifted.
+    """Fraction of the masks' edge pixels at which depth jumps, were the masks shifted.
 
     By `SHIFT_ROWS_PX`, then `SHIFT_PX`; 0 where too few of them can be judged.
     """
@@ -325,12 +325,12 @@ def _is_elsewhere() -> NDArray[np.bool_]:
 
 
 def _unshifted(shares: NDArray[np.float64]) -> float:
-    """The best of the shares of those shifts that are none."""
+    """The best of the fractions of those shifts that are none."""
     return float(np.max(shares[np.hypot(SHIFT_ROWS_PX[:, None], SHIFT_PX) <= IN_PLACE_PX]))
 
 
 def edge_fit(edges: _Edges) -> tuple[float, int]:
-    """Share of the edges of the masks of objects at which depth jumps, and their edge pixels.
+    """Fraction of the edges of the masks of objects at which depth jumps, and their edge pixels.
 
     The foot of an object and what touches another mask or is near the border of the image do not
     count, nor do edges beside which little is known, as where a camera's range ends, and those

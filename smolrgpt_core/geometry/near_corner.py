@@ -36,7 +36,7 @@ ROUGH_SHARE = 0.5
 that; a rack is seen through, and its face is rather a few beams than a rough surface."""
 
 NOISE_ERROR = 0.2
-"""The variance of readings of an object is off by this share from that of the floor."""
+"""The variance of readings of an object is off by this fraction from that of the floor."""
 
 FAR_OFF_M = 0.5
 """A reading this far from the face that its ray enters does not show that face, without noise."""

@@ -31,13 +31,13 @@ MAX_DEPTH = 2.0
 """Hardly any object is deeper than so many times the larger side of what is seen of it."""
 
 MAX_UPPER = 0.02
-"""Share of a mask's readings that may lie in the floor above the middle of the mask."""
+"""Fraction of a mask's readings that may lie in the floor above the middle of the mask."""
 
 MARGIN_PX = 12
 """How far around a mask to look where its surfaces go on."""
 
 JUMP_M, JUMP_SHARE = 0.02, 0.02
-"""Neighbors on one surface differ in depth by less than so many meters plus this share of their
+"""Neighbors on one surface differ in depth by less than so many meters plus this fraction of their
 depth."""
 
 FLOOR_M = 0.02
@@ -45,14 +45,14 @@ FLOOR_M = 0.02
 pallet."""
 
 MIN_INSIDE = 0.6
-"""Share of a surface that must lie within the mask to be the object's."""
+"""Fraction of a surface that must lie within the mask to be the object's."""
 
 MAX_LEAK = 0.35
-"""A surface with more than this share of the mask's readings is the object's wherever it goes
+"""A surface with more than this fraction of the mask's readings is the object's wherever it goes
 on."""
 
 MIN_FLOOR = 0.12
-"""Share of the mask's readings in the floor above which the floor is taken out."""
+"""Fraction of the mask's readings in the floor above which the floor is taken out."""
 
 BOX_MASK_PX = 100
 """Pixels of a mask that fills its box from which it is taken for a detector's: a smaller one may

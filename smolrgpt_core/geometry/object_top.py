@@ -15,7 +15,7 @@ from smolrgpt_core.geometry.order_statistics import counts_of, medians_of, quant
 from smolrgpt_core.geometry.turned_view import TurnedViews
 
 ABOVE_TOP = 0.02
-"""Share of an object's readings that may lie above its top."""
+"""Fraction of an object's readings that may lie above its top."""
 
 BLUR_ERROR = 0.7
 """Standard deviation of the height that the highest points tell, relative to what noise blurs it
@@ -33,7 +33,7 @@ FACES_UP = 0.5
 """The outline is the upper one where its direction outwards points up by more than this."""
 
 UNSEEN_TOP = 0.2
-"""From this share of the upper end of the outline on."""
+"""From this fraction of the upper end of the outline on."""
 
 LEVEL_SLOPE = 0.1
 """A ray that falls by less than this, in meters per meter, is about level."""

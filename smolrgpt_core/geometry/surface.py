@@ -46,7 +46,7 @@ EDGE_PX = 2.0
 half of their half-width."""
 
 JUMP_M, JUMP_SHARE = 0.03, 0.02
-"""Neighbors on one surface differ in depth by less than so many meters plus this share of their
+"""Neighbors on one surface differ in depth by less than so many meters plus this fraction of their
 depth."""
 
 CLUSTER_GAP_M = 0.4
@@ -61,15 +61,15 @@ CLUSTER_REACH, SPARSE_REACH = 1.5, 0.3
 readings are sparse, as no neighbors back them."""
 
 SPARSE_SHARE = 0.25
-"""Below this share of readings, most of them without neighbors, they are taken for those of a laser
-scanner."""
+"""Below this fraction of readings, most of them without neighbors, they are taken for those of a
+laser scanner."""
 
 NOISE_VALID_SHARE, NOISE_NEAR_SHARE, NOISE_JUMP_SHARE = 0.75, 0.9, 0.03
-"""Where fewer pixels have a reading, a smaller share of these lies within the object's extent of
+"""Where fewer pixels have a reading, a smaller fraction of these lies within the object's extent of
 their median, and more of them contradict a neighbor, it is noise."""
 
 MIN_VALID_SHARE, MIN_POINTS = 0.01, 6
-"""Share of mask pixels that must have a depth reading, and points that must remain."""
+"""Fraction of mask pixels that must have a depth reading, and points that must remain."""
 
 
 class Edge:
@@ -109,13 +109,13 @@ class Outline:
 
     @property
     def flush_share(self) -> float:
-        """Share of the object's edge that lies in the surface beside it, as that of a label."""
+        """Fraction of the object's edge that lies in the surface beside it, as that of a label."""
         beside = self.step[(self.edges == Edge.OBJECT) & np.isfinite(self.step)]
         return fraction_of(np.abs(beside) < FLUSH_M)
 
     @property
     def cut_share(self) -> float:
-        """Share of the edge at which the image ends, or something nearer hides the rest."""
+        """Fraction of the edge at which the image ends, or something nearer hides the rest."""
         return fraction_of((self.edges == Edge.IMAGE) | (self.edges == Edge.OCCLUDED))
 
 
@@ -158,7 +158,7 @@ class Surface:
 
 
 def valid_depth_share(frame: RGBDFrame, region: Region) -> float:
-    """Share of the region's mask pixels with a depth reading, 0 to 1."""
+    """Fraction of the region's mask pixels with a depth reading, 0 to 1."""
     readings = np.isfinite(frame.depth[region.box.slices]) & region.mask
     return np.count_nonzero(readings) / region.area
 
@@ -263,7 +263,7 @@ def _middle(box: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _jump_fraction(depth: NDArray[np.float32]) -> float:
-    """Share of neighboring readings of (H, W) that are not on one surface."""
+    """Fraction of neighboring readings of (H, W) that are not on one surface."""
     jumps = pairs = 0
     tolerance = JUMP_M + JUMP_SHARE * float(np.nanmedian(depth))
     for axis in (0, 1):

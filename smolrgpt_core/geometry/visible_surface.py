@@ -2,8 +2,8 @@
 
 The surface is not the object: half of what it hides lies between it and the object's middle. How
 deep an object is cannot be seen, but hardly anything is much deeper than it is wide and high. So
-the middle is put behind the surface by a share of the smaller side, and the doubt is of that size.
-Of a class of standard sizes, the side that is seen tells the other one.
+the middle is put behind the surface by a fraction of the smaller side, and the doubt is of that
+size. Of a class of standard sizes, the side that is seen tells the other one.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ SIDE_STD = 0.05
 """Standard deviation of where the visible surface ends, relative to its size."""
 
 FLUSH_SHARE, FLUSH_DEPTH = 0.7, 0.5
-"""An object flush with what is around it, by this share of its edge, is likely flat: a label, or
+"""An object flush with what is around it, by this fraction of its edge, is likely flat: a label, or
 one of a packed group. So it is taken for as much less deep."""
 
 MAX_MISFIT = 3.0
 """Standard deviations by which a face may be off a standard side."""
 
 CUT_STD = 0.5
-"""Standard deviation of the middle, relative to the size and the share of the edge that is cut."""
+"""Standard deviation of the middle, relative to the size and the fraction of the edge that is
+cut."""
 
 MIN_STD_M = 0.01
 

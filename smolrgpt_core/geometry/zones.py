@@ -37,7 +37,7 @@ EDGE_STD_PX = 0.5
 """Standard deviation of the edge of a mask, pixels; far away one covers much floor."""
 
 FITTING_SHARE = 0.8
-"""Share of a visible outline that must fit a rectangle; the rest may be its mask's faults."""
+"""Fraction of a visible outline that must fit a rectangle; the rest may be its mask's faults."""
 
 HIDDEN_SHARE, HIDDEN_STD = 1 / 3, 0.5
 """Where a hidden side lies between the last paint and the first free floor, and the standard
@@ -61,11 +61,11 @@ SIDE_WINDOW_M = 0.06
 """Points of a visible side lie within this of it."""
 
 MIN_SIDE_POINTS, MIN_SIDE_SHARE = 3, 0.1
-"""Points of the outline that show a side, off its neighbors, and the share of its length along
+"""Points of the outline that show a side, off its neighbors, and the fraction of its length along
 which they lie at least."""
 
 MIN_SEEN_SHARE = 0.2
-"""Share of the outline that must be seen; else it is not known how the zone is turned, and each
+"""Fraction of the outline that must be seen; else it is not known how the zone is turned, and each
 side is as little known as the worst."""
 
 MAX_HIDDEN_M, STEP_M = 3.0, 0.1
@@ -164,7 +164,7 @@ def _hidden_sides(
     if not hidden.any():
         return None
     shares = np.interp((np.arange(HIDDEN_CHOICES) + 0.5) / HIDDEN_CHOICES, *HIDDEN_QUANTILES)
-    # Every share once for each side, and together with others of the other sides.
+    # Every fraction once for each side, and together with others of the other sides.
     order = np.outer(np.arange(HIDDEN_CHOICES), HIDDEN_STRIDES) % HIDDEN_CHOICES
     at = shares[order].reshape(-1, 2, 2) - np.where(may_end, 0.0, HIDDEN_SHARE)
     outward = np.zeros((HIDDEN_CHOICES, 3, 2))

@@ -70,8 +70,8 @@ def masked_question(
 
     Returns:
         None where a class has more regions than models have seen listed, or only one, where it is
-        about colors and the model knows none, and where it is about shares of a set, which no model
-        was trained on.
+        about colors and the model knows none, and where it is about fractions of a set, which no
+        model was trained on.
     """
     if (asks_for_color(program) and not looks) or _asks_for_fraction(program):
         return None

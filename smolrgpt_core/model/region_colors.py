@@ -29,7 +29,7 @@ _HEADS = 4
 
 _CHANNELS = 10
 _DARKEST = 0.02
-"""Level, of 1, that the logarithm and the shares of what is darker are taken of."""
+"""Level, of 1, that the logarithm and the fractions of what is darker are taken of."""
 
 _GAIN = 10.0
 """Of the gate: its weights start at 0, and learn as slowly as all others."""
