@@ -1,10 +1,11 @@
-"""Why the inputs of a frame may not belong together, as what they show of its objects tells.
+"""Why the inputs of a frame may not belong together, judged by what they show of its objects.
 
-Nothing in a single input says that depth is of another moment than color, that masks are shifted,
+No single input shows that depth is of another moment than color, that masks are shifted,
 or that a focal length or a unit is wrong by some percent. Together they contradict each other:
 objects end where depth jumps, and pallets have standard sizes.
 
-Limits: sizes need some pallets that are seen well, and say nothing about cargo of other sizes.
+Limits: sizes need some pallets that are clearly visible, and show nothing about cargo of other
+sizes.
 """
 
 from __future__ import annotations
@@ -31,13 +32,14 @@ MIN_EDGE_FIT = 0.74
 """Fraction of the masks' edges at which depth must jump; less, and masks and depth do not fit."""
 
 MIN_EDGE_PX = 300
-"""Edge pixels that are needed to tell."""
+"""Edge pixels that a verdict needs."""
 
 MAX_EDGE_PX = 2000
-"""Of more edge pixels, every second one, every third, ... is looked at: neighbors tell the same. In
-64 simulated frames, most of which have three times as many, the fractions of edges that fit differ
-by 0.01 from those of all pixels, and the shift of the masks by 0.1 pixels, root mean square; in 96,
-as they are and with depth or masks disturbed in five ways, all doubts were the same."""
+"""Of more edge pixels, every second one, every third, ... is used: neighbors carry the same
+information. In 64 simulated frames, most of which have three times as many, the fractions of edges
+that fit differ by 0.01 from those of all pixels, and the shift of the masks by 0.1 pixels, root
+mean square; in 96, as they are and with depth or masks disturbed in five ways, all doubts were the
+same."""
 
 EDGE_REACH_PX = 2
 """How far from the edge of a mask the jump may be."""
@@ -59,12 +61,12 @@ In simulation good masks have 0.40 and more with three times the usual noise, 0.
 without any; masks that are grown or shrunk by 4 pixels have 0.27 at most."""
 
 BLUR_PX, BLUR_REACH_PX = 3.0, 12
-"""Standard deviation of the blur of a mask whose slope tells how its edge is turned, and how far it
-reaches."""
+"""Standard deviation of the blur of a mask whose slope gives the direction of its edge, and how far
+it reaches."""
 
 USUAL_OFF_PX = 1.8
-"""Masks are shifted or grown where steps in depth say by more than this, and may be off by as much
-more. In simulation those of 3 % of good frames say more, by up to 2.2: the far edge of a deck seen
+"""Masks are shifted or grown where steps in depth show more than this, and may be off by as much
+more. In simulation those of 3 % of good frames show more, up to 2.2: the far edge of a deck seen
 at a slant is hardly a step."""
 
 MIN_KNOWN = 0.75
@@ -75,7 +77,7 @@ SHIFT_PX = np.arange(-40, 41, 2)
 
 SHIFT_ROWS_PX = np.arange(-8, 9, 4)
 """The same along a column. Above its objects a floor that is seen from the side seems to jump, so
-these do not say that masks are beside them."""
+these are no evidence that masks are beside them."""
 
 IN_PLACE_PX, ELSEWHERE_PX = 2, 6
 """Shifts that are none, and those from which on masks are beside their objects."""
@@ -93,10 +95,10 @@ USUAL_OFF_CENTER = 0.1
 share of its size; those of RGB-D cameras that we have images of are within 0.04."""
 
 MIN_SIZED = 3
-"""Pallets that must be measured to tell a factor of their sizes."""
+"""Pallets that must be measured to estimate a factor of their sizes."""
 
 MAX_SCALE_ERROR = 0.07
-"""Sizes may be off by this fraction together before it is told."""
+"""Sizes may be off by this fraction together before it is reported."""
 
 SQUARE_PIXELS = 1.1
 """Ratio of the focal lengths up to which pixels count as square; cameras stay within 2 %."""
@@ -119,7 +121,7 @@ SCALES = np.geomspace(0.05, 20.0, 601)
 """Factors that are tried, 1 % apart; the middle one is 1."""
 
 MIN_BOXES, ENOUGH_BOXES, MIN_BOX_PX = 5, 30, 600
-"""Boxes that are needed to tell whether they are in place, how many are looked at, and pixels that
+"""Boxes needed to decide whether they are in place, how many are checked, and pixels that
 each of them has."""
 
 REACHED = 0.1
@@ -132,7 +134,7 @@ MIN_REACH = 0.7
 ones of 5 boxes and more 0.85. With boxes that are off by 40 pixels it was less in 62 to 92 %."""
 
 SIZE_STD_M = 0.04
-"""Standard deviation of a measured side beside what its fit tells, meters at the factor 1."""
+"""Standard deviation of a measured side beside that of its fit, meters at the factor 1."""
 
 INSET_M = 0.03
 """By how much the sides that are seen of a pallet are shorter than it: loads stay behind its edge,
@@ -147,8 +149,8 @@ class ScaleDoubt:
     """Why the focal length or the unit of depth may be wrong.
 
     Attributes:
-        text: the reason; empty where nothing says so.
-        is_hint: whether too little says so to distrust what is measured.
+        text: the reason; empty where there is none.
+        is_hint: whether the evidence is too weak to distrust what is measured.
     """
 
     text: str = ""
@@ -230,7 +232,7 @@ def _off_edge(off: float) -> str:
 class _Edges:
     """The edges of the masks of a frame's objects, for all that is asked of them.
 
-    Boxes say by themselves that they are no masks, and zones end where depth goes on.
+    Boxes are visibly no masks, and zones end where depth goes on.
 
     Args:
         frame: with its regions.
@@ -293,7 +295,7 @@ class _Edges:
 
     @cached_property
     def judged(self) -> NDArray[np.bool_]:
-        """Pixels (H, W) at which it can be told whether depth jumps."""
+        """Pixels (H, W) at which it is known whether depth jumps."""
         known = np.isfinite(self.depth).view(np.uint8)
         count = cv2.boxFilter(known, -1, _NEAR_EDGE.shape, normalize=False)
         return np.asarray(self.jumps | (count > MIN_KNOWN * _NEAR_EDGE.size))
@@ -480,11 +482,11 @@ def calibration_doubt(camera: CameraIntrinsics) -> str:
 
 
 def box_doubt(reaches: Sequence[float]) -> str:
-    """Why the boxes of a frame may not be where its objects are; empty where nothing says so.
+    """Why the boxes of a frame may not be where its objects are; empty where nothing suggests it.
 
     Args:
-        reaches: of the object in each box that is told from what is around it, over how much of the
-            width or height, whichever is less, 0 to 1.
+        reaches: of the object in each box that stands out from what is around it, over how much of
+            the width or height, whichever is less, 0 to 1.
     """
     if len(reaches) < MIN_BOXES or math.fsum(reaches) >= MIN_REACH * len(reaches):
         return ""
@@ -555,7 +557,7 @@ def extent_doubt(extents: Sequence[tuple[float, float]], prior: SizePrior) -> st
 
 
 def are_standard(sizes: Sequence[MeasuredSize], prior: SizePrior) -> bool:
-    """Whether sizes are likelier standard than off by any factor that `scale_doubt` tells.
+    """Whether sizes are likelier standard than off by any factor that `scale_doubt` reports.
 
     Then no more pallets need to be measured. In 160 simulated cases, 40 frames as they are and with
     focal lengths that are off by -10, 12 and 30 %, each doubt by all of them remained.

@@ -1,7 +1,7 @@
 """Which pixels of a mask show the object, and not what is behind, in front of or under it.
 
 A segmenter's mask reaches over the edge by some pixels, and a detector's box by much more. Depth
-tells what does not belong: it is parted into surfaces where it jumps, and the floor is a surface of
+shows what does not belong: it is split into surfaces where it jumps, and the floor is a surface of
 its own. A surface that goes on outside of the mask is not the object's; in a box, the object is the
 largest surface about its middle, with all that is as near as it. The sparse readings of a laser
 scanner make no surface: the object's are those that are not farther behind each other than an
@@ -78,7 +78,7 @@ class ObjectPixels:
 
 
 def is_box(region: Region, min_box_px: int = BOX_MASK_PX) -> bool:
-    """Whether a mask says no more than the box around it."""
+    """Whether a mask holds no more information than the box around it."""
     return region.mask.size >= min_box_px and bool(region.mask.all())
 
 
@@ -109,10 +109,10 @@ def find_object_pixels(
     on_floor = floor & mask
     has_floor = _has_floor(on_floor, np.where(mask, depth, np.float32(np.nan)), plane)
     standing = surfaces if has_floor else np.where(floor, 0, surfaces)
-    kept = mask & ~_leaked(standing, mask, others[window.slices] & ~mask)
+    own = mask & ~_leaked(standing, mask, others[window.slices] & ~mask)
     if has_floor:
-        kept &= ~on_floor
-    near, ambiguity = _as_deep_as_large(surfaces, depth, kept, frame.intrinsics)
+        own &= ~on_floor
+    near, ambiguity = _as_deep_as_large(surfaces, depth, own, frame.intrinsics)
     pixels = _pixels(frame, region, window, near, from_box=False)
     return replace(pixels, ambiguity_m=ambiguity)
 
@@ -189,7 +189,7 @@ def _leaked(
 ) -> NDArray[np.bool_]:
     """Pixels of surfaces that lie mostly outside of the mask, and of the jumps beside them.
 
-    Of surfaces that have no pixel in the mask, none are told.
+    Surfaces without a pixel in the mask are not included.
     """
     nothing = np.zeros(mask.shape, dtype=bool)
     inside = np.bincount(surfaces[mask], minlength=int(surfaces.max()) + 1)
@@ -275,7 +275,7 @@ def _as_deep_as_large(
     """The mask (H, W) without sparse readings that are too far behind the others, or before them.
 
     Seen through the windows of a vehicle, or beside an object, the background has readings as well.
-    Without neighbors nothing else tells them from the object's.
+    Without neighbors nothing else distinguishes them from the object's.
 
     Also the `ambiguity_m` of `ObjectPixels`.
     """

@@ -3,9 +3,9 @@
 In these coordinates the sides of an upright cuboid are at constant first or second coordinate. The
 camera stands at (0, 0, camera_height).
 
-The objects of a frame are looked at together: NumPy takes hardly longer for the few hundred numbers
+The objects of a frame are processed together: NumPy takes hardly longer for the few hundred numbers
 of a dozen objects than for those of one. Arrays have a row for each of B objects, filled up to
-`WIDTH`, so that sums are rounded the same whatever objects are looked at together.
+`WIDTH`, so that sums are rounded the same whatever objects are processed together.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Value = TypeVar("Value", bound=np.generic)
 
 WIDTH = 300
 """Surface points, and outline points, of an object that take part at most: neighbors err alike, so
-that more tell little."""
+that more add little."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 Once the floor is known, the rays of the mask's outline meet it exactly; depth adds only noise.
 Objects that stand in a zone, or in front of it, hide parts of its border: those parts of the
-outline say how far the zone reaches at least, the others say where its sides are. A side that is
+outline bound how far the zone reaches at least, the others say where its sides are. A side that is
 hidden along its whole length lies somewhere between the last paint and the first free floor, rather
 near the former: the farther a zone would go on, the more of it would be seen between things. It is
 put at a third of the way. Where depth has holes beside the last paint, nothing is seen to hide more
@@ -45,7 +45,7 @@ deviation of that, relative to the way. Half of those in simulated scenes lie be
 of the way, one in ten not behind the last paint; so do about the disturbances, with their tails."""
 
 HIDDEN_QUANTILES = (0.1, 0.25, 0.75, 1.0), (0.0, 0.08, 0.66, 1.0)
-"""How many hidden sides lie at most so much of the way: what is said above, and none before paint
+"""How many hidden sides lie at most so much of the way: as above, and none before paint
 that is seen, or behind floor that is seen without it."""
 
 HIDDEN_CHOICES, HIDDEN_STRIDES = 32, (1, 5, 11, 23)
@@ -187,9 +187,9 @@ def _outline_on_floor(
     beside = inside + 2 * step
     in_window = np.all((beside >= 0) & (beside < mask.shape), axis=1)
     outside_free = np.where(mask, False, free[window.slices]).astype(np.float32)
-    share = cv2.blur(outside_free, (3, 3))
+    free_fraction = cv2.blur(outside_free, (3, 3))
     at_free_floor, at_hole = np.zeros((2, len(inside)), dtype=bool)
-    at_free_floor[in_window] = share[tuple(beside[in_window].T)] > 0.3
+    at_free_floor[in_window] = free_fraction[tuple(beside[in_window].T)] > 0.3
     at_hole[in_window] = _holes(frame, region, window)[tuple(beside[in_window].T)]
     at_hole &= ~at_free_floor
     border = inside + step / 2 + [window.y, window.x]
@@ -197,9 +197,9 @@ def _outline_on_floor(
     inner = plane.intersect(
         pixel_rays(inside[:, 0] + window.y, inside[:, 1] + window.x, frame.intrinsics)
     )
-    kept = np.flatnonzero(np.isfinite(points).all(axis=1) & np.isfinite(inner).all(axis=1))
-    kept = kept[:: len(kept) // OUTLINE_POINTS + 1]
-    return points[kept], inner[kept], at_free_floor[kept], at_hole[kept]
+    usable = np.flatnonzero(np.isfinite(points).all(axis=1) & np.isfinite(inner).all(axis=1))
+    usable = usable[:: len(usable) // OUTLINE_POINTS + 1]
+    return points[usable], inner[usable], at_free_floor[usable], at_hole[usable]
 
 
 def _holes(frame: RGBDFrame, zone: Region, window: Box) -> NDArray[np.bool_]:

@@ -59,13 +59,13 @@ class Finding:
         value: float for a quantity, bool for a truth, str for a relation or a color, a region id, a
             tuple of ids for a set, float64 (3,) for point, vector and size (point and vector in the
             optical frame).
-        confidence: share of the disturbed copies that have the same answer, of those in which
+        confidence: fraction of the disturbed copies that have the same answer, of those in which
             there is the one region that each "the" of the question means.
         rival: the most frequent other answer, None where there is none; not for quantities.
         steps: what the parts of the program stand for.
         ids: every region that the answer is about, in the order of the program.
         counted: of a count, the regions.
-        found: the value of every expression on all copies, as `operators` says.
+        found: the value of every expression on all copies, as `operators` describes.
     """
 
     program: Program
@@ -84,7 +84,7 @@ def evaluate(program: Program, copies: SceneCopies, slack: float = 0.0) -> Findi
     Args:
         program: an expression of one of the types in `types.QUESTIONS`.
         copies: of the scene.
-        slack: lengths, areas, volumes and shares count as the same when they differ by so much
+        slack: lengths, areas, volumes and fractions count as the same when they differ by so much
             more than `TOLERANCE`.
 
     Raises:
@@ -152,7 +152,7 @@ class Run:
     found: dict[Program, Any] = field(default_factory=dict)
 
     def value(self, program: Program) -> Any:
-        """The value on all copies, as `operators` says."""
+        """The value on all copies, as `operators` describes."""
         operator = program.operator
         arguments = [
             self._argument(parameter, argument)

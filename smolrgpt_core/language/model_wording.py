@@ -1,8 +1,8 @@
 """Programs in the words that models are trained on, with a `<mask>` for each region.
 
-A model is asked in these words however the user said it: in those of the warehouse data set, where
-it has words for a program, else in the canonical sentence. Only models that were trained on the
-whole language know the latter.
+A model is asked in these words however the user worded it: in those of the warehouse data set,
+where it has words for a program, else in the canonical sentence. Only models that were trained on
+the whole language know the latter.
 """
 
 from __future__ import annotations
@@ -286,7 +286,7 @@ class _Writer:
         return f"the {self._common_noun([id])} {MASK}"
 
     def _only_member(self, program: Program) -> int:
-        """The region that is meant, as far as labels tell."""
+        """The region that is meant, as far as labels identify it."""
         if program.operator is selections.Region:
             return int(program.arguments[0])
         if program.operator is selections.The:

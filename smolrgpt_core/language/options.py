@@ -27,7 +27,7 @@ class Option:
 
     Attributes:
         letter: "A", "B", ...
-        text: what it says.
+        text: its words.
     """
 
     letter: str

@@ -23,7 +23,7 @@ MAX_DEPTH = 40
 
 
 class ProgramError(ValueError):
-    """An expression that is not well-typed; says what was expected and what came."""
+    """An expression that is not well-typed; the message states what was expected and what came."""
 
 
 @dataclass(frozen=True)

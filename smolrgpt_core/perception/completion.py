@@ -55,7 +55,7 @@ class CompletionConfig:
 
     Attributes:
         max_hole_px: a pixel is filled only if a reading is at most this far away, pixels.
-        min_readings: a cell and its neighbors need as many readings, or its pixels are left out.
+        min_readings: a cell and its neighbors need as many readings, or its pixels are skipped.
         max_error: of the readings from the fit, as a difference of natural logarithms of depth.
             From a larger standard deviation in a cell, the model is not believed there; from a
             larger error of many readings, it is not believed at all.

@@ -245,7 +245,7 @@ def _likely(
     Args:
         shares: (11,) of the pixels.
         counts: what pixels of a name count, where that is not 1.
-        sharpness: power of the share by which a name becomes likely.
+        sharpness: power of the fraction by which a name becomes likely.
     """
     evidence = shares * [counts.get(name, 1.0) for name in COLORS]
     powers = (evidence / evidence.max()) ** sharpness

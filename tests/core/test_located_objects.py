@@ -389,7 +389,7 @@ def test_a_height_that_contradicts_the_floor_is_doubted(pallet_scene, said):
     assert FrameGeometry(mounted(frame, pallet_scene, 2.05)).doubts == ()
     for known in (mounted(frame, pallet_scene, said), replace(frame, camera_height=said)):
         (doubt,) = FrameGeometry(known).doubts
-        assert f"2.00 m below the camera, which is said to hang {said:.2f} m" in doubt
+        assert f"2.00 m below the camera, which its mounting puts {said:.2f} m" in doubt
 
 
 def test_depth_that_is_scaled_contradicts_the_height_of_the_camera(pallet_scene):
