@@ -1,8 +1,8 @@
 """How far answers that geometry measures are from the truth.
 
 Recordings get such answers (`smolrgpt bag2data`). On simulated frames with sensor noise, prints the
-share of measured distances within 10 % of the truth, and the share of pairs of an object and a
-buffer of which it is known correctly whether the object is in it, among those that a recording's
+fraction of measured distances within 10 % of the truth, and the fraction of pairs of an object and
+a buffer of which it is known correctly whether the object is in it, among those that a recording's
 questions would be about.
 
     python benchmarks/measured_answers.py --scenes 50 --seed 2000000

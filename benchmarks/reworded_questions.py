@@ -82,7 +82,7 @@ SAYABLE = {
     ),
     "Is pallet 3 behind shelf 80?": ("Does pallet 3 lurk behind shelf 80, obscured?",),
 }
-"""Wordings by what they mean; those that the grammar reads are left out."""
+"""Wordings by what they mean; those that the grammar reads are skipped."""
 
 HALL = RegionSet(
     (100, 1000),

@@ -95,7 +95,7 @@ def make_masks(fraction: float, count: int, seed: int) -> NDArray[np.bool_]:
 
 
 def coverage(masks: NDArray[np.bool_]) -> float:
-    """Share of the grid's cells that any mask gives weight."""
+    """Fraction of the grid's cells that any mask gives weight."""
     return float(mask_weights([masks], GRID)[0].any(dim=0).float().mean())
 
 

@@ -100,7 +100,7 @@ class ModelSettings(ComputeSettings):
 
     Attributes:
         answer_style: "sentence", "short" = the value only, or "auto" = the style that the
-            checkpoint was made for, as its `config.json` says.
+            checkpoint was made for, as stated in its `config.json`.
         raw_confidence: give the engine's own confidence, which is no probability of being correct,
             instead of the calibrated one. For fitting a calibration.
         adapter: folder of an adapter of the checkpoint; empty: none.

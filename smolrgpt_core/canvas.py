@@ -122,7 +122,7 @@ class Canvas:
     """An image that is drawn on, and the places of it that are taken.
 
     Attributes:
-        image: uint8 (H, W, 3) RGB, a copy of what was given.
+        image: uint8 (H, W, 3) RGB, a copy of the argument.
         unit: factor from sizes for an image of `REFERENCE_SIDE` to this image.
         occupied: places of names, signs and lines, which no further name may cover.
     """
@@ -280,7 +280,7 @@ class Canvas:
         Args:
             region: what is named.
             lettering: how.
-            required: without a free place, the name is left out (False) or covers others (True).
+            required: without a free place, the name is skipped (False) or covers others (True).
         """
         point, room = roomiest_point(region)
         plate = self._plate(region.name, point, lettering)

@@ -1,7 +1,7 @@
 """Servers that speak the OpenAI chat protocol: vLLM, llama.cpp, Ollama and others, by one client.
 
 Answers are the most likely ones: temperature 0 and a fixed seed. A server that cannot be asked any
-more is an error that says why; what one request is refused for is another.
+more is an error with the reason; what one request is refused for is another.
 """
 
 from __future__ import annotations
@@ -147,9 +147,9 @@ class ChatServer:
         return body
 
     def identity(self) -> dict[str, str]:
-        """What the server says of itself: version, and digest or size of the weights.
+        """What the server reports of itself: version, and digest or size of the weights.
 
-        Empty where it says nothing: each program has other pages for it.
+        Empty where it reports nothing: each program has other pages for it.
         """
         host = self.settings.url.rstrip("/").removesuffix("/v1")
         listed = {item.get("name"): item for item in _page(f"{host}/api/tags").get("models", [])}
@@ -193,7 +193,7 @@ def _only_model(client: openai.OpenAI, url: str) -> str:
 
 
 def _text_of(answer: Any, url: str) -> str:
-    """What a completion says; empty when it says nothing."""
+    """The text of a completion; empty when it has none."""
     choices = answer.get("choices") if isinstance(answer, Mapping) else None
     if not isinstance(choices, list):
         raise SpatialError(

@@ -35,7 +35,7 @@ _PLATEAU_FRACTION, _PLATEAU_PIXELS = 0.01, 50
 
 _CLIPPED_FRACTION, _CLIPPED_M = 0.05, 5.0
 """The fraction for a maximum without a gap below it, and the smallest such maximum in meters where
-nothing tells that the camera has noise."""
+nothing shows that the camera has noise."""
 
 _NOISE_REACH_PX, _NOISE_UNITS, _NOISE_M = 4, 3.0, 0.003
 """Depth three pixels in a row, so far apart, is off a straight line by more than this in a scene
@@ -68,7 +68,7 @@ _GRAY_LEVELS = 256
 """Number of gray levels of 8 bits."""
 
 _MILLIMETERS = 0.001
-"""Meters per unit of 16 bit depth where nobody says otherwise."""
+"""Meters per unit of 16 bit depth by default."""
 
 _USUAL_STEPS = (2, 3, 4, 10)
 """Steps in which a depth camera may count millimeters. Of 24 real frames, all count by 1."""
@@ -136,7 +136,7 @@ class DepthLoss:
 
     @property
     def is_reported(self) -> bool:
-        """Whether so much was rejected that an answer must say so."""
+        """Whether so much was rejected that an answer must mention it."""
         return self.fraction >= REPORTED_LOSS
 
     def __str__(self) -> str:

@@ -33,7 +33,7 @@ def read_rgb(
     Args:
         path: an image in a format that OpenCV reads.
         content: of the file, if already in memory, such as from an archive.
-        is_turned: turn the image as a rotation flag says; what is aligned to the pixels as stored
+        is_turned: turn the image by its rotation flag; what is aligned to the pixels as stored
             no longer fits then.
 
     Raises:

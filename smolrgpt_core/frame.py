@@ -166,9 +166,10 @@ class RGBDFrame:
         stamp_ns: acquisition time in nanoseconds, 0 if unknown.
         frame_id: name of the optical frame that metric results refer to.
         depth_loss: how much of the depth image was rejected as no reading.
-        depth_doubt: why the depth may be of another moment than `rgb`; empty if nothing says so.
+        depth_doubt: why the depth may be of another moment than `rgb`; empty if there is no sign of
+            it.
         calibration_note: why the calibration may be that of another camera, where nothing but the
-            name of its frame says so; empty if it does not.
+            name of its frame implies so; empty if it does not.
         up: unit vector (3,) in the optical frame, opposite to gravity, from tf or an IMU; None:
             unknown, geometry estimates it from the floor.
         camera_height: of the optical center above the floor, meters, e.g. from tf; None: unknown,

@@ -88,7 +88,7 @@ def _object(reply: str, fields: list[str]) -> Mapping[str, Any] | None:
 
 
 def _read_replies(path: Path) -> dict[str, str]:
-    """Replies by key; a last line that a kill cut off is left out."""
+    """Replies by key; a last line that a kill cut off is skipped."""
     if not path.exists():
         return {}
     *lines, rest = read_bytes(path).split(b"\n")

@@ -125,7 +125,7 @@ def index_in(label: str) -> str:
 
 
 def number_in(label: str) -> int | None:
-    """The last number in a label, which says which one of its class it is; None without any."""
+    """The last number in a label, which identifies it within its class; None without any."""
     found = [] if index_in(label) else re.findall(r"[0-9]{1,9}", _last_step(label))
     return int(found[-1]) if found else None
 

@@ -62,7 +62,7 @@ def side_arrow(pair: tuple[Region, Region], side: Side) -> tuple[Point, Point]:
 
 
 def _known_place(mark: Mark, index: int, frame: RGBDFrame) -> Point | None:
-    """Where a point is drawn that no projection tells of."""
+    """Where a point is drawn that has no projection."""
     height, width = frame.depth.shape
     point = mark.points[index]
     if not point.any():

@@ -21,7 +21,7 @@ from smolrgpt_core.language.wording import say
 from smolrgpt_core.regions import RegionSet
 
 UNCLEAR = "unclear"
-"""What the model is to reply when no sentence says what the question asks."""
+"""What the model is to reply when no sentence means what the question asks."""
 
 _EXAMPLES = (
     "How far is pallet 3 from pallet 5?",
@@ -184,7 +184,7 @@ def _plain(text: str) -> list[str]:
 
 
 def _numbers(text: str) -> set[float]:
-    """Numbers of a text in digits or words; "one" may be a pronoun, and is left out."""
+    """Numbers of a text in digits or words; "one" may be a pronoun, and is skipped."""
     found: Sequence[str] = re.findall(r"[0-9]+(?:\.[0-9]+)?|[a-z]+", text.lower())
     return {
         float(NUMBER_WORDS.get(word, word))

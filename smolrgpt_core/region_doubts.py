@@ -12,7 +12,7 @@ SAME = 0.9
 """Two regions are one object if the intersection over union of their masks is at least this."""
 
 LOW_SCORE = 0.25
-"""Detectors leave out what has less, unless they are set otherwise."""
+"""Detectors discard what has less, unless they are set otherwise."""
 
 _PAIRS_SHOWN, _LOST_SHOWN = 3, 5
 
@@ -41,7 +41,7 @@ def low_score_note(ids: Iterable[int], regions: RegionSet) -> str:
 
 
 def lost_note(regions: RegionSet) -> str:
-    """Note that regions are not looked at because of the lens; empty if all are."""
+    """Note that regions are not measured because of the lens; empty if all are."""
     if not regions.lost:
         return ""
     more = len(regions.lost) - _LOST_SHOWN

@@ -253,7 +253,7 @@ class RegionSet:
         image_size: (height, width) in pixels of the segmented image.
         regions: in the order of their source.
         declared_classes: labels that the user's label map declares as classes (`label_map`).
-        doubt: why regions may be missing or out of place; empty if nothing says so.
+        doubt: why regions may be missing or out of place; empty if there is no sign of it.
         lost: names of regions that are outside of the image since its lens distortion was removed.
 
     Raises:
@@ -435,7 +435,8 @@ def check_rle_form(rle: object) -> None:
     """Check that an object may be a COCO run-length encoding.
 
     Raises:
-        SpatialError: BAD_INPUT; says what it is instead: a polygon, text, nothing, ...
+        SpatialError: BAD_INPUT; the message states what it is instead: a polygon, text, nothing,
+        ...
     """
     if isinstance(rle, Mapping):
         return

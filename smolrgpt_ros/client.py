@@ -51,7 +51,7 @@ DELIVERY_S = 1.0
 """The node responds within the timeout of the request; after this much more, the answer is lost."""
 
 POLL_S = 0.05
-"""How often a client with unanswered questions looks at the service and at the time."""
+"""How often a client with unanswered questions checks the service and the time."""
 
 
 class NoServiceError(TimeoutError):
@@ -169,14 +169,14 @@ class SpatialQueryClient(Closing):
         max_age: float = 0.0,
         timeout: float | None = None,
     ) -> QueryAnswer:
-        """Ask and wait: `ok` says whether there is an answer, `status` and `message` why not.
+        """Ask and wait: `ok` is whether there is an answer, `status` and `message` are why not.
 
         Waits, and so does whatever the thread that calls has to do, for `timeout` + 1 s at most. In
         a callback of a node that must go on meanwhile, use `ask_async`.
 
         Args:
-            question: plain English; may be empty where category and region_ids say it all.
-            category: what is asked; 0: the words say it.
+            question: plain English; may be empty where category and region_ids are enough.
+            category: what is asked; 0: read from the words.
             region_ids: ids for the `<mask>` placeholders of the question, in order, or those that a
                 category without words is about.
             stamp: of the images to ask about, such as `stamp` of an answer; None: the newest.
@@ -224,7 +224,7 @@ class SpatialQueryClient(Closing):
 
         Args:
             question: as for `ask`, like all others.
-            category: what is asked; 0: the words say it.
+            category: what is asked; 0: read from the words.
             region_ids: of the question.
             stamp: of the images to ask about; None: the newest.
             max_age: oldest images to accept, in seconds; 0: as the node is set.

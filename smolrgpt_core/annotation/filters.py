@@ -18,11 +18,6 @@ TOO_LITTLE_DEPTH = "too little depth"
 NO_REGIONS = "no regions"
 NO_FLOOR = "neither a floor nor up"
 NO_QUESTION = "no clear question"
-REASONS = (
-    UNREADABLE, PURE, NO_PHOTOGRAPH, NO_CALIBRATION, NO_DEPTH, TOO_LITTLE_DEPTH, NO_REGIONS,
-    NO_FLOOR, NO_QUESTION,
-)  # fmt: skip
-"""Why an image is skipped, in the order in which it is looked for."""
 
 PROMPT = (
     "Is this a photograph of a real scene with several objects at different distances, and not a "
@@ -34,7 +29,7 @@ class SkippedError(Exception):
     """An image is skipped; the run goes on.
 
     Attributes:
-        reason: one of `REASONS`.
+        reason: one of the constants of this module, in the order in which they are checked.
         detail: what was expected, what was found, what to do.
     """
 

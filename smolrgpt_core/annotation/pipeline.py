@@ -45,7 +45,7 @@ class AnnotatedImage:
 
     Attributes:
         image: file name.
-        part: JSON of what the data set says of it; of an image that is skipped, why.
+        part: JSON of the data set's entry; of an image that is skipped, why.
         color: content of the color image; empty where it is skipped.
         depth: content of the depth image.
     """

@@ -34,7 +34,7 @@ LINE_RATIO = 0.1
 fraction of the variance of the first."""
 
 MAX_RANK = 2
-"""Of positions and sizes: nobody says "the third largest"."""
+"""Of positions and sizes: nobody asks for "the third largest"."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ Annotate = Callable[[AnnotationSettings, Sequence[Path]], Iterable[AnnotatedImag
 
 @dataclass(frozen=True)
 class SkippedImage:
-    """An image without questions: its file name, one of `filters.REASONS`, and the details."""
+    """An image without questions: its file name, a reason of `filters.py`, and the details."""
 
     image: str
     reason: str

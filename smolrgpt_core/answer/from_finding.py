@@ -23,8 +23,8 @@ _TIES = frozenset({Type.REGION, Type.REGIONS, Type.TRUTH, Type.RELATION, Type.CO
 """Types of discrete answers."""
 
 SURE = 0.95
-"""What fewer of the disturbed copies agree on says what else it may be: one in five that is wrong
-without a word would be too many."""
+"""What fewer of the disturbed copies agree on makes the answer mention what else it may be: one in
+five that is wrong without a word would be too many."""
 
 _ENDS = ((1 - SURE) / 2, (1 + SURE) / 2)
 """Quantiles between which so many of the copies are."""

@@ -115,7 +115,7 @@ def read_answer(text: str, category: Category) -> ParsedAnswer:
         category: of the question.
 
     Raises:
-        SpatialError: MODEL_ERROR with the text, when it says nothing that fits the category, or
+        SpatialError: MODEL_ERROR with the text, when it holds nothing that fits the category, or
             things that contradict each other.
     """
     try:

@@ -68,7 +68,7 @@ def read_normalized(
         regions: how many regions a choice can be about; None: not known.
 
     Raises:
-        ValueError: it cannot be parsed; says what was expected and what was found.
+        ValueError: it cannot be parsed; the message states what was expected and what was found.
     """
     value = _value(answer, category)
     if value is None:
@@ -167,7 +167,7 @@ def read_value(text: str, category: Category) -> AnswerValue:
         category: of the question.
 
     Raises:
-        ValueError: it cannot be read; says what was expected and what was found.
+        ValueError: it cannot be read; the message states what was expected and what was found.
     """
     if category in CATEGORIES.values():
         return read_normalized(text, category)

@@ -34,9 +34,9 @@ class Evidence(Enum):
     MODEL = "model"
     """The model, geometry was not asked."""
     MODEL_WITH_GEOMETRY = "model_with_geometry"
-    """The model, and geometry says the same."""
+    """The model, and geometry agrees."""
     GEOMETRY_WITH_MODEL = "geometry_with_model"
-    """Geometry, and the model says the same; distances differ within the tolerances."""
+    """Geometry, and the model agrees; distances differ within the tolerances."""
     MODEL_AGAINST_GEOMETRY = "model_against_geometry"
     GEOMETRY_AGAINST_MODEL = "geometry_against_model"
     MODEL_ONLY = "model_only"
@@ -44,9 +44,9 @@ class Evidence(Enum):
     GEOMETRY_ONLY = "geometry_only"
     """Geometry, the model has no answer."""
     CONFIRMED_GEOMETRY = "confirmed_geometry"
-    """A number that is too uncertain for geometry by itself, and the model says the same."""
+    """A number that is too uncertain for geometry by itself, and the model agrees."""
     GEOMETRY = "geometry"
-    """Geometry, what the model says does not count: it was not trained on what is alike."""
+    """Geometry; the model's answer does not count: it was not trained on what is alike."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class Calibration:
         """Whether it was fitted on questions that measure something.
 
         Args:
-            evidence: whose answer it is, and what the other says.
+            evidence: whose answer it is, and the other's answer.
             category: of the question.
             measure: what it measures, see `measure_of`.
         """

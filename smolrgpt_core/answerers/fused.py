@@ -1,8 +1,8 @@
 """Asks model and geometry, compares their answers, and decides between them.
 
-The two err in different ways, so what both say is correct more often than what one alone says.
-The confidence of an answer says how often: it is calibrated apart for each way that they can stand
-to each other.
+The two err in different ways, so what both answer is correct more often than what one alone
+answers. The confidence of an answer is how often: it is calibrated apart for each way that they can
+stand to each other.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class FusedAnswerer:
     Args:
         model: gives its raw confidence.
         geometry: asked the same questions.
-        likeness: tells what the model was not trained on.
+        likeness: recognizes what the model was not trained on.
         settings: whose answer counts, and which is too uncertain.
         calibration: of the model's checkpoint; without one confidences are NaN.
 
@@ -235,7 +235,7 @@ class FusedAnswer:
 
     Attributes:
         answer: its confidence is the raw one of whoever gave the answer.
-        evidence: whose answer it is, and what the other says.
+        evidence: whose answer it is, and the other's answer.
         doubt: why the answer is not to be trusted; empty if it is.
     """
 
@@ -258,11 +258,11 @@ def fuse(
     trained on what is alike: it neither speaks alone nor against geometry, unless it is preferred.
 
     Args:
-        model: what the model says.
-        geometry: what geometry says.
+        model: the model's answer.
+        geometry: geometry's answer.
         settings: which of them counts.
-        doubt: tells why what the model says does not count; empty if it does.
-        confidence_of: tells for "confident" which of them is more likely right.
+        doubt: why the model's answer does not count; empty if it does.
+        confidence_of: decides for "confident" which of them is more likely correct.
         looks: whether the question is about colors alone. The model then answers where the measured
             colors leave it open, which is no tie; not where an image has none.
     """
@@ -324,7 +324,7 @@ def _one_of_two(
     """The answer that counts where they differ."""
     is_model = _counts_against_geometry(model, geometry, settings, doubt, confidence_of)
     if doubt and settings.prefer == CONFIDENT:
-        # What such a model says is no reason to doubt an answer: its agreement stays unknown.
+        # The output of such a model is no reason to doubt an answer: its agreement stays unknown.
         alone = f"from geometry only; the model does not count: {doubt}"
         answer = replace(
             _chosen(model, geometry, is_model), message=_joined(geometry.message, alone)
@@ -341,7 +341,7 @@ def _one_of_two(
 
 
 def _remarks(opinion: str, geometry: SpatialAnswer) -> str:
-    """What geometry says beside an answer of the model: its remarks are about its own answer."""
+    """What geometry adds beside an answer of the model: its remarks are about its own answer."""
     return " ".join(filter(None, (f"geometry {opinion}: {geometry.text}", geometry.message)))
 
 
@@ -365,7 +365,7 @@ def _counts_against_geometry(
     doubt: str,
     confidence_of: Confidence,
 ) -> bool:
-    """Whether the model's answer is given where geometry has another one."""
+    """Whether the model's answer is returned where geometry has another one."""
     if settings.prefer != CONFIDENT:
         return settings.prefer == MODEL
     if doubt:

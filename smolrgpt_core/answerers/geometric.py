@@ -2,7 +2,7 @@
 
 Objects are fitted with boxes on the floor, so a distance is one between centers of objects and not
 of the surfaces that the camera happens to see. Left and right need no depth. What depth does not
-decide is refused with the reason; docs/accuracy.md says how often the rest is right.
+decide is refused with the reason; docs/accuracy.md shows how often the rest is correct.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ right then (docs/accuracy.md), and the errors are no matter of standard deviatio
 something else."""
 
 MOST_COLOR_NOTES = 4
-"""Of so many regions it is told at most why their colors are unsure."""
+"""So many regions at most are listed with the reason why their colors are unsure."""
 
 DOUBTED = 0.45
 """Confidence of a measured answer at most, where the inputs of the frame are doubted, and standard
@@ -58,8 +58,8 @@ class GeometricAnswerer:
     disagree about is in the message.
 
     Args:
-        cache: geometry of frames, which says how they are measured, and may be shared with another
-            answerer; None: its own.
+        cache: geometry of frames, which determines how they are measured, and may be shared with
+            another answerer; None: its own.
         certainty: fraction of the disturbed copies of the scene that must have the same answer;
             below it, the answer is CANNOT_TELL. Quantities are answered with their confidence
             instead.

@@ -14,7 +14,7 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
-from smolrgpt_core.geometry.surface import valid_depth_share
+from smolrgpt_core.geometry.surface import valid_depth_fraction
 from smolrgpt_core.scene.copies import SceneCopies
 from smolrgpt_core.scene.measured_scene import MeasuredScene
 
@@ -99,7 +99,7 @@ def region_places(
     """
     centers = np.array([_center(id, geometry) for id in ids]).reshape(-1, 3)
     regions = geometry.frame.regions
-    fractions = np.array([valid_depth_share(geometry.frame, regions[id]) for id in ids])
+    fractions = np.array([valid_depth_fraction(geometry.frame, regions[id]) for id in ids])
     return centers, fractions
 
 

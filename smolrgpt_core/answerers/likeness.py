@@ -25,7 +25,7 @@ from smolrgpt_core.files import file_error, read_json
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
 from smolrgpt_core.geometry.ground_plane import GroundPlane
-from smolrgpt_core.geometry.surface import valid_depth_share
+from smolrgpt_core.geometry.surface import valid_depth_fraction
 from smolrgpt_core.language import Category, SpatialQuestion, measures_of
 from smolrgpt_core.language.model_wording import masked_question
 from smolrgpt_core.object_classes import known_class
@@ -131,7 +131,7 @@ def _region_features(frame: RGBDFrame, question: SpatialQuestion) -> dict[str, f
     if not regions:
         return found
     sizes = [np.count_nonzero(region.mask) / frame.depth.size for region in regions]
-    valid_fractions = [valid_depth_share(frame, region) for region in regions]
+    valid_fractions = [valid_depth_fraction(frame, region) for region in regions]
     found |= {
         "smallest_region": min(sizes),
         "largest_region": max(sizes),
@@ -252,7 +252,7 @@ class LikenessTest:
         unseen = [
             region.name
             for region in (frame.regions[id] for id in question.region_ids)
-            if valid_depth_share(frame, region) == 0
+            if valid_depth_fraction(frame, region) == 0
         ]
         knows_unseen = self._likeness is not None and self._likeness.has_unseen_regions
         if unseen and not knows_unseen and question.category is not Category.LEFT_RIGHT:

@@ -1,7 +1,8 @@
 """Answers from a model: writes the question as text, and parses the output into a value.
 
-What the model says is read strictly: words that say nothing of the category, or leave the choice
-open, are no answer. Depth geometry tells where the regions are, and takes no part in the answer.
+The model's output is parsed strictly: words that give no answer of the category, or leave the
+choice open, are no answer. Depth geometry shows where the regions are, and takes no part in the
+answer.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ FREE_TEXT = "free_text"
 """In `config.answers`: the model may be asked in any words."""
 
 LANGUAGE = "language"
-"""In `config.answers`: it may be asked every question that the language can say."""
+"""In `config.answers`: it may be asked every question that the language can express."""
 
 LOOKS = "looks"
 """In `config.answers`: it may be asked about colors, and nothing else beside them."""
@@ -54,7 +55,7 @@ class ModelAnswerer:
 
     The confidence of an answer is the probability that it is correct, by the calibration of the
     checkpoint; NaN without one. Of something unlike what the model was trained on it is at most
-    `UNLIKE_CONFIDENCE`, and the message says what is unlike.
+    `UNLIKE_CONFIDENCE`, and the message states what is unlike.
 
     Args:
         engine: with the model; may be shared.
@@ -188,7 +189,7 @@ class ModelAnswerer:
     ) -> list[SpatialAnswer | SpatialError]:
         """As `Answerer.answer_batch`; the answers are decoded together.
 
-        Deadlines are looked at between stages and between tokens of the engine. When the memory of
+        Deadlines are checked between stages and between tokens of the engine. When the memory of
         the device does not suffice for all together, each is asked alone.
         """
         limits = each_deadline(questions, deadlines)
@@ -329,7 +330,7 @@ def load_reliability(
 
 @contextmanager
 def _that_can_be_removed() -> Iterator[None]:
-    """Errors of files that a checkpoint can do without say so."""
+    """Errors of files that a checkpoint can do without state that."""
     try:
         yield
     except SpatialError as error:
@@ -357,7 +358,7 @@ def fitting_calibration(calibration: Calibration | None, style: str) -> Calibrat
 
 
 def _memory_errors() -> tuple[type[Exception], ...]:
-    """What says that the memory of a device does not suffice; nothing where PyTorch is not used."""
+    """The errors of a device whose memory does not suffice; nothing where PyTorch is not used."""
     torch = sys.modules.get("torch")
     return () if torch is None else (torch.OutOfMemoryError,)
 

@@ -1,4 +1,4 @@
-"""What a model says, read strictly as the value that its question asks for."""
+"""A model's output, parsed strictly as the value that its question asks for."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read_output(text: str, question: SpatialQuestion) -> Any:
         (3,).
 
     Raises:
-        SpatialError: MODEL_ERROR when it says no such value, or one that cannot be.
+        SpatialError: MODEL_ERROR when it gives no such value, or one that cannot be.
     """
     category = question.category
     if category in CATEGORIES.values():
@@ -112,7 +112,7 @@ def _truth(category: Category, known: Any, asked: str) -> bool | None:
 
 
 def _sentence(question: SpatialQuestion, value: Any, known: Any, regions: RegionSet) -> str:
-    """What the model says, in the words of every answer."""
+    """The model's output, in the words of every answer."""
     if question.program is not None:
         return answer_sentence(question.program, known, regions, question.unit)
     sentences = {

@@ -33,7 +33,7 @@ def _load_fused(
 ) -> Answerer:
     from smolrgpt_core.answerers.model import ModelAnswerer, fitting_calibration, load_reliability
 
-    # What is calibrated depends on what geometry says.
+    # What is calibrated depends on geometry's answers.
     raw = replace(settings, raw_confidence=True)
     model = ModelAnswerer.from_pretrained(checkpoint, raw, cache)
     calibration, likeness = load_reliability(checkpoint, settings.adapter)
@@ -80,7 +80,7 @@ def make_answerer(
         settings: how a model computes and answers; the others have none.
         fusion: how "fused" decides between model and geometry; the others have none.
         object_sizes: of one's own hall, such as "pallet:1.219x1.016"; see `size_priors`.
-        looks: whether geometry alone looks at the color image, as it does beside a model.
+        looks: whether geometry alone uses the color image, as it does beside a model.
 
     Raises:
         ValueError: for an unknown name, listing the known ones; for sizes that cannot be read; for

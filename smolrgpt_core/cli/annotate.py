@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -29,6 +28,7 @@ from smolrgpt_core.cli.progress import resumable, work_progress
 from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.ray_workers import LOCAL
 from smolrgpt_core.synthesis import MIXTURES
+from smolrgpt_core.text_tables import counts_table
 
 Images = Annotated[
     Path,
@@ -201,10 +201,7 @@ def _make(run: AnnotationRun, how: Annotate) -> AnnotationSummary | None:
 
 def summary_table(summary: AnnotationSummary) -> Table:
     """What a data set holds, and what was skipped and why."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right")
-    table.add_column(overflow="fold")
+    table = counts_table()
     table.add_row("images", str(summary.images["all"]), "")
     table.add_row("with questions", str(summary.images["with questions"]), "")
     for reason, count in summary.reasons.most_common():

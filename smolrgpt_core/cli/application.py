@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -33,6 +32,7 @@ from smolrgpt_core.cli.simulate import simulate
 from smolrgpt_core.cli.study import study_command
 from smolrgpt_core.cli.train import train
 from smolrgpt_core.doctor import Check, CheckResult, examine, healthy
+from smolrgpt_core.text_tables import plain_table
 
 app = typer.Typer(
     help="Answer spatial questions about the regions of an RGB-D image.",
@@ -106,7 +106,7 @@ def doctor(
 
 def doctor_table(checks: list[Check]) -> Table:
     """The checks as a table, by group."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
+    table = plain_table()
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")

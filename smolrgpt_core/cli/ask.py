@@ -84,7 +84,7 @@ def ask(
     objects that were found are listed with their ids.
 
     The exit status is 0 with an answer, 2 for an invalid command line, 3 when there is no answer.
-    With --questions it is 0: the status in each line of the answers says whether there is one.
+    With --questions it is 0: the status in each line of the answers shows whether there is one.
     """
     many = _read_questions(questions, out)
     up, models = mounting.up_direction(), finders.models()

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.option_groups import LabelOptions, SensorOptions, TopicOptions, grouped
@@ -18,6 +16,7 @@ from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.recordings.motion import MotionConfig
 from smolrgpt_core.recordings.options import RecordingOptions
+from smolrgpt_core.text_tables import counts_table
 
 if TYPE_CHECKING:
     from smolrgpt_core.recordings.report import RecordingReport
@@ -159,10 +158,7 @@ def _convert(bag: Path, out: Path, settings: RecordingOptions) -> RecordingRepor
 
 def print_report(report: RecordingReport) -> None:
     """Print a table of frames and questions; warnings go to standard error."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right")
-    table.add_column(overflow="fold")
+    table = counts_table()
     for name, topic in report.topics.items():
         table.add_row(name, "", topic)
     table.add_section()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -44,6 +43,7 @@ from smolrgpt_core.public_benchmarks.published_files import DATA_FOLDER, publish
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 from smolrgpt_core.public_benchmarks.run_page import write_run_page
 from smolrgpt_core.public_benchmarks.scoring import Needs, Outcome
+from smolrgpt_core.text_tables import headed_table
 
 Names = Annotated[
     list[str] | None,
@@ -401,7 +401,7 @@ def _print_beside(reports: Mapping[str, BenchmarkReport]) -> None:
 
 def _table(title: str, outcomes: Mapping[str, Outcome]) -> Table:
     """A row for each figure with its denominator, a column for each outcome, and what is unread."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = headed_table()
     table.add_column(title, overflow="fold")
     for name in outcomes:
         table.add_column(name, justify="right", overflow="fold")
@@ -418,7 +418,7 @@ def _needed(needs: Needs) -> str:
 
 
 def _list() -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = headed_table()
     table.add_column("benchmark", no_wrap=True)
     table.add_column("scorer", no_wrap=True)
     table.add_column("published as, its files; rules", overflow="fold")

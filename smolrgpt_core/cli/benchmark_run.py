@@ -93,7 +93,7 @@ def run_plan(plan: RunPlan) -> dict[str, BenchmarkReport]:
         Reports by the name of their row: the models, then what stands beside each.
 
     Raises:
-        typer.Exit: a file, the model or the folder cannot be used; answers are kept.
+        typer.Exit: a file, the model or the folder cannot be used; answers are stored.
         ImportError, OSError, ValueError: the model cannot be loaded.
     """
     data = plan.benchmark.read(plan.data)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +18,7 @@ from smolrgpt_core.files import file_error, read_json
 from smolrgpt_core.public_benchmarks.names import RESULT_FILE
 from smolrgpt_core.public_benchmarks.published_figures import COLUMNS, PUBLISHED
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
+from smolrgpt_core.text_tables import headed_table
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _table(
     name: str, columns: Sequence[str], own: Sequence[OwnResult], sources: Sequence[str]
 ) -> Table:
     """Published rows that have any of the columns, then ours with their denominators."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = headed_table()
     table.add_column(f"{BENCHMARKS[name].title}, %", overflow="fold")
     table.add_column("source or rule", overflow="fold")
     table.add_column("input", overflow="fold")

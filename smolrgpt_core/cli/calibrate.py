@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -30,6 +29,7 @@ from smolrgpt_core.cli.progress import progress_by_name
 from smolrgpt_core.data.warehouse_format import SplitFolder
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.reliability import reliability
+from smolrgpt_core.text_tables import headed_table
 
 if TYPE_CHECKING:
     from smolrgpt_core.evaluation.calibrating import Calibrating
@@ -101,7 +101,7 @@ def calibrate_command(
 
 def _table(found: Calibrating) -> Table:
     """Expected calibration errors, the second one on images held out of the fit."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = headed_table()
     for name in ("source", "category"):
         table.add_column(name, overflow="fold")
     for name in ("answers", "acc.\n%", "ECE raw\n%", "ECE held out\n%"):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +19,7 @@ from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import check_image_suffix, write_file
 from smolrgpt_core.quality.problems import DEFAULT_EXAMPLES, CheckReport
+from smolrgpt_core.text_tables import headed_table
 
 if TYPE_CHECKING:
     from smolrgpt_core.quality.statistics import SplitStatistics
@@ -151,7 +151,7 @@ def _print_report(report: CheckReport) -> None:
     if report.clean:
         console.print(Text("✓ no problems", "green"))
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = headed_table()
     table.add_column("Problem", overflow="fold")
     table.add_column("Count", justify="right")
     for kind, number in report.counts.most_common():
@@ -167,7 +167,7 @@ def _split_table(statistics: dict[str, SplitStatistics]) -> Table:
     """Questions by category and split, and their properties."""
     from smolrgpt_core.quality.statistics import mean_of
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", title="Questions")
+    table = headed_table("Questions")
     table.add_column("")
     for split in statistics:
         table.add_column(split, justify="right")
@@ -195,7 +195,7 @@ def _answer_table(statistics: dict[str, SplitStatistics]) -> Table:
     """How often each answer occurs, by category and split."""
     from smolrgpt_core.quality.statistics import in_order
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", title="Answers")
+    table = headed_table("Answers")
     table.add_column("")
     table.add_column("")
     for split in statistics:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -29,6 +28,7 @@ from smolrgpt_core.evaluation.predictions import AnswererChoice, Camera
 from smolrgpt_core.evaluation.reliability import OVERALL
 from smolrgpt_core.evaluation.task_scores import mean_percent
 from smolrgpt_core.files import METERS_PER_UNIT, write_file
+from smolrgpt_core.text_tables import headed_table
 
 COLUMNS = {
     "distance": "Quan_distance_acc",
@@ -177,7 +177,7 @@ def _print(found: Evaluation) -> None:
 
 def _table(found: Evaluation) -> Table:
     columns = {name: key for name, key in COLUMNS.items() if key in found.systems[0].scores}
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = headed_table()
     table.add_column(f"correct of {len(found.systems[0].judged)}, %")
     has_tasks = bool(found.systems[0].tasks)
     for name in (*columns, *([TASK_MEAN] if has_tasks else ()), "refused", "ECE", "ms"):
@@ -195,7 +195,7 @@ def _table(found: Evaluation) -> Table:
 
 def _task_table(found: Evaluation) -> Table:
     """A row for each task of a mixture, a column for each system."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = headed_table()
     table.add_column("correct by task, %")
     table.add_column("questions", justify="right")
     for item in found.systems:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.cli.exits import exit_on
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.text_tables import headed_table
 
 if TYPE_CHECKING:
     from smolrgpt_core.inference.onnx_export import Export
@@ -48,7 +48,7 @@ def export_onnx_command(
 
 
 def _table(export: Export) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = headed_table()
     table.add_column("file", no_wrap=True)
     table.add_column("kB", justify="right")
     for name, size in export.bytes_of.items():

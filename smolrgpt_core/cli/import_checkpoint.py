@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from smolrgpt_core.cli.exits import exit_on
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.text_tables import plain_table
 
 if TYPE_CHECKING:
     from smolrgpt_core.model.official import ImportReport
@@ -58,7 +58,7 @@ def import_checkpoint(
 
 
 def _table(report: ImportReport) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
+    table = plain_table()
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     rows = {

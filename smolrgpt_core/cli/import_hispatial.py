@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -15,6 +14,7 @@ from smolrgpt_core.cli.options import wrong_call
 from smolrgpt_core.cli.progress import resumable, work_progress
 from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.extras import require
+from smolrgpt_core.text_tables import counts_table
 
 if TYPE_CHECKING:
     from smolrgpt_core.hispatial_data.run import ImportRun, ImportSummary
@@ -92,10 +92,7 @@ def _convert(run: ImportRun) -> ImportSummary | None:
 
 def _table(summary: ImportSummary) -> Table:
     """What a data set holds, and what cannot be used and why."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right")
-    table.add_column(overflow="fold")
+    table = counts_table()
     for stream, count in sorted(summary.images.items()):
         table.add_row(f"images: {stream}", str(count), "")
     table.add_row("with much depth out of range", str(summary.short_of_depth), "")

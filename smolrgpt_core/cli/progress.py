@@ -71,7 +71,7 @@ def progress_by_name() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def resumable(root: Path) -> Iterator[None]:
-    """End the command on errors, and say how to resume.
+    """End the command on errors, with how to resume.
 
     Args:
         root: folder of the data set.

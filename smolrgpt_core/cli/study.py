@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from smolrgpt_core.cli.options import writing
 from smolrgpt_core.cli.progress import resumable, work_progress
@@ -29,6 +27,7 @@ from smolrgpt_core.study.page import StudyPart, write_page
 from smolrgpt_core.study.plots import write_plots
 from smolrgpt_core.study.processes import InProcesses, Outcome
 from smolrgpt_core.study.table import StudyRow, as_csv, as_markdown, rows_of, shown
+from smolrgpt_core.text_tables import headed_table
 
 if TYPE_CHECKING:
     Do = Callable[[Sequence[Job]], Iterator[Outcome]]
@@ -150,7 +149,7 @@ def _hardware(done: Sequence[Job]) -> list[str]:
 
 
 def _print(study: StudyConfig, rows: Sequence[StudyRow]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = headed_table()
     costs = ("trained", "processor seconds", "memory, MB")
     for name in ("settings", "runs", *costs, *study.evaluations):
         table.add_column(name, justify="left" if name == "settings" else "right")

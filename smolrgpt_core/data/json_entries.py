@@ -1,7 +1,7 @@
 """Random access to the entries of a JSON list or a JSON Lines file that is larger than the memory.
 
 One scan finds where every entry lies; entries are parsed when they are asked for. A file that is
-cut off gives the entries before the cut, and says so. Knows nothing of what the entries mean.
+cut off gives the entries before the cut, and reports it. Knows nothing of what the entries mean.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class JsonEntries:
         Args:
             path: a JSON list, or JSON Lines.
             key: what makes entries belong together, such as their image; hashable.
-            index_folder: where the result is kept for the next time; None: nowhere.
+            index_folder: where the result is cached for the next time; None: nowhere.
 
         Raises:
             SpatialError: BAD_INPUT when the file cannot be opened or does not begin with entries.

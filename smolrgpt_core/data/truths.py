@@ -23,7 +23,8 @@ def true_answer(record: WarehouseRecord) -> NormalizedAnswer:
     whose first answer says something else belongs to another of them, and is refused.
 
     Raises:
-        ValueError: there is none, or it cannot be read; says what was expected and what was found.
+        ValueError: there is none, or it cannot be read; the message states what was expected and
+        what was found.
     """
     value = read_truth(record.normalized_answer, record.category, len(record.question_rle))
     parsed = _first_answer(record)
@@ -44,7 +45,8 @@ def read_truth(normalized_answer: str, category: str, regions: int) -> Normalize
         regions: how many `<mask>` the question has.
 
     Raises:
-        ValueError: there is none, or it cannot be read; says what was expected and what was found.
+        ValueError: there is none, or it cannot be read; the message states what was expected and
+        what was found.
     """
     if category not in CATEGORIES:
         raise ValueError(f"expected a category of {', '.join(CATEGORIES)}, got {category!r}")

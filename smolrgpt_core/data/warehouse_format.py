@@ -57,7 +57,7 @@ class Turn:
 def read_dialogue(turns: Iterable[Turn]) -> tuple[Turn, ...]:
     """Questions and answers of stored turns: the one way in which every reader takes a prompt.
 
-    Instructions of the system are left out, as are turns of nothing but `<image>`. Texts have one
+    Instructions of the system are skipped, as are turns of nothing but `<image>`. Texts have one
     `<mask>` for each region, and no `<image>`, wherever it stands.
     """
     read = (
@@ -87,7 +87,7 @@ class AnswerTruth:
 
     Attributes:
         kind: name of the kind of answer in lower case, such as "quantity": of a family of tasks,
-            the record's `category` does not tell.
+            the record's `category` does not define.
         parts: what is measured on the way to the answer, in the order of the text; meters, degrees
             or whatever it is asked in.
         boxes: `BOX_FIELDS` for each `<mask>`, in order; NaN where nothing is known of a region.

@@ -40,7 +40,8 @@ MIN_SHIFT_SAMPLES = 10
 
 MIN_ANSWERS = {Evidence.GEOMETRY_ONLY: MIN_SLOPE_SAMPLES}
 """With fewer answers there is no curve: a model has an answer to nearly everything that it is asked
-in a calibration, and a few answers tell less than the confidence of geometry itself."""
+in a calibration, and a few answers carry less information than the confidence of geometry
+itself."""
 
 SHIFT_STD = 1.0
 """Standard deviation that log-odds of measures are taken to have around those of a category."""
@@ -231,7 +232,7 @@ def held_out_confidences(
 
     Args:
         judged: answers to questions of the records.
-        records: tell which question is about which image.
+        records: assign the questions to their images.
     """
     first = {record.id for record in halves(records)[0]}
     curves = {

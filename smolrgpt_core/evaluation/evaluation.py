@@ -272,7 +272,7 @@ def evaluate(
         workers: processes of each answerer.
         progress: called with the answerer, the number of questions that are done, and of all.
         ablations: names of `ABLATIONS`; the answerer is asked again with each.
-        looks: whether geometry beside it looks at the color image.
+        looks: whether geometry beside it uses the color image.
 
     Raises:
         SpatialError: BAD_INPUT when the questions or the calibrations cannot be read.

@@ -28,7 +28,7 @@ CATEGORIES = {
 
 
 MOST_BARS = 12
-"""More tasks than these cannot be told apart in one plot."""
+"""More tasks than these cannot be distinguished in one plot."""
 
 
 def plots_of(evaluation: Evaluation) -> dict[str, NDArray[np.uint8]]:

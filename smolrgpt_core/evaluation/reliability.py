@@ -35,7 +35,7 @@ class Reliability:
     """Confidences compared with the truth.
 
     Attributes:
-        bins: by rising confidence; empty intervals are left out.
+        bins: by rising confidence; empty intervals are skipped.
     """
 
     bins: tuple[ReliabilityBin, ...]
@@ -76,7 +76,7 @@ def reliability(confidences: Sequence[float], correct: Sequence[bool]) -> Reliab
     """Put answers into `BINS` bins of confidence.
 
     Args:
-        confidences: 0 to 1; answers with NaN are left out.
+        confidences: 0 to 1; answers with NaN are skipped.
         correct: whether each of them is correct.
 
     Returns:

@@ -101,7 +101,7 @@ def check_truth(form: AnswerForm | None, truth: str) -> None:
     """Check that a true answer has the form of its question.
 
     Raises:
-        ValueError: it has not; says what was expected and what was found.
+        ValueError: it has not; the message states what was expected and what was found.
     """
     if form is not None and form.category is not None:
         _value(form, form.category, truth)

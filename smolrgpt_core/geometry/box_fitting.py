@@ -44,7 +44,7 @@ one is as flat, an empty pallet is 0.14 m high."""
 
 EXACT_M = 0.005
 """Standard deviation of readings that are all but exact, as no camera has at a meter and more: the
-points themselves tell which side they are on."""
+points themselves determine which side they are on."""
 
 YAW_ARM = 0.5
 """How far sides and the center of a box are from what its yaw turns them about, relative to its
@@ -63,7 +63,7 @@ counts as none of the standard ones."""
 
 MAX_GUESS_M, MAX_GUESS_SHARE = 0.25, 0.5
 """How far a hidden side of no standard size is guessed beyond what is visible: at most so many
-meters, and this share of the object's largest side."""
+meters, and this fraction of the object's largest side."""
 
 GROUND_CONTACT_M = 0.15
 """An object whose lowest point is lower than this stands on the floor."""
@@ -183,7 +183,7 @@ class BoxFitter:
     Args:
         surface: what is visible of it.
         plane: the floor.
-        frame: tells by its depth which space is empty.
+        frame: shows by its depth which space is empty.
         is_cuboid: whether objects of its class are known to be boxes.
     """
 
@@ -252,7 +252,7 @@ class BoxFitter:
 def _case(prior: SizePrior | None, top: float) -> tuple[float, bool]:
     """What decides how an object of this height looks: half the depth of what ends it above.
 
-    And whether that is a deck, which tells its height: the body of a truck ends below its mast.
+    And whether that is a deck, which gives its height: the body of a truck ends below its mast.
     """
     if prior is None:
         return DECK_M, True
@@ -384,7 +384,7 @@ def _find_bottom(
 ) -> _Bottom:
     """The lower face of an object, `small` meters along its smaller side.
 
-    Of what is seen from straight above, no face tells how far down it reaches. What has standard
+    Of what is seen from straight above, no face shows how far down it reaches. What has standard
     sizes is taken to reach the floor there, and where its lower part is hidden, as it is where only
     the rim of its top is seen; anything else to be about as high as it is wide.
     """
@@ -443,7 +443,7 @@ def _may_go_on_below(sides: Sides, top: float, prior: SizePrior) -> bool:
 
     They may where it is shorter than any real object of its longest standard size. How well its
     sides are known does not matter: one that is hardly known, as of a mast seen at a slant, does
-    not say that the forks end there.
+    not mean that the forks end there.
     """
     extent = float(np.max(sides.bounds[:, 1] - sides.bounds[:, 0]))
     longest = max(max(pair) for pair in prior.footprints)
@@ -523,7 +523,7 @@ def _between(
 def _shared(
     sides: Sides, size_std: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """`shift_std` and `side_std` of a box whose size is known better than its sides tell.
+    """`shift_std` and `side_std` of a box whose size is known better than from its sides.
 
     A size that is known ties its two sides together: what one is off by, the other one is too.
     """

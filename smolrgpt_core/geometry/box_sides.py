@@ -6,7 +6,7 @@ side, or cuts it off, leaves only a bound, and an amount of space behind it that
 look through.
 
 Arrays (2, 2) are by axis, then low and high side, and so are the four of (4, ...). Coordinates, and
-the B objects that are looked at together, are those of `TurnedViews`.
+the B objects that are processed together, are those of `TurnedViews`.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ STACKED_STD_M = 0.1
 """Standard deviation of that height where another object begins below: no background shows it."""
 
 CUT_BELOW_SHARE, IN_FRONT_M = 0.03, 0.5
-"""Share of the lowest parts at the border of the image, and how much nearer than these lies what is
-seen beside them, from which an object may go on below."""
+"""Fraction of the lowest parts at the border of the image, and how much nearer than these lies what
+is seen beside them, from which an object may go on below."""
 
 INSIDE_M = 0.1
 """Standard deviation of the height of the outline from that of the readings just inside of it:
 there may be the openings of a pallet between them."""
 
 ALONG = 0.3
-"""The outline runs along a side where its points move out there by more than this share of all
+"""The outline runs along a side where its points move out there by more than this fraction of all
 that they move."""
 
 NEAR_FLOOR_M = np.array([0.06, 0.12])
 """Heights between the floor and the lowest parts of things that stand on it."""
 
 SEEN_THROUGH, BETWEEN_FORKS = 0.3, 0.6
-"""Share of a line along a side that the camera must look through to say that an object ends before
-it, and the same near the floor: forks are narrow, and the floor is seen between them."""
+"""Fraction of a line along a side that the camera must look through to decide that an object ends
+before it, and the same near the floor: forks are narrow, and the floor is seen between them."""
 
 ROUGH_M = 0.02
 """Standard deviation of what sticks out from a flat side, meters."""
@@ -71,12 +71,12 @@ REACH_M = 0.15
 """Rays of the outline that end within this of a side, without noise, belong to it."""
 
 MIN_END_RAYS, MIN_END_SHARE = 4, 0.25
-"""Rays of the outline that must end the object at a side that was seen, and share of the rays at
+"""Rays of the outline that must end the object at a side that was seen, and the fraction of rays at
 the side that must do so."""
 
 PROTRUSION_M, PROTRUSION_SHARE = 0.1, 0.015
 """Parts of the object that reach this far beyond its side, such as the forks of a truck, move the
-side, if more than this share of the points shows them."""
+side, if more than this fraction of the points shows them."""
 
 MAX_HIDDEN_M, STEP_M = 3.0, 0.05
 """How far a side may lie behind what is visible, and the step of the search for space that the
@@ -245,7 +245,7 @@ def _touch(views: TurnedViews, corners: NearCorners) -> _Touch:
     """Where the outlines touch the objects.
 
     Where the corner contradicts the depth beside the outline, the ray is taken to that depth, and
-    does not tell where the object ends.
+    does not show where the object ends.
     """
     scale, face = corners.enter(views.outline)
     inner_scale, _ = corners.enter(views.inner_outline)
@@ -286,7 +286,7 @@ def _heights(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Heights (B, M) of points (3, B, M) on outlines and their standard deviation, meters.
 
-    Of a ray that grazes its face, the depth beside it tells more than the face.
+    Of a ray that grazes its face, the depth beside it is more exact than the face.
     """
     near = views.outline_depth
     up = views.outline[2]
@@ -384,7 +384,7 @@ def _bottoms(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """`bottom`, `bottom_std` and `bottom_cut` (B,) of the sides.
 
-    Where no ray of the outline tells an end, as of a deck that is seen edge on, what is seen ends
+    Where no ray of the outline shows an end, as of a deck that is seen edge on, what is seen ends
     at the lowest of them, and the object may go on below.
     """
     heights = np.where(touch.is_known, touch.height, np.inf)
@@ -410,8 +410,8 @@ def _bottoms(
 def _are_cut_below(touch: _Touch, under: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Whether (B,) objects may go on below their lowest parts (B, M).
 
-    With noise no single reading tells an object in front of it from what it stands on, which is as
-    far away; all together do.
+    With noise no single reading distinguishes an object in front of it from what it stands on,
+    which is as far away; all together do.
     """
     seen = under & ~np.isnan(touch.step)
     count, cut, seen_count, at_border = (
@@ -430,7 +430,7 @@ def _at_sides(
 ) -> NDArray[np.bool_]:
     """Which rays of the outlines are at each side (4, B, M); each is at one of them at most.
 
-    A ray that enters a face tells nothing about the side opposite of that face.
+    A ray that enters a face shows nothing about the side opposite of that face.
 
     Args:
         touch: of all rays.
@@ -495,11 +495,11 @@ def _hidden(
     views: TurnedViews,
     plane: GroundPlane,
     frame: RGBDFrame,
-    share: float = SEEN_THROUGH,
+    min_fraction: float = SEEN_THROUGH,
 ) -> NDArray[np.float64]:
     """How far (S,) sides may lie beyond their bounds before the camera looks through the objects.
 
-    It does so where it looks through a share of a line along the side at one of the levels,
+    It does so where it looks through `min_fraction` of a line along the side at one of the levels,
     or through the end of the line that is nearer to the camera. In meters.
 
     Args:
@@ -510,12 +510,12 @@ def _hidden(
         views: of all objects.
         plane: the floor.
         frame: for what is seen through.
-        share: of a line.
+        min_fraction: of a line, that the camera must look through.
     """
     steps = np.arange(STEP_M, MAX_HIDDEN_M, STEP_M)
     low, high = bounds.reshape(2, 2, -1)[1 - AXIS[side], :, number].T
-    shares = np.where(high[:, None] < 0, np.arange(7, 0, -1), np.arange(1, 8))
-    along = shares * ((high - low) / 8)[:, None] + low[:, None]
+    along_line = np.where(high[:, None] < 0, np.arange(7, 0, -1), np.arange(1, 8))
+    along = along_line * ((high - low) / 8)[:, None] + low[:, None]
     beyond = bounds[side, number][:, None] + OUTWARD[END[side]][:, None] * steps
     is_first = (AXIS[side] == 0)[:, None, None]
     # By object and side, step, and place on the line.
@@ -530,9 +530,10 @@ def _hidden(
     points = on_level[:, :, None] + raised[:, None, :, None]
     tolerance = (THROUGH_M + 2 * views.depth_std[number])[:, None, None, None]
     through = is_seen_through(points, frame, tolerance)
-    looks = through.mean(axis=3) >= share
+    looks = through.mean(axis=3) >= min_fraction
     is_aside = ((low > 0) | (high < 0))[:, None, None]
     looks |= is_aside & through[..., :2].all(axis=3)
     stops = looks.any(axis=2)
     first_stop = steps[np.argmax(stops, axis=1)] - STEP_M
-    return np.where(stops.any(axis=1), first_stop, steps[-1])
+    beyond_bounds: NDArray[np.float64] = np.where(stops.any(axis=1), first_stop, steps[-1])
+    return beyond_bounds

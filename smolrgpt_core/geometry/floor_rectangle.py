@@ -66,13 +66,15 @@ class FloorRectangle:
         """How far points (..., 2) are inside, meters: distance to the border, negative outside."""
         beyond = np.abs(turn(np.asarray(points) - self.center, self.yaw)) - self.size / 2
         outside = np.linalg.norm(np.maximum(beyond, 0), axis=-1)
-        return -np.minimum(beyond.max(axis=-1), 0) - outside
+        depth: NDArray[np.float64] = -np.minimum(beyond.max(axis=-1), 0) - outside
+        return depth
 
 
 def turn(points: NDArray[np.floating], yaw: float) -> NDArray[np.float64]:
     """Coordinates (..., 2) of points (..., 2) along axes that are turned by `yaw` radians."""
     cosine, sine = np.cos(yaw), np.sin(yaw)
-    return points @ np.array([[cosine, -sine], [sine, cosine]])
+    turned: NDArray[np.float64] = points @ np.array([[cosine, -sine], [sine, cosine]])
+    return turned
 
 
 def best_yaw(
@@ -121,4 +123,5 @@ def side_distances(
     turned = around if points is bounding else rotations @ points.T
     low, high = around.min(axis=2, keepdims=True), around.max(axis=2, keepdims=True)
     distance = np.minimum(np.abs(turned - low), np.abs(turned - high)).min(axis=1)
-    return np.minimum(distance, cap_m) @ weights / weights.sum()
+    mean: NDArray[np.float64] = np.minimum(distance, cap_m) @ weights / weights.sum()
+    return mean

@@ -1,12 +1,12 @@
 """Everything geometric about one frame: the floor, and where each region is on it.
 
-Results are computed when they are first asked for and kept, so a frame costs one fit per region
+Results are computed on first use and cached, so a frame costs one fit per region
 however many questions are asked about it. A region painted on the floor (a buffer) is a rectangle
 in the floor; any other region is an upright cuboid.
 
-Where a box is less sure than what the visible surface tells by itself, as of a small thing of no
-known class, the latter is told, with a note. So it is without a visible floor, and then nothing is
-said about what stands where.
+Where a box is less sure than the visible surface alone, as for a small thing of no
+known class, the latter is reported, with a note. So it is without a visible floor, and then no
+answer is given about what stands where.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ CARGO_MISFIT_M = 0.5
 """A pallet that fits this well to the end of a truck is on its forks."""
 
 SURE_MISFIT_M = 0.2
-"""One that fits worse than this is said to be taken for its load: others may stand so by chance. So
-is one at an end of a truck where another one may be on its forks too."""
+"""One that fits worse than this is reported as assumed to be its load: others may stand so by
+chance. So is one at an end of a truck where another one may be on its forks too."""
 
 MAY_CARRY_M, MAY_CARRY_MISFIT_M = 0.6, 1.0
 """A pallet whose middle is this close to what is seen of a truck, and that fits this well to its
@@ -104,13 +104,13 @@ ZONE_BOX_DOUBT = 0.25
 
 DISAGREEMENT = 0.3
 """Standard deviation that is added to a box of no known class, relative to how far its center is
-from what the visible surface tells."""
+from that of the visible surface."""
 
 CUT_SHARE, OCCLUDED_SHARE = 0.03, 0.25
-"""Share of an outline at the border of the image, or behind something, from which it is cut."""
+"""Fraction of an outline at the border of the image, or behind something, from which it is cut."""
 
 SPARSE_BELOW = 0.05
-"""Share of a mask's pixels with readings below which an answer says so."""
+"""Fraction of a mask's pixels with readings below which an answer mentions it."""
 
 VERTICAL_STD_M = 0.03
 """Standard deviation of the height of a fitted box's center."""
@@ -119,15 +119,16 @@ UNIT_CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-
 """Corners (8, 3) of a cube with sides of 2."""
 
 LOWEST_SHARE, SUNK_M = 0.98, 0.1
-"""An object with this share of its readings above a level, and the rest so far below, is lower."""
+"""An object with this fraction of its readings above a level, and the rest so far below, is
+lower."""
 
 SIZED_PALLETS, MAX_CUT = 6, 0.2
-"""Pallets that are held against the standard sizes, the largest masks, and how much of the edge of
+"""Pallets that are compared with the standard sizes, the largest masks, and how much of the edge of
 one may be hidden."""
 
 FLAT_M, FLAT_SHARE = 0.03, 0.9
-"""An object with this share of its readings so close to the floor, the middle one closer than half
-of it, is flat."""
+"""An object with this fraction of its readings so close to the floor, the middle one closer than
+half of it, is flat."""
 
 HEIGHT_STDS = 3.0
 """Standard deviations by which the floor must be off the height of the camera to be doubted."""
@@ -135,7 +136,7 @@ HEIGHT_STDS = 3.0
 FROM_BOX = "from a box, not a mask"
 SURFACE_ONLY = "from the visible surface only"
 NO_FLOOR = "no floor seen"
-MOUNTED_FLOOR = "no floor seen: it is where the mounting of the camera says"
+MOUNTED_FLOOR = "no floor seen: it is assumed where the mounting of the camera puts it"
 FLAT = "as flat as the floor; is its label right, and its mask in place?"
 
 
@@ -150,7 +151,7 @@ class Located:
         load: what a transporter carries.
         box: in floor coordinates; None where the frame shows too little floor.
         size: (3,), meters along `axes`: length, width, height of a box; across, along and up as
-            the camera looks at it where only the visible surface is told. NaN where unknown.
+            the camera looks at it where only the visible surface is known. NaN where unknown.
         axes: (3, 3), rows are unit vectors in the optical frame.
         center_std: (3,), standard deviation of the center along the optical axes, meters.
         size_std: (3,), standard deviation of the size, meters.
@@ -179,7 +180,7 @@ class _Seen:
         surface: of these.
 
     Attributes:
-        pixels, surface: as given.
+        pixels, surface: the arguments.
     """
 
     def __init__(self, pixels: ObjectPixels, surface: Surface) -> None:
@@ -221,7 +222,7 @@ class FrameGeometry:
 
     @property
     def plane(self) -> GroundPlane | None:
-        """The floor; None where the frame shows too little of it and does not say where it is."""
+        """The floor; None where the frame shows too little of it and does not state where it is."""
         with self._lock:
             if not self._plane_searched:
                 self._plane = find_floor(self.frame)
@@ -240,7 +241,7 @@ class FrameGeometry:
             if self._doubts is None:
                 scale = self._scale_doubt()
                 self._scale_is_hint = scale.is_hint
-                told = (
+                reasons = (
                     self.frame.depth_doubt,
                     self.mask_doubt.text,
                     box_doubt([*islice(self._box_reaches(), ENOUGH_BOXES)]),
@@ -248,7 +249,7 @@ class FrameGeometry:
                     self._mounting_doubt(),
                     calibration_doubt(self.frame.intrinsics),
                 )
-                self._doubts = tuple(doubt for doubt in told if doubt)
+                self._doubts = tuple(doubt for doubt in reasons if doubt)
                 for id in self._located.keys() & self._seen.keys():
                     del self._seen[id]
             return self._doubts
@@ -263,7 +264,7 @@ class FrameGeometry:
 
     @property
     def is_distrusted(self) -> bool:
-        """Whether there are doubts that the standard deviations of places do not tell."""
+        """Whether there are doubts that the standard deviations of places do not cover."""
         doubts = len(self.doubts)
         only_borders = self.mask_doubt.border_px > 0
         return doubts > only_borders + self._scale_is_hint
@@ -357,7 +358,7 @@ class FrameGeometry:
         support = None if is_zone(region) else self._support(surface)
         located = self._locate_object(region, seen, support)
         notes = _notes_of(surface, pixels) + located.notes
-        if plane is not None and plane.share == 0:
+        if plane is not None and plane.inlier_fraction == 0:
             notes += (MOUNTED_FLOOR,)
         elif plane is not None and not is_zone(region) and _is_flat(surface, plane):
             notes += (FLAT,)
@@ -390,18 +391,18 @@ class FrameGeometry:
 
     @cached_property
     def _sized_pallets(self) -> list[Region]:
-        """The pallets whose sizes tell whether those of the frame are standard, largest first."""
+        """The pallets whose sizes are compared with the standard ones, largest first."""
         pallets = [
             region for region in self.frame.regions if is_cargo(region) and not is_box(region)
         ]
         return sorted(pallets, key=lambda region: -region.area)[:SIZED_PALLETS]
 
     def _mounting_doubt(self) -> str:
-        """Why what the frame says of its camera may be wrong; empty where depth agrees."""
+        """Why what the frame states about its camera may be wrong; empty where depth agrees."""
         up, height = self.frame.up, self.frame.camera_height
         if up is None and height is None:
             return ""
-        if self.plane is not None and self.plane.share > 0:
+        if self.plane is not None and self.plane.inlier_fraction > 0:
             return "" if height is None else self._height_doubt(self.plane, height)
         free = replace(self.frame, up=None, camera_height=None)
         seen = find_ground_plane(free)
@@ -418,7 +419,7 @@ class FrameGeometry:
         return _height_apart("largest level surface that depth shows", seen, height)
 
     def _height_doubt(self, floor: GroundPlane, height: float) -> str:
-        """Why the floor that depth shows is not where the camera says; empty where it may be.
+        """Why the floor that depth shows is not where the mounting puts it; empty where it may be.
 
         A unit of depth or a focal length that is off by 10 % moves it by as much.
         """
@@ -497,7 +498,7 @@ class FrameGeometry:
         return self._size_priors.get(known_class(region.label))
 
     def _seen_if_measured(self, region: Region) -> _Seen | None:
-        """What is seen of a region; None where depth tells nothing of it."""
+        """What is seen of a region; None where it has no usable depth."""
         try:
             return self._see(region)
         except SpatialError as error:
@@ -559,7 +560,7 @@ class FrameGeometry:
         return self._above_floor(replace(located, load=load, notes=load.notes), plane)
 
     def _surer(self, fit: Located, surface: Surface, plane: GroundPlane) -> Located:
-        """A box of no known class, or the visible surface where that tells more."""
+        """A box of no known class, or the visible surface where that is more exact."""
         seen = visible_extent(surface, plane.noise, plane.up)
         away = float(np.linalg.norm(fit.center - seen.center))
         if fit.std > seen.std or away > 2 * np.hypot(fit.std, seen.std):
@@ -583,7 +584,7 @@ class FrameGeometry:
             if up is None:
                 return None
             lowest = quantile(-(points @ up), LOWEST_SHARE)
-            return GroundPlane(up, lowest, share=0.0)
+            return GroundPlane(up, lowest, inlier_fraction=0.0)
         heights = points @ plane.up + plane.camera_height
         sunk = -quantile(heights, 1 - LOWEST_SHARE)
         away = median(surface.depth)
@@ -708,8 +709,8 @@ class FrameGeometry:
 
 def _height_apart(surface: str, seen: GroundPlane, height: float) -> str:
     return (
-        f"the {surface} is {seen.camera_height:.2f} m below the camera, which is said to hang "
-        f"{height:.2f} m above the floor; check how it is mounted, the focal length, and the unit "
+        f"the {surface} is {seen.camera_height:.2f} m below the camera, which its mounting puts "
+        f"{height:.2f} m above the floor; check the mounting, the focal length, and the unit "
         "of depth"
     )
 
@@ -769,7 +770,7 @@ def _in_optical_frame(box: OrientedBox, plane: GroundPlane) -> Located:
 
 
 def _as_seen(seen: VisibleExtent, plane: GroundPlane | None, notes: tuple[str, ...]) -> Located:
-    """What the visible surface tells; on the floor where there is one."""
+    """The place by the visible surface; on the floor where there is one."""
     box = None
     if plane is not None:
         corners = seen.center + (UNIT_CORNERS * seen.size / 2) @ seen.axes
@@ -793,8 +794,8 @@ def _as_seen(seen: VisibleExtent, plane: GroundPlane | None, notes: tuple[str, .
 
 def _notes_of(surface: Surface, pixels: ObjectPixels) -> tuple[str, ...]:
     notes = [FROM_BOX] if pixels.from_box else []
-    if surface.sparse or surface.valid_share < SPARSE_BELOW:
-        notes.append(f"depth at {surface.valid_share:.1%} of the mask only")
+    if surface.sparse or surface.valid_fraction < SPARSE_BELOW:
+        notes.append(f"depth at {surface.valid_fraction:.1%} of the mask only")
     return tuple(notes)
 
 

@@ -3,13 +3,14 @@
 The inverse depth of a plane is linear in the ray coordinates (x/z, y/z), and the noise of a depth
 camera is about constant in inverse depth, so hypotheses and refinement both work there.
 
-A plane is held against the objects: one that most of an object lies under is no floor, and one that
-no object stands on must be seen well. So another surface, or a plane through noise, is refused.
+A plane is checked against the objects: one that most of an object lies under is no floor, and one
+that no object stands on must be seen well. So another surface, or a plane through noise, is
+refused.
 
 Limits: the camera is not mounted upside down and rolls by less than `MAX_ROLL_DEG`, unless the
-frame says what is up. A wall in front of a camera and the floor below one that looks straight down
-are the same picture; such a plane is believed only with a painted zone in it, or where up is known.
-Where the frame says how high the camera is, a table top is no floor however large it is, a floor
+frame states what is up. A wall in front of a camera and the floor below one that looks straight
+down look the same; such a plane is believed only with a painted zone in it, or where up is known.
+Where the frame states how high the camera is, a table top is no floor however large it is, a floor
 that is hardly seen is found, and with up one that is not seen is known all the same.
 """
 
@@ -52,31 +53,32 @@ ZONE_WEIGHT = 3.0
 """Weight of a pixel of a painted zone relative to one of no region, which is 1: zones are floor."""
 
 NOISE_M, NEAR_NOISE_SHARE = 0.01, 0.005
-"""Depth noise that does not grow with distance, meters, and at most this share of the distance."""
+"""Depth noise that does not grow with distance, meters, and at most this fraction of the
+distance."""
 
 NOISE_PER_M2 = 0.003
 """Depth noise that grows with the square of the distance, meters per m^2."""
 
 MAX_ROLL_DEG = 30.0
-"""Largest roll of the camera about its optical axis, unless the frame says what is up."""
+"""Largest roll of the camera about its optical axis, unless the frame states what is up."""
 
 MAX_TILT_DEG, MAX_KNOWN_TILT_DEG = 10.0, 3.0
-"""Largest tilt of the floor from what the frame says is up, and where it says the height of the
+"""Largest tilt of the floor from the up of the frame, and where it states the height of the
 camera too: a plane askew might pass there."""
 
 MAX_OFF_M, MAX_OFF_SHARE = 0.1, 0.05
-"""How far the floor may be off the height of the camera that the frame says: the sum of an error in
-meters and one as a share of that height."""
+"""How far the floor may be off the height of the camera that the frame states: the sum of an error
+in meters and one as a fraction of that height."""
 
 MOUNTING_TILT_STD_DEG, MOUNTING_HEIGHT_STD_M = 1.0, 0.03
-"""Standard deviations of up and height as the frame says them, where the floor is not seen."""
+"""Standard deviations of up and height as the frame states them, where the floor is not seen."""
 
 STEEP_DEG, STEEP_WEIGHT = 75.0, 0.1
 """A camera that looks farther down than this looks straight down, and weight of a floor below it if
 there is a zone; without one it is 0."""
 
 MIN_SHARE, MIN_POINTS = 0.05, 100
-"""Share of the scored pixels, and number of grid pixels, that must lie in the plane."""
+"""Fraction of the scored pixels, and number of grid pixels, that must lie in the plane."""
 
 TRIES = 5
 """Planes that turn out not to be the floor, such as walls, before giving up."""
@@ -85,10 +87,10 @@ CONTACT_M = 0.1
 """An object whose lowest part is this close to a plane stands on it."""
 
 MAX_UNDER_SHARE = 0.34
-"""Share of the objects that may lie under the floor; masks may be wrong."""
+"""Fraction of the objects that may lie under the floor; masks may be wrong."""
 
 WELL_SEEN_SHARE = 0.15
-"""Share of the scored pixels from which a plane is a floor though hardly any object stands on
+"""Fraction of the scored pixels from which a plane is a floor though hardly any object stands on
 it."""
 
 FACING_SEEN_SHARE, FACING_DEG = 0.5, 60.0
@@ -114,7 +116,7 @@ class GroundPlane:
     Attributes:
         up: unit vector (3,) in the optical frame, from the floor towards the camera.
         camera_height: of the optical center above the floor, meters.
-        share: part of the scored pixels that lie in the plane, 0 to 1; 0 where it is not seen.
+        inlier_fraction: of the scored pixels, those in the plane, 0 to 1; 0 where it is not seen.
         noise: standard deviation of the inverse depth of floor pixels, 1/m.
         tilt_std: standard deviation of its tilt, radians.
         height_std: the same of `camera_height`, meters.
@@ -123,7 +125,7 @@ class GroundPlane:
 
     up: NDArray[np.float64]
     camera_height: float
-    share: float = 1.0
+    inlier_fraction: float = 1.0
     noise: float = 0.0
     tilt_std: float = 0.0
     height_std: float = 0.0
@@ -175,11 +177,11 @@ def find_ground_plane(frame: RGBDFrame) -> GroundPlane | None:
         if best is None:
             return None
         plane, inliers, noise = _refine(best, rays, inverse_depth, weights)
-        share = float(weights[inliers].sum() / total)
+        fraction = float(weights[inliers].sum() / total)
         fills_zones = _fills_zones(inliers, weights)
-        if _is_plausible(plane, inliers, share, fills_zones, frame):
+        if _is_plausible(plane, inliers, fraction, fills_zones, frame):
             length = float(np.linalg.norm(plane))
-            found = GroundPlane(-plane / length, 1 / length, share, noise)
+            found = GroundPlane(-plane / length, 1 / length, fraction, noise)
             own = rays[inliers], inverse_depth[inliers]
             scatter = _scatter(plane, *own)
             as_said = frame.camera_height is not None and scatter < FLAT_SCATTER
@@ -221,19 +223,19 @@ def _with_doubts(
 
 
 def find_floor(frame: RGBDFrame) -> GroundPlane | None:
-    """The floor as depth shows it, or else as the frame says that its camera is mounted.
+    """The floor as depth shows it, or else by the mounting of the camera that the frame states.
 
     Args:
         frame: with its regions.
 
     Returns:
-        A plane with a share of 0 where depth shows none; None where up or height is not known
-        either.
+        A plane with an `inlier_fraction` of 0 where depth shows none; None where up or height is
+        not known either.
     """
     if frame.camera_height is None:
         return find_ground_plane(frame)
     if frame.up is None:
-        # Any level surface tells what is up.
+        # Any level surface shows what is up.
         level = find_ground_plane(replace(frame, camera_height=None))
         if level is None:
             return None
@@ -242,13 +244,13 @@ def find_floor(frame: RGBDFrame) -> GroundPlane | None:
 
 
 def _mounted_plane(frame: RGBDFrame) -> GroundPlane:
-    """The floor by what the frame says of its camera alone."""
+    """The floor by the mounting of the camera alone."""
     assert frame.up is not None
     assert frame.camera_height is not None
     return GroundPlane(
         frame.up,
         frame.camera_height,
-        share=0.0,
+        inlier_fraction=0.0,
         noise=NOISE_PER_M2,
         tilt_std=float(np.deg2rad(MOUNTING_TILT_STD_DEG)),
         height_std=MOUNTING_HEIGHT_STD_M,
@@ -265,13 +267,13 @@ def _fills_zones(inliers: NDArray[np.bool_], weights: NDArray[np.float64]) -> bo
 def _is_plausible(
     plane: NDArray[np.float64],
     inliers: NDArray[np.bool_],
-    share: float,
+    fraction: float,
     fills_zones: bool,
     frame: RGBDFrame,
 ) -> bool:
     """Whether a camera can hang like that above a plane (3,), and the plane is seen well enough."""
     plausible = _mounting_prior(plane[None], fills_zones, frame)[0] > 0
-    enough = np.count_nonzero(inliers) >= MIN_POINTS and share >= MIN_SHARE
+    enough = np.count_nonzero(inliers) >= MIN_POINTS and fraction >= MIN_SHARE
     return bool(plausible and (enough or fills_zones))
 
 
@@ -310,7 +312,7 @@ def _carries(
         return True
     if scatter >= ROUGH_SCATTER:
         return False
-    if plane.share >= (FACING_SEEN_SHARE if faces else WELL_SEEN_SHARE) or not objects:
+    if plane.inlier_fraction >= (FACING_SEEN_SHARE if faces else WELL_SEEN_SHARE) or not objects:
         return True
     return touching >= len(objects) / 2 or (touching > 0 and scatter < FLAT_SCATTER)
 
@@ -323,7 +325,7 @@ def object_readings(
     Args:
         frame: with regions.
         readings: about so many of each.
-        min_readings: regions with fewer are left out.
+        min_readings: regions with fewer are skipped.
     """
     pixels = [_some_pixels(region, readings) for region in frame.regions if not is_zone(region)]
     if not pixels:
@@ -362,7 +364,7 @@ def _candidates(
     return rays, 1.0 / depth[seen].astype(np.float64), weights[seen].astype(np.float64)
 
 
-def _tolerance(inverse_depth: NDArray[np.float64]) -> NDArray:
+def _tolerance(inverse_depth: NDArray[np.float64]) -> NDArray[np.float64]:
     """Three standard deviations of the inverse depth."""
     near = np.minimum(NOISE_M * inverse_depth, NEAR_NOISE_SHARE)
     return 3 * (near * inverse_depth + NOISE_PER_M2)
@@ -376,7 +378,7 @@ def _best_hypothesis(
 ) -> NDArray[np.float64] | None:
     """Plane (3,) with plane . point = 1 that most weighted pixels share; None if none is plausible.
 
-    A pixel beyond the plane is held against it, because nothing is seen through a floor.
+    A pixel beyond the plane counts against it, because nothing is seen through a floor.
     """
     generator = np.random.default_rng(SEED)
     probability = weights / weights.sum()
@@ -396,7 +398,8 @@ def _best_hypothesis(
         return None
     scored = generator.permutation(len(rays))[:SCORED_POINTS]
     votes = _votes(planes, rays[scored], inverse_depth[scored], weights[scored])
-    return planes[np.argmax(prior * votes)]
+    best: NDArray[np.float64] = planes[np.argmax(prior * votes)]
+    return best
 
 
 def _votes(
@@ -437,13 +440,15 @@ def _mounting_prior(
     """Weight (N,) of each plane as a floor: 0 for impossible mountings, less for steep views."""
     length = np.linalg.norm(planes, axis=1)
     up = -planes / length[:, None]
-    as_high, max_tilt_deg = np.ones(len(planes)), MAX_TILT_DEG
+    as_high: NDArray[np.float64] = np.ones(len(planes))
+    max_tilt_deg = MAX_TILT_DEG
     if frame.camera_height is not None:
         max_tilt_deg = MAX_KNOWN_TILT_DEG
         off = MAX_OFF_M + MAX_OFF_SHARE * frame.camera_height
         as_high = (np.abs(1 / length - frame.camera_height) < off).astype(np.float64)
     if frame.up is not None:
-        return as_high * (up @ frame.up > np.cos(np.deg2rad(max_tilt_deg)))
+        is_level: NDArray[np.bool_] = up @ frame.up > np.cos(np.deg2rad(max_tilt_deg))
+        return as_high * is_level
     level = np.abs(up[:, 0]) <= np.sin(np.deg2rad(MAX_ROLL_DEG))
     # Straight down, up is across the image: no rounding may decide whether that is upside down.
     upright = up[:, 1] <= UPSIDE_DOWN

@@ -13,7 +13,8 @@ def look_up(image: NDArray[np.bool_], pixels: NDArray[np.float64]) -> NDArray[np
     indices = np.rint(np.nan_to_num(pixels, nan=-1.0)).astype(np.int64)
     inside = np.all((indices >= 0) & (indices < image.shape), axis=-1)
     indices[~inside] = 0
-    return inside & image[indices[..., 0], indices[..., 1]]
+    values: NDArray[np.bool_] = inside & image[indices[..., 0], indices[..., 1]]
+    return values
 
 
 def is_seen_through(

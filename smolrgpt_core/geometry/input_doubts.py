@@ -1,10 +1,11 @@
-"""Why the inputs of a frame may not belong together, as what they show of its objects tells.
+"""Why the inputs of a frame may not belong together, judged by what they show of its objects.
 
-Nothing in a single input says that depth is of another moment than color, that masks are shifted,
+No single input shows that depth is of another moment than color, that masks are shifted,
 or that a focal length or a unit is wrong by some percent. Together they contradict each other:
 objects end where depth jumps, and pallets have standard sizes.
 
-Limits: sizes need some pallets that are seen well, and say nothing about cargo of other sizes.
+Limits: sizes need some pallets that are clearly visible, and show nothing about cargo of other
+sizes.
 """
 
 from __future__ import annotations
@@ -28,16 +29,17 @@ from smolrgpt_core.object_classes import is_zone
 from smolrgpt_core.regions import Region
 
 MIN_EDGE_FIT = 0.74
-"""Share of the masks' edges at which depth must jump; less, and masks and depth do not fit."""
+"""Fraction of the masks' edges at which depth must jump; less, and masks and depth do not fit."""
 
 MIN_EDGE_PX = 300
-"""Edge pixels that are needed to tell."""
+"""Edge pixels that a verdict needs."""
 
 MAX_EDGE_PX = 2000
-"""Of more edge pixels, every second one, every third, ... is looked at: neighbors tell the same. In
-64 simulated frames, most of which have three times as many, the shares of edges that fit differ by
-0.01 from those of all pixels, and the shift of the masks by 0.1 pixels, root mean square; in 96, as
-they are and with depth or masks disturbed in five ways, all doubts were the same."""
+"""Of more edge pixels, every second one, every third, ... is used: neighbors carry the same
+information. In 64 simulated frames, most of which have three times as many, the fractions of edges
+that fit differ by 0.01 from those of all pixels, and the shift of the masks by 0.1 pixels, root
+mean square; in 96, as they are and with depth or masks disturbed in five ways, all doubts were the
+same."""
 
 EDGE_REACH_PX = 2
 """How far from the edge of a mask the jump may be."""
@@ -45,37 +47,37 @@ EDGE_REACH_PX = 2
 _NEAR_EDGE = np.ones((2 * EDGE_REACH_PX + 1,) * 2, np.uint8)
 
 EDGE_JUMP_M, EDGE_JUMP_SHARE = 0.05, 0.05
-"""A jump is larger than this, plus this share of the distance."""
+"""A jump is larger than this, plus this fraction of the distance."""
 
 PROFILE_PX = 10
 """How far from the edge of a mask, inside and outside, jumps and steps in depth are sought."""
 
 PROFILE_STEP = 0.04
-"""The step from one pixel to the next but one is larger than this share of the distance."""
+"""The step from one pixel to the next but one is larger than this fraction of the distance."""
 
 OFF_EDGE_PX, MIN_AT_EDGE = 2, 0.38
-"""Share of such steps that must lie so close to the edge; else the masks are too large or small. In
-simulation good masks have 0.40 and more with three times the usual noise, 0.62 with that, 0.66
+"""Fraction of such steps that must lie so close to the edge; else the masks are too large or small.
+In simulation good masks have 0.40 and more with three times the usual noise, 0.62 with that, 0.66
 without any; masks that are grown or shrunk by 4 pixels have 0.27 at most."""
 
 BLUR_PX, BLUR_REACH_PX = 3.0, 12
-"""Standard deviation of the blur of a mask whose slope tells how its edge is turned, and how far it
-reaches."""
+"""Standard deviation of the blur of a mask whose slope gives the direction of its edge, and how far
+it reaches."""
 
 USUAL_OFF_PX = 1.8
-"""Masks are shifted or grown where steps in depth say by more than this, and may be off by as much
-more. In simulation those of 3 % of good frames say more, by up to 2.2: the far edge of a deck seen
+"""Masks are shifted or grown where steps in depth show more than this, and may be off by as much
+more. In simulation those of 3 % of good frames show more, up to 2.2: the far edge of a deck seen
 at a slant is hardly a step."""
 
 MIN_KNOWN = 0.75
-"""Share of readings around an edge pixel from which on depth without a jump counts."""
+"""Fraction of readings around an edge pixel from which on depth without a jump counts."""
 
 SHIFT_PX = np.arange(-40, 41, 2)
 """Shifts along a row by which depth may be beside color, pixels."""
 
 SHIFT_ROWS_PX = np.arange(-8, 9, 4)
 """The same along a column. Above its objects a floor that is seen from the side seems to jump, so
-these do not say that masks are beside them."""
+these are no evidence that masks are beside them."""
 
 IN_PLACE_PX, ELSEWHERE_PX = 2, 6
 """Shifts that are none, and those from which on masks are beside their objects."""
@@ -93,10 +95,10 @@ USUAL_OFF_CENTER = 0.1
 share of its size; those of RGB-D cameras that we have images of are within 0.04."""
 
 MIN_SIZED = 3
-"""Pallets that must be measured to tell a factor of their sizes."""
+"""Pallets that must be measured to estimate a factor of their sizes."""
 
 MAX_SCALE_ERROR = 0.07
-"""Sizes may be off by this share together before it is told."""
+"""Sizes may be off by this fraction together before it is reported."""
 
 SQUARE_PIXELS = 1.1
 """Ratio of the focal lengths up to which pixels count as square; cameras stay within 2 %."""
@@ -105,7 +107,7 @@ MAX_LOAD_OVERHANG = 1.3
 """What stands on pallets may be so many times as wide as the largest of them seen from a corner."""
 
 MIN_IN_SIGHT = 0.5
-"""One pallet of several shows at least this share of its shortest side."""
+"""One pallet of several shows at least this fraction of its shortest side."""
 
 SCALE_EVIDENCE = 5.0
 """By how much a factor must be likelier than none, as a difference of log likelihoods. In 137 good
@@ -119,27 +121,27 @@ SCALES = np.geomspace(0.05, 20.0, 601)
 """Factors that are tried, 1 % apart; the middle one is 1."""
 
 MIN_BOXES, ENOUGH_BOXES, MIN_BOX_PX = 5, 30, 600
-"""Boxes that are needed to tell whether they are in place, how many are looked at, and pixels that
+"""Boxes needed to decide whether they are in place, how many are checked, and pixels that
 each of them has."""
 
 REACHED = 0.1
-"""An object reaches up to the outermost column or row that has this share of the pixels of the
+"""An object reaches up to the outermost column or row that has this fraction of the pixels of the
 fullest one: beyond are strays."""
 
 MIN_REACH = 0.7
-"""Objects reach over at least this share of their boxes, on average. In 24 simulated frames of 12
-halls it was 0.85 and more, and 0.75 with boxes that are wider and higher by a fifth; in 10 real
+"""Objects reach over at least this fraction of their boxes, on average. In 24 simulated frames of
+12 halls it was 0.85 and more, and 0.75 with boxes that are wider and higher by a fifth; in 10 real
 ones of 5 boxes and more 0.85. With boxes that are off by 40 pixels it was less in 62 to 92 %."""
 
 SIZE_STD_M = 0.04
-"""Standard deviation of a measured side beside what its fit tells, meters at the factor 1."""
+"""Standard deviation of a measured side beside that of its fit, meters at the factor 1."""
 
 INSET_M = 0.03
 """By how much the sides that are seen of a pallet are shorter than it: loads stay behind its edge,
 and the outermost part of what is rough has few readings. A bias would look like a factor."""
 
 ODD_SHARE = 0.1
-"""Share of the pallets whose sizes are anything up to 3 m."""
+"""Fraction of the pallets whose sizes are anything up to 3 m."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,8 @@ class ScaleDoubt:
     """Why the focal length or the unit of depth may be wrong.
 
     Attributes:
-        text: the reason; empty where nothing says so.
-        is_hint: whether too little says so to distrust what is measured.
+        text: the reason; empty where there is none.
+        is_hint: whether the evidence is too weak to distrust what is measured.
     """
 
     text: str = ""
@@ -230,7 +232,7 @@ def _off_edge(off: float) -> str:
 class _Edges:
     """The edges of the masks of a frame's objects, for all that is asked of them.
 
-    Boxes say by themselves that they are no masks, and zones end where depth goes on.
+    Boxes are visibly no masks, and zones end where depth goes on.
 
     Args:
         frame: with its regions.
@@ -293,14 +295,14 @@ class _Edges:
 
     @cached_property
     def judged(self) -> NDArray[np.bool_]:
-        """Pixels (H, W) at which it can be told whether depth jumps."""
+        """Pixels (H, W) at which it is known whether depth jumps."""
         known = np.isfinite(self.depth).view(np.uint8)
         count = cv2.boxFilter(known, -1, _NEAR_EDGE.shape, normalize=False)
         return np.asarray(self.jumps | (count > MIN_KNOWN * _NEAR_EDGE.size))
 
 
 def shifted_edge_fits(edges: _Edges) -> NDArray[np.float64]:
-    """Share of the masks' edge pixels at which depth jumps, were the masks shifted.
+    """Fraction of the masks' edge pixels at which depth jumps, were the masks shifted.
 
     By `SHIFT_ROWS_PX`, then `SHIFT_PX`; 0 where too few of them can be judged.
     """
@@ -325,12 +327,12 @@ def _is_elsewhere() -> NDArray[np.bool_]:
 
 
 def _unshifted(shares: NDArray[np.float64]) -> float:
-    """The best of the shares of those shifts that are none."""
+    """The best of the fractions of those shifts that are none."""
     return float(np.max(shares[np.hypot(SHIFT_ROWS_PX[:, None], SHIFT_PX) <= IN_PLACE_PX]))
 
 
 def edge_fit(edges: _Edges) -> tuple[float, int]:
-    """Share of the edges of the masks of objects at which depth jumps, and their edge pixels.
+    """Fraction of the edges of the masks of objects at which depth jumps, and their edge pixels.
 
     The foot of an object and what touches another mask or is near the border of the image do not
     count, nor do edges beside which little is known, as where a camera's range ends, and those
@@ -349,7 +351,8 @@ def edge_fit(edges: _Edges) -> tuple[float, int]:
 def edge_offsets(frame: RGBDFrame) -> NDArray[np.int_]:
     """How far outside of the masks' edges depth steps back, pixels; negative inside.
 
-    One (N,) for each edge pixel that is looked at, around which it does and no other object is.
+    Returns:
+        (N,), one for each sampled edge pixel at which depth steps and no other object is near.
     """
     return _Edges(frame).steps[0]
 
@@ -448,7 +451,9 @@ def _joined(numbers: NDArray[np.int32], places: NDArray[np.intp]) -> NDArray[np.
     return np.asarray(highest > lowest.astype(np.int32) + 1)
 
 
-def _upper_edge(region: Region, image_size: tuple[int, ...]) -> tuple[NDArray, NDArray]:
+def _upper_edge(
+    region: Region, image_size: tuple[int, ...]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of the edge pixels of a mask that should be at a jump."""
     box, reach = region.box, EDGE_REACH_PX + 1
     upper = int(np.ceil((1 - FOOT_SHARE) * box.height))
@@ -477,11 +482,11 @@ def calibration_doubt(camera: CameraIntrinsics) -> str:
 
 
 def box_doubt(reaches: Sequence[float]) -> str:
-    """Why the boxes of a frame may not be where its objects are; empty where nothing says so.
+    """Why the boxes of a frame may not be where its objects are; empty where nothing suggests it.
 
     Args:
-        reaches: of the object in each box that is told from what is around it, over how much of the
-            width or height, whichever is less, 0 to 1.
+        reaches: of the object in each box that stands out from what is around it, over how much of
+            the width or height, whichever is less, 0 to 1.
     """
     if len(reaches) < MIN_BOXES or math.fsum(reaches) >= MIN_REACH * len(reaches):
         return ""
@@ -552,7 +557,7 @@ def extent_doubt(extents: Sequence[tuple[float, float]], prior: SizePrior) -> st
 
 
 def are_standard(sizes: Sequence[MeasuredSize], prior: SizePrior) -> bool:
-    """Whether sizes are likelier standard than off by any factor that `scale_doubt` tells.
+    """Whether sizes are likelier standard than off by any factor that `scale_doubt` reports.
 
     Then no more pallets need to be measured. In 160 simulated cases, 40 frames as they are and with
     focal lengths that are off by -10, 12 and 30 %, each doubt by all of them remained.

@@ -37,7 +37,7 @@ ABOVE_M, BELOW_M, INSIDE_M = 0.08, 3.0, 0.05
 """Heights above the floor between which a load is looked for, and how far inside the footprint."""
 
 MAX_READINGS = 80_000
-"""Of a larger image, every second reading, every third, ... of a row and a column is looked at."""
+"""Of a larger image, every second reading, every third, ... of a row and a column is used."""
 
 FORKS_M, FORKS_WIDTH_M = 1.1, 0.8
 """Length and width of the area at an end of a truck's body under which forks may be."""

@@ -1,11 +1,11 @@
 """The corner of a cuboid that points at the camera: up to two upright faces and the deck on top.
 
 Without its far sides a cuboid is the intersection of half-spaces, and a ray enters it where it
-enters the last of them. That tells which face each pixel shows, so that all readings of a face
+enters the last of them. That determines which face each pixel shows, so that all readings of a face
 place it together (noise averages out), and where the rays of the outline touch the object, however
 noisy the depth at its edges is.
 
-Coordinates, and the B objects that are looked at together, are those of `TurnedViews`.
+Coordinates, and the B objects that are processed together, are those of `TurnedViews`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ROUGH_SHARE = 0.5
 that; a rack is seen through, and its face is rather a few beams than a rough surface."""
 
 NOISE_ERROR = 0.2
-"""The variance of readings of an object is off by this share from that of the floor."""
+"""The variance of readings of an object is off by this fraction from that of the floor."""
 
 FAR_OFF_M = 0.5
 """A reading this far from the face that its ray enters does not show that face, without noise."""
@@ -96,7 +96,7 @@ class NearCorners:
         """The corners whose upright faces lie where the readings of their pixels are.
 
         Pixels are assigned to faces anew in each iteration, until that moves no face any more. One
-        that is far off its face shows something else, or grazes the face and tells nothing.
+        that is far off its face shows something else, or grazes the face and adds nothing.
         """
         corners = self._without_unseen_faces(views)
         far_off = FAR_OFF_M + 3 * views.blur
@@ -142,7 +142,8 @@ class NearCorners:
     def with_decks(
         self, views: TurnedViews, top_std: NDArray[np.float64], has_deck: NDArray[np.bool_]
     ) -> tuple[NearCorners, NDArray[np.float64]]:
-        """The corners with decks where the readings of their pixels are, as far as these tell more.
+        """The corners with decks where the readings of their pixels are, as far as these are more
+        exact.
 
         Args:
             views: the readings.
@@ -158,9 +159,9 @@ class NearCorners:
         placed = has_deck & (counts_of(own) >= MIN_FACE_POINTS)
         below = self.top[:, None] - views.points[2]
         shift, shift_std = outermost(below, views.std[2], own, views.pixels_per_reading)
-        told = top_std**2 / (top_std**2 + shift_std**2)
-        top = np.where(placed, np.maximum(self.top - told * shift, 0.0), self.top)
-        return replace(self, top=top), np.where(placed, np.sqrt(told) * shift_std, top_std)
+        weight = top_std**2 / (top_std**2 + shift_std**2)
+        top = np.where(placed, np.maximum(self.top - weight * shift, 0.0), self.top)
+        return replace(self, top=top), np.where(placed, np.sqrt(weight) * shift_std, top_std)
 
     def _without_unseen_faces(self, views: TurnedViews) -> NearCorners:
         """The corners without faces that are hidden, or seen too little to place them.
@@ -229,9 +230,9 @@ def _roughness(
     """
     usual = ROUGHNESS_SPREAD_M**2
     off = noise * np.sqrt(2 / independent + NOISE_ERROR**2)
-    told = usual**2 / (usual**2 + off**2)
-    square = np.maximum(told * (scatter - noise) + (1 - told) * ROUGHNESS_M**2, 0.0)
-    off *= np.sqrt(told)
+    weight = usual**2 / (usual**2 + off**2)
+    square = np.maximum(weight * (scatter - noise) + (1 - weight) * ROUGHNESS_M**2, 0.0)
+    off *= np.sqrt(weight)
     roughness = np.sqrt(square)
     off = np.sqrt(square + off) - roughness
     return roughness, np.hypot(off, ROUGH_SHARE * roughness)

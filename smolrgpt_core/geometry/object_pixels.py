@@ -1,7 +1,7 @@
 """Which pixels of a mask show the object, and not what is behind, in front of or under it.
 
 A segmenter's mask reaches over the edge by some pixels, and a detector's box by much more. Depth
-tells what does not belong: it is parted into surfaces where it jumps, and the floor is a surface of
+shows what does not belong: it is split into surfaces where it jumps, and the floor is a surface of
 its own. A surface that goes on outside of the mask is not the object's; in a box, the object is the
 largest surface about its middle, with all that is as near as it. The sparse readings of a laser
 scanner make no surface: the object's are those that are not farther behind each other than an
@@ -31,13 +31,13 @@ MAX_DEPTH = 2.0
 """Hardly any object is deeper than so many times the larger side of what is seen of it."""
 
 MAX_UPPER = 0.02
-"""Share of a mask's readings that may lie in the floor above the middle of the mask."""
+"""Fraction of a mask's readings that may lie in the floor above the middle of the mask."""
 
 MARGIN_PX = 12
 """How far around a mask to look where its surfaces go on."""
 
 JUMP_M, JUMP_SHARE = 0.02, 0.02
-"""Neighbors on one surface differ in depth by less than so many meters plus this share of their
+"""Neighbors on one surface differ in depth by less than so many meters plus this fraction of their
 depth."""
 
 FLOOR_M = 0.02
@@ -45,14 +45,14 @@ FLOOR_M = 0.02
 pallet."""
 
 MIN_INSIDE = 0.6
-"""Share of a surface that must lie within the mask to be the object's."""
+"""Fraction of a surface that must lie within the mask to be the object's."""
 
 MAX_LEAK = 0.35
-"""A surface with more than this share of the mask's readings is the object's wherever it goes
+"""A surface with more than this fraction of the mask's readings is the object's wherever it goes
 on."""
 
 MIN_FLOOR = 0.12
-"""Share of the mask's readings in the floor above which the floor is taken out."""
+"""Fraction of the mask's readings in the floor above which the floor is taken out."""
 
 BOX_MASK_PX = 100
 """Pixels of a mask that fills its box from which it is taken for a detector's: a smaller one may
@@ -78,7 +78,7 @@ class ObjectPixels:
 
 
 def is_box(region: Region, min_box_px: int = BOX_MASK_PX) -> bool:
-    """Whether a mask says no more than the box around it."""
+    """Whether a mask holds no more information than the box around it."""
     return region.mask.size >= min_box_px and bool(region.mask.all())
 
 
@@ -109,10 +109,10 @@ def find_object_pixels(
     on_floor = floor & mask
     has_floor = _has_floor(on_floor, np.where(mask, depth, np.float32(np.nan)), plane)
     standing = surfaces if has_floor else np.where(floor, 0, surfaces)
-    kept = mask & ~_leaked(standing, mask, others[window.slices] & ~mask)
+    own = mask & ~_leaked(standing, mask, others[window.slices] & ~mask)
     if has_floor:
-        kept &= ~on_floor
-    near, ambiguity = _as_deep_as_large(surfaces, depth, kept, frame.intrinsics)
+        own &= ~on_floor
+    near, ambiguity = _as_deep_as_large(surfaces, depth, own, frame.intrinsics)
     pixels = _pixels(frame, region, window, near, from_box=False)
     return replace(pixels, ambiguity_m=ambiguity)
 
@@ -180,7 +180,8 @@ def _surfaces(depth: NDArray[np.float32], floor: NDArray[np.bool_]) -> NDArray[n
     smooth = spread < JUMP_M + JUMP_SHARE * depth
     count, objects = cv2.connectedComponents((smooth & ~floor).view(np.uint8), connectivity=4)
     objects[smooth & floor] = count
-    return objects
+    numbers: NDArray[np.int32] = objects
+    return numbers
 
 
 def _leaked(
@@ -188,7 +189,7 @@ def _leaked(
 ) -> NDArray[np.bool_]:
     """Pixels of surfaces that lie mostly outside of the mask, and of the jumps beside them.
 
-    Of surfaces that have no pixel in the mask, none are told.
+    Surfaces without a pixel in the mask are not included.
     """
     nothing = np.zeros(mask.shape, dtype=bool)
     inside = np.bincount(surfaces[mask], minlength=int(surfaces.max()) + 1)
@@ -203,7 +204,8 @@ def _leaked(
         return nothing
     leaked = foreign[surfaces]
     beside = cv2.dilate(leaked.view(np.uint8), AROUND) > 0
-    return leaked | (beside & (surfaces == 0))
+    spread: NDArray[np.bool_] = leaked | (beside & (surfaces == 0))
+    return spread
 
 
 def _in_box(
@@ -273,7 +275,7 @@ def _as_deep_as_large(
     """The mask (H, W) without sparse readings that are too far behind the others, or before them.
 
     Seen through the windows of a vehicle, or beside an object, the background has readings as well.
-    Without neighbors nothing else tells them from the object's.
+    Without neighbors nothing else distinguishes them from the object's.
 
     Also the `ambiguity_m` of `ObjectPixels`.
     """

@@ -1,6 +1,6 @@
 """Where objects end above: by their highest points, by their outline, and by how much is cut off.
 
-Coordinates, and the B objects that are looked at together, are those of `TurnedViews`.
+Coordinates, and the B objects that are processed together, are those of `TurnedViews`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from smolrgpt_core.geometry.order_statistics import counts_of, medians_of, quant
 from smolrgpt_core.geometry.turned_view import TurnedViews
 
 ABOVE_TOP = 0.02
-"""Share of an object's readings that may lie above its top."""
+"""Fraction of an object's readings that may lie above its top."""
 
 BLUR_ERROR = 0.7
-"""Standard deviation of the height that the highest points tell, relative to what noise blurs it
-by: readings that noise puts far off are left out, so that they scatter less than it."""
+"""Standard deviation of the height by the highest points, relative to what noise blurs it
+by: readings that noise puts far off are skipped, so that they scatter less than it."""
 
 CUT_TOP_SHARE, TOUCHED_TOP_SHARE = 0.25, 0.1
 """Standard deviation of the height of what is cut off above, and of what something else begins
@@ -33,7 +33,7 @@ FACES_UP = 0.5
 """The outline is the upper one where its direction outwards points up by more than this."""
 
 UNSEEN_TOP = 0.2
-"""From this share of the upper end of the outline on."""
+"""From this fraction of the upper end of the outline on."""
 
 LEVEL_SLOPE = 0.1
 """A ray that falls by less than this, in meters per meter, is about level."""
@@ -47,8 +47,8 @@ Heights = tuple[NDArray[np.float64], NDArray[np.float64]]
 def find_tops(views: TurnedViews, deck_m: NDArray[np.float64]) -> Heights:
     """Heights of the decks, meters, and their standard deviation: of points, or of the outline.
 
-    The highest points are below the edge of the mask, which their surface leaves out. The outline
-    is more exact, as long as it tells a height: above the camera, and far away. Below the camera it
+    The highest points are below the edge of the mask, which their surface skips. The outline
+    is more exact, as long as it gives a height: above the camera, and far away. Below the camera it
     ends at the far side of the deck, which is about `deck_m` (B,) behind the readings at the edge.
     """
     top, std = _highest_points(views)
@@ -76,7 +76,8 @@ def raised_by_outline(
     top: NDArray[np.float64],
     std: NDArray[np.float64],
 ) -> Heights:
-    """The heights of objects seen from above, with what their outline tells as sides are known.
+    """The heights of objects seen from above, with what their outline adds once the sides are
+    known.
 
     What a ray of the outline touches is inside the footprint, and so no lower than where the ray
     leaves it. A load of which a part is higher than the rest reaches higher than most of its deck.
@@ -133,11 +134,11 @@ def _weighed(
     """
     # Where noise hides how rough a deck is, a part of it may be higher.
     deck_std = np.hypot(std, np.minimum(std, ROUGHNESS_M))
-    told = deck_std**2 / (deck_std**2 + edge_std**2)
-    # Two measurements that disagree are less sure than each of them says.
-    disagreement = np.minimum(told, 1 - told) * (edge - top)
-    weighed_std = np.hypot(np.minimum(np.sqrt(told) * edge_std, std), disagreement)
-    return top + told * (edge - top), weighed_std
+    weight = deck_std**2 / (deck_std**2 + edge_std**2)
+    # Two measurements that disagree are less sure than either alone.
+    disagreement = np.minimum(weight, 1 - weight) * (edge - top)
+    weighed_std = np.hypot(np.minimum(np.sqrt(weight) * edge_std, std), disagreement)
+    return top + weight * (edge - top), weighed_std
 
 
 def _with_thin_parts(
@@ -149,7 +150,7 @@ def _with_thin_parts(
     """The heights and their standard deviation, with what ends higher and has no readings.
 
     Thin parts, as the uprights of a rack, are as far away as the rest is, within its extent. That
-    tells the height of what is above the camera, or about level with it.
+    determines the height of what is above the camera, or about level with it.
 
     Args:
         views: the outline.
@@ -217,6 +218,6 @@ def _highest_points(views: TurnedViews) -> Heights:
         on_top = views.is_reading & (np.abs(heights - top[:, None]) < 2 * std + ROUGHNESS_M)
         count = counts_of(on_top)
         blur = np.where(count > 0, medians_of(std, on_top), blur)
-        share = np.maximum(count / views.reading_counts, 2 * ABOVE_TOP)
-        top = noisy_top + blur * [NORMAL.inv_cdf(ABOVE_TOP / part) for part in share.tolist()]
+        fraction = np.maximum(count / views.reading_counts, 2 * ABOVE_TOP)
+        top = noisy_top + blur * [NORMAL.inv_cdf(ABOVE_TOP / part) for part in fraction.tolist()]
     return top, np.sqrt((BLUR_ERROR * blur) ** 2 + views.pixel_height**2 + (ROUGHNESS_M / 2) ** 2)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MIN_DEPTH_SHARE = 0.1
-"""What is left of a depth without the offset is at least this share of it."""
+"""What is left of a depth without the offset is at least this fraction of it."""
 
 ITERATIONS = 3
 """Steps of the fit; an offset of a tenth of the distance is known to a percent of itself then."""

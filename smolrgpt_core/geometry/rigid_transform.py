@@ -27,7 +27,8 @@ def rotation_matrix(x: float, y: float, z: float, w: float) -> NDArray[np.float6
     *axis, real = quaternion / length
     i, j, k = axis
     cross = np.array([[0, -k, j], [k, 0, -i], [-j, i, 0]])
-    return np.eye(3) + 2 * (real * cross + cross @ cross)
+    rotation: NDArray[np.float64] = np.eye(3) + 2 * (real * cross + cross @ cross)
+    return rotation
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Standard sizes of warehouse objects, for the parts of an object that the camera cannot see.
 
 The numbers are industry standards, data sheets and typical sizes, named beside each;
-docs/accuracy.md says what they are good for. A label without a prior is measured only.
+docs/accuracy.md states what they are good for. A label without a prior is measured only.
 """
 
 from __future__ import annotations

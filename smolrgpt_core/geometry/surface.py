@@ -42,11 +42,11 @@ FLUSH_M = 0.02
 """What is seen beside an object is as near as it within this, without noise."""
 
 EDGE_PX = 2.0
-"""Width of the mask's edge that is left out: flying pixels hang there. Thinner masks lose at most
+"""Width of the mask's edge that is skipped: flying pixels hang there. Thinner masks lose at most
 half of their half-width."""
 
 JUMP_M, JUMP_SHARE = 0.03, 0.02
-"""Neighbors on one surface differ in depth by less than so many meters plus this share of their
+"""Neighbors on one surface differ in depth by less than so many meters plus this fraction of their
 depth."""
 
 CLUSTER_GAP_M = 0.4
@@ -54,22 +54,22 @@ CLUSTER_GAP_M = 0.4
 most of this, lies between them."""
 
 MIN_CLUSTER_SHARE = 0.03
-"""Groups smaller than this share are background seen through the mask."""
+"""Groups smaller than this fraction are background seen through the mask."""
 
 CLUSTER_REACH, SPARSE_REACH = 1.5, 0.3
 """So are groups farther from the largest one than so many extents of the object; fewer where
 readings are sparse, as no neighbors back them."""
 
 SPARSE_SHARE = 0.25
-"""Below this share of readings, most of them without neighbors, they are taken for those of a laser
-scanner."""
+"""Below this fraction of readings, most of them without neighbors, they are taken for those of a
+laser scanner."""
 
 NOISE_VALID_SHARE, NOISE_NEAR_SHARE, NOISE_JUMP_SHARE = 0.75, 0.9, 0.03
-"""Where fewer pixels have a reading, a smaller share of these lies within the object's extent of
+"""Where fewer pixels have a reading, a smaller fraction of these lies within the object's extent of
 their median, and more of them contradict a neighbor, it is noise."""
 
 MIN_VALID_SHARE, MIN_POINTS = 0.01, 6
-"""Share of mask pixels that must have a depth reading, and points that must remain."""
+"""Fraction of mask pixels that must have a depth reading, and points that must remain."""
 
 
 class Edge:
@@ -109,13 +109,13 @@ class Outline:
 
     @property
     def flush_share(self) -> float:
-        """Share of the object's edge that lies in the surface beside it, as that of a label."""
+        """Fraction of the object's edge that lies in the surface beside it, as that of a label."""
         beside = self.step[(self.edges == Edge.OBJECT) & np.isfinite(self.step)]
         return fraction_of(np.abs(beside) < FLUSH_M)
 
     @property
     def cut_share(self) -> float:
-        """Share of the edge at which the image ends, or something nearer hides the rest."""
+        """Fraction of the edge at which the image ends, or something nearer hides the rest."""
         return fraction_of((self.edges == Edge.IMAGE) | (self.edges == Edge.OCCLUDED))
 
 
@@ -128,9 +128,9 @@ class Surface:
         camera: calibration of the image.
         depth: float64 (N,), meters along the optical axis.
         outline: the edge of the mask.
-        valid_share: share of mask pixels with a depth reading.
+        valid_fraction: fraction of mask pixels with a depth reading.
         sparse: whether the readings are those of a laser scanner: few, and without neighbors.
-        stray_share: share of the readings that were left out as too far from the rest.
+        stray_fraction: fraction of the readings that were skipped as too far from the rest.
     """
 
     rows: NDArray[np.intp]
@@ -138,9 +138,9 @@ class Surface:
     camera: CameraIntrinsics
     depth: NDArray[np.float64]
     outline: Outline
-    valid_share: float
+    valid_fraction: float
     sparse: bool = False
-    stray_share: float = 0.0
+    stray_fraction: float = 0.0
 
     def rays(self, step: int = 1) -> NDArray[np.float64]:
         """Rays (M, 3) through every so many of the pixels, z = 1."""
@@ -157,8 +157,8 @@ class Surface:
         return self.rays(step) * self.depth[::step, None]
 
 
-def valid_depth_share(frame: RGBDFrame, region: Region) -> float:
-    """Share of the region's mask pixels with a depth reading, 0 to 1."""
+def valid_depth_fraction(frame: RGBDFrame, region: Region) -> float:
+    """Fraction of the region's mask pixels with a depth reading, 0 to 1."""
     readings = np.isfinite(frame.depth[region.box.slices]) & region.mask
     return np.count_nonzero(readings) / region.area
 
@@ -172,8 +172,8 @@ def measure_surface(
     """Points and outline of a region.
 
     Args:
-        frame: where to look.
-        region: what to look at.
+        frame: whose depth is used.
+        region: whose surface is measured.
         noise: standard deviation of the inverse depth of the camera, 1/m.
         pixels: those of the region that show the object; None: all of its mask.
 
@@ -181,13 +181,13 @@ def measure_surface(
         SpatialError: NO_VALID_DEPTH when too few mask pixels have a usable reading, or their
             readings are noise.
     """
-    share = valid_depth_share(frame, region)
+    fraction = valid_depth_fraction(frame, region)
     if pixels is None:
         window = grown_window(region.box, frame.regions.image_size)
         pixels = ObjectPixels(window, cut_out(region, window), from_box=False)
     window, mask = pixels.window, pixels.mask
     raw = frame.depth[window.slices]
-    if share < NOISE_VALID_SHARE:
+    if fraction < NOISE_VALID_SHARE:
         _check_coherence(frame, region, pixels.from_box)
     depth, sparse = _trusted_depth(raw, mask)
     reach = SPARSE_REACH if sparse else CLUSTER_REACH
@@ -197,7 +197,7 @@ def measure_surface(
     if stray.any():
         depth[rows[stray], columns[stray]] = np.nan
         rows, columns, values = rows[~stray], columns[~stray], values[~stray]
-    _check_readings(region, share, len(rows))
+    _check_readings(region, fraction, len(rows))
     cargo = _cargo_beside(frame, region, window)
     outline = _trace_outline(frame, mask, depth, cargo, window, noise)
     return Surface(
@@ -206,19 +206,19 @@ def measure_surface(
         frame.intrinsics,
         values.astype(np.float64),
         outline,
-        share,
+        fraction,
         sparse,
         np.count_nonzero(stray) / len(stray),
     )
 
 
-def _check_readings(region: Region, share: float, usable: int) -> None:
+def _check_readings(region: Region, fraction: float, usable: int) -> None:
     """Refuse a region of which too few pixels have a reading."""
-    if share < MIN_VALID_SHARE or usable < MIN_POINTS:
+    if fraction < MIN_VALID_SHARE or usable < MIN_POINTS:
         raise SpatialError(
             Status.NO_VALID_DEPTH,
-            f"{region.name} has a depth reading at {share:.0%} of its {region.area} mask pixels, "
-            f"{usable} of them usable; at least {MIN_VALID_SHARE:.0%} and "
+            f"{region.name} has a depth reading at {fraction:.0%} of its {region.area} mask "
+            f"pixels, {usable} of them usable; at least {MIN_VALID_SHARE:.0%} and "
             f"{MIN_POINTS} are needed. Move the camera, or check that depth is aligned "
             "to RGB and that the surface does not shine",
         )
@@ -263,7 +263,7 @@ def _middle(box: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _jump_fraction(depth: NDArray[np.float32]) -> float:
-    """Share of neighboring readings of (H, W) that are not on one surface."""
+    """Fraction of neighboring readings of (H, W) that are not on one surface."""
     jumps = pairs = 0
     tolerance = JUMP_M + JUMP_SHARE * float(np.nanmedian(depth))
     for axis in (0, 1):
@@ -382,7 +382,8 @@ def _trusted(depth: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.
     readings = valid.view(np.uint8)
     present = cv2.boxFilter(readings, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
     backed = (agreeing >= 3) | ((agreeing >= 1) & (2 * agreeing >= present - readings))
-    return inside & valid & backed
+    usable: NDArray[np.bool_] = inside & valid & backed
+    return usable
 
 
 def _eroded(mask: NDArray[np.bool_], edge_px: float) -> NDArray[np.bool_]:
@@ -392,7 +393,8 @@ def _eroded(mask: NDArray[np.bool_], edge_px: float) -> NDArray[np.bool_]:
     """
     padded = cv2.copyMakeBorder(mask.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
-    return mask & (distance > min(edge_px, float(distance.max()) / 2))
+    eroded: NDArray[np.bool_] = mask & (distance > min(edge_px, float(distance.max()) / 2))
+    return eroded
 
 
 def _other_clusters(
@@ -420,5 +422,6 @@ def _other_clusters(
     low, high = ordered[first], ordered[first + counts - 1]
     main = np.argmax(counts)
     away = np.maximum(low - high[main], low[main] - high)
-    is_other = (counts < MIN_CLUSTER_SHARE * len(values)) | (away > reach * size + CLUSTER_GAP_M)
+    is_small = counts < MIN_CLUSTER_SHARE * len(values)
+    is_other: NDArray[np.bool_] = is_small | (away > reach * size + CLUSTER_GAP_M)
     return is_other[np.searchsorted(low, values, side="right") - 1]

@@ -3,9 +3,9 @@
 In these coordinates the sides of an upright cuboid are at constant first or second coordinate. The
 camera stands at (0, 0, camera_height).
 
-The objects of a frame are looked at together: NumPy takes hardly longer for the few hundred numbers
+The objects of a frame are processed together: NumPy takes hardly longer for the few hundred numbers
 of a dozen objects than for those of one. Arrays have a row for each of B objects, filled up to
-`WIDTH`, so that sums are rounded the same whatever objects are looked at together.
+`WIDTH`, so that sums are rounded the same whatever objects are processed together.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,11 @@ from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.order_statistics import counts_of, medians_of
 from smolrgpt_core.geometry.surface import Edge, Surface
 
+Value = TypeVar("Value", bound=np.generic)
+
 WIDTH = 300
 """Surface points, and outline points, of an object that take part at most: neighbors err alike, so
-that more tell little."""
+that more add little."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +201,9 @@ def _filled(counts: list[int]) -> NDArray[np.bool_]:
     return np.asarray(np.arange(WIDTH) < np.array(counts)[:, None])
 
 
-def _in_rows(values: NDArray, places: NDArray[np.bool_], rest: float = 0.0) -> NDArray:
+def _in_rows(
+    values: NDArray[Value], places: NDArray[np.bool_], rest: float = 0.0
+) -> NDArray[Value]:
     """Values (V,), or vectors (V, 3), in rows (B, N) of objects, or (3, B, N).
 
     Args:

@@ -1,9 +1,9 @@
-"""Where an object is as far as its visible surface tells, without a box and without a floor.
+"""Where an object is by its visible surface alone, without a box and without a floor.
 
 The surface is not the object: half of what it hides lies between it and the object's middle. How
 deep an object is cannot be seen, but hardly anything is much deeper than it is wide and high. So
-the middle is put behind the surface by a share of the smaller side, and the doubt is of that size.
-Of a class of standard sizes, the side that is seen tells the other one.
+the middle is put behind the surface by a fraction of the smaller side, and the doubt is of that
+size. Of a class of standard sizes, the visible side determines the other one.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ SIDE_STD = 0.05
 """Standard deviation of where the visible surface ends, relative to its size."""
 
 FLUSH_SHARE, FLUSH_DEPTH = 0.7, 0.5
-"""An object flush with what is around it, by this share of its edge, is likely flat: a label, or
+"""An object flush with what is around it, by this fraction of its edge, is likely flat: a label, or
 one of a packed group. So it is taken for as much less deep."""
 
 MAX_MISFIT = 3.0
 """Standard deviations by which a face may be off a standard side."""
 
 CUT_STD = 0.5
-"""Standard deviation of the middle, relative to the size and the share of the edge that is cut."""
+"""Standard deviation of the middle, relative to the size and the fraction of the edge that is
+cut."""
 
 MIN_STD_M = 0.01
 
@@ -72,7 +73,7 @@ def visible_extent(
     up: NDArray[np.float64] | None = None,
     prior: SizePrior | None = None,
 ) -> VisibleExtent:
-    """What the visible surface tells.
+    """The place of the visible surface.
 
     Args:
         surface: of the object.
@@ -100,7 +101,7 @@ def visible_extent(
     center[1] = (front + back) / 2 + hidden / 2
     blur = noise * median(surface.depth) ** 2 / np.sqrt(min(len(points), 16))
     # Readings that are not the object's pull at all that is measured.
-    strays = surface.stray_share * float(across.max())
+    strays = surface.stray_fraction * float(across.max())
     depth_std = np.hypot(deep_std / 2 + SIDE_STD * seen, blur) + strays
     sides_std = (SIDE_STD + CUT_STD * surface.outline.cut_share) * across + strays
     sides_std = np.hypot(sides_std, _unread_std(surface, axes[[0, 2]], low[[0, 2]], high[[0, 2]]))
@@ -130,7 +131,7 @@ def _unread_std(
     along = surface.outline.rays * median(surface.depth) @ axes.T
     ends = quantiles(along, (0.03, 0.97))
     unread = np.maximum([low - ends[0], ends[1] - high], 0.0)
-    # Half of what each side is off; its place is uniform, told from one end of its range.
+    # Half of what each side is off; its place is uniform, measured from one end of its range.
     return np.asarray(np.linalg.norm(unread, axis=0) / np.sqrt(3) / 2)
 
 

@@ -1,6 +1,6 @@
 """How objects are turned: the yaw of the corner that explains the readings of each best.
 
-Coordinates, and the B objects that are looked at together, are those of `TurnedViews`.
+Coordinates, and the B objects that are processed together, are those of `TurnedViews`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from smolrgpt_core.geometry.order_statistics import quantiles
 from smolrgpt_core.geometry.turned_view import TurnedViews
 
 YAW_READINGS, YAW_STEP_DEG, YAW_STEPS = 40, 2.25, 5
-"""As many readings of an object as tell independently how it is turned at most; the steps of the
+"""As many readings of an object as show independently how it is turned at most; the steps of the
 search, and how many smaller ones follow around the best to either side."""
 
 AT_ONCE = 4
-"""So many objects are looked at together here: what is computed of them stays in the cache."""
+"""So many objects are processed together here: what is computed of them stays in the cache."""
 
 
 def likeliest_yaws(
@@ -28,7 +28,7 @@ def likeliest_yaws(
     Uses every reading, so it stands much noise; objects that are not boxes mislead it. The standard
     deviation (B,), radians, is that of all yaws by how well they explain the readings; at most that
     of one that is not known. A small object has few readings that err independently, and what no
-    yaw explains, as what is no box, tells less of it.
+    yaw explains, as what is no box, determines less of it.
 
     Args:
         views: with yaw 0.
@@ -163,7 +163,7 @@ def _shifts(
     """How far (2, B, K, 1) faces move: weighted means of what readings (2, B, K, N) are behind.
 
     Each object by itself, without what only fills its row up: so single precision rounds the same
-    whatever is looked at together.
+    whatever is processed together.
     """
     shifts = np.empty((*weights.shape[:3], 1), dtype=np.float32)
     for number, count in enumerate(counts):

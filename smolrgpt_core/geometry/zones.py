@@ -2,7 +2,7 @@
 
 Once the floor is known, the rays of the mask's outline meet it exactly; depth adds only noise.
 Objects that stand in a zone, or in front of it, hide parts of its border: those parts of the
-outline say how far the zone reaches at least, the others say where its sides are. A side that is
+outline bound how far the zone reaches at least, the others say where its sides are. A side that is
 hidden along its whole length lies somewhere between the last paint and the first free floor, rather
 near the former: the farther a zone would go on, the more of it would be seen between things. It is
 put at a third of the way. Where depth has holes beside the last paint, nothing is seen to hide more
@@ -37,7 +37,7 @@ EDGE_STD_PX = 0.5
 """Standard deviation of the edge of a mask, pixels; far away one covers much floor."""
 
 FITTING_SHARE = 0.8
-"""Share of a visible outline that must fit a rectangle; the rest may be its mask's faults."""
+"""Fraction of a visible outline that must fit a rectangle; the rest may be its mask's faults."""
 
 HIDDEN_SHARE, HIDDEN_STD = 1 / 3, 0.5
 """Where a hidden side lies between the last paint and the first free floor, and the standard
@@ -45,7 +45,7 @@ deviation of that, relative to the way. Half of those in simulated scenes lie be
 of the way, one in ten not behind the last paint; so do about the disturbances, with their tails."""
 
 HIDDEN_QUANTILES = (0.1, 0.25, 0.75, 1.0), (0.0, 0.08, 0.66, 1.0)
-"""How many hidden sides lie at most so much of the way: what is said above, and none before paint
+"""How many hidden sides lie at most so much of the way: as above, and none before paint
 that is seen, or behind floor that is seen without it."""
 
 HIDDEN_CHOICES, HIDDEN_STRIDES = 32, (1, 5, 11, 23)
@@ -61,11 +61,11 @@ SIDE_WINDOW_M = 0.06
 """Points of a visible side lie within this of it."""
 
 MIN_SIDE_POINTS, MIN_SIDE_SHARE = 3, 0.1
-"""Points of the outline that show a side, off its neighbors, and the share of its length along
+"""Points of the outline that show a side, off its neighbors, and the fraction of its length along
 which they lie at least."""
 
 MIN_SEEN_SHARE = 0.2
-"""Share of the outline that must be seen; else it is not known how the zone is turned, and each
+"""Fraction of the outline that must be seen; else it is not known how the zone is turned, and each
 side is as little known as the worst."""
 
 MAX_HIDDEN_M, STEP_M = 3.0, 0.1
@@ -93,7 +93,8 @@ def free_floor(
     rise = plane.up[0] * x + (plane.up[1] * y + plane.up[2])[:, None]
     height = rise.astype(np.float32) * frame.depth + np.float32(plane.camera_height)
     noise = 3 * plane.noise * plane.camera_height
-    return (np.abs(height) < tolerance_m + noise * frame.depth) & ~objects
+    is_floor: NDArray[np.bool_] = (np.abs(height) < tolerance_m + noise * frame.depth) & ~objects
+    return is_floor
 
 
 def fit_zone(
@@ -163,7 +164,7 @@ def _hidden_sides(
     if not hidden.any():
         return None
     shares = np.interp((np.arange(HIDDEN_CHOICES) + 0.5) / HIDDEN_CHOICES, *HIDDEN_QUANTILES)
-    # Every share once for each side, and together with others of the other sides.
+    # Every fraction once for each side, and together with others of the other sides.
     order = np.outer(np.arange(HIDDEN_CHOICES), HIDDEN_STRIDES) % HIDDEN_CHOICES
     at = shares[order].reshape(-1, 2, 2) - np.where(may_end, 0.0, HIDDEN_SHARE)
     outward = np.zeros((HIDDEN_CHOICES, 3, 2))
@@ -186,9 +187,9 @@ def _outline_on_floor(
     beside = inside + 2 * step
     in_window = np.all((beside >= 0) & (beside < mask.shape), axis=1)
     outside_free = np.where(mask, False, free[window.slices]).astype(np.float32)
-    share = cv2.blur(outside_free, (3, 3))
+    free_fraction = cv2.blur(outside_free, (3, 3))
     at_free_floor, at_hole = np.zeros((2, len(inside)), dtype=bool)
-    at_free_floor[in_window] = share[tuple(beside[in_window].T)] > 0.3
+    at_free_floor[in_window] = free_fraction[tuple(beside[in_window].T)] > 0.3
     at_hole[in_window] = _holes(frame, region, window)[tuple(beside[in_window].T)]
     at_hole &= ~at_free_floor
     border = inside + step / 2 + [window.y, window.x]
@@ -196,9 +197,9 @@ def _outline_on_floor(
     inner = plane.intersect(
         pixel_rays(inside[:, 0] + window.y, inside[:, 1] + window.x, frame.intrinsics)
     )
-    kept = np.flatnonzero(np.isfinite(points).all(axis=1) & np.isfinite(inner).all(axis=1))
-    kept = kept[:: len(kept) // OUTLINE_POINTS + 1]
-    return points[kept], inner[kept], at_free_floor[kept], at_hole[kept]
+    usable = np.flatnonzero(np.isfinite(points).all(axis=1) & np.isfinite(inner).all(axis=1))
+    usable = usable[:: len(usable) // OUTLINE_POINTS + 1]
+    return points[usable], inner[usable], at_free_floor[usable], at_hole[usable]
 
 
 def _holes(frame: RGBDFrame, zone: Region, window: Box) -> NDArray[np.bool_]:
@@ -238,7 +239,8 @@ def _blur(
     away = np.linalg.norm(points, axis=1, keepdims=True)
     by_noise = plane.noise / np.sqrt(FLOOR_READINGS) * away
     by_level = np.hypot(plane.height_std, plane.tilt_std * away) / plane.camera_height
-    return np.hypot(by_pixel, np.hypot(by_noise, by_level) * np.abs(points))
+    std: NDArray[np.float64] = np.hypot(by_pixel, np.hypot(by_noise, by_level) * np.abs(points))
+    return std
 
 
 def _misfit(sides: NDArray[np.float64], bounds: NDArray[np.float64]) -> float:
@@ -290,7 +292,8 @@ def _side_bounds(
 def _may_end(holes: NDArray[np.float64], bounds: NDArray[np.float64]) -> NDArray[np.bool_]:
     """At which sides (2, 2) paint ends beside holes (M, 2) in depth, be it at a corner only."""
     gaps = np.abs(holes[:, :, None] - bounds)
-    return np.count_nonzero(gaps < SIDE_WINDOW_M, axis=0) >= MIN_SIDE_POINTS
+    may_end: NDArray[np.bool_] = np.count_nonzero(gaps < SIDE_WINDOW_M, axis=0) >= MIN_SIDE_POINTS
+    return may_end
 
 
 def _hidden_lengths(

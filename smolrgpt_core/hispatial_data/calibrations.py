@@ -114,7 +114,7 @@ def ca1m_depth(meters: NDArray[np.floating], pixels: NDArray[np.floating]) -> Ca
     """Of CA-1M: centers of pixels at whole numbers, calibration (3, 3) in pixels; 0 = no depth.
 
     Args:
-        meters: depth (H, W) in meters, which tells nothing from `CA1M_FAR_M` on.
+        meters: depth (H, W) in meters, which holds no information from `CA1M_FAR_M` on.
         pixels: the calibration.
 
     Raises:

@@ -4,7 +4,7 @@
     DIR/SPLIT/images, depths        written record by record, under names of their own
     DIR/.parts/SHARD.jsonl          a line for each record; the file exists = shard done
     DIR/SPLIT/facts.jsonl           where each image and question comes from; written last,
-    DIR/SPLIT/summary.json          with what is broken or left out,
+    DIR/SPLIT/summary.json          with what is broken or skipped,
     DIR/SPLIT/cameras.json,         and these, when .parts goes
     DIR/SPLIT.json
 

@@ -18,8 +18,8 @@ class EngineConfig(ComputeSettings):
     Attributes:
         cache_bytes: memory for encoded frames, images and masks included; the frames asked
             longest ago go first. The frame in use stays, even where it alone needs more.
-        cache_frames: number of frames that are kept at most. A camera brings new ones all the time,
-            and few are asked about again.
+        cache_frames: number of frames that are cached at most. A camera brings new ones all the
+            time, and few are asked about again.
         max_batch: questions that are computed together; more of them take turns.
         pack_weights: on a CPU that gains from it, rewrite the linear layers of the engine's model
             in place in an order that is read faster. The model can then generate, but be neither

@@ -121,7 +121,7 @@ class InferenceEngine:
             Seconds by stage: wait, and encode and prefix unless the frame is cached.
 
         Raises:
-            SpatialError: BAD_INPUT or NO_VALID_DEPTH as the processor says, TIMEOUT.
+            SpatialError: BAD_INPUT or NO_VALID_DEPTH as of the processor, TIMEOUT.
         """
         clock = StageClock(self.steps.finish, deadline_s)
         with clock.turn(self._lock), self.steps.computing():
@@ -299,7 +299,7 @@ class InferenceEngine:
         return Prompt(ids[head:], row.question_ids[head:], region_ids, deadline)
 
     def _encoded(self, frame: RGBDFrame, clock: StageClock) -> EncodedFrame:
-        """What is kept of a frame, or a new encoding."""
+        """The cached encoding of a frame, or a new one."""
         encoded = self._cache.get(frame)
         if encoded is None:
             encoded = self.steps.encode(frame, self.head, clock)
@@ -343,7 +343,7 @@ class InferenceEngine:
         try:
             self._pool_regions(encoded, _prompts(asked))
         except SpatialError:
-            # Together is faster, one by one tells whose region it is.
+            # Together is faster, one by one shows whose region it is.
             return [
                 item if isinstance(item, SpatialError) else self._pooled_or_error(encoded, item)
                 for item in asked

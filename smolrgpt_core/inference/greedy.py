@@ -44,7 +44,7 @@ def decode_greedily(
         writing: answers whose first token is chosen.
         ends: tokens that end an answer.
         max_new_tokens: limit of an answer.
-        clock: tells what is late.
+        clock: knows what is late.
         deadlines: of each answer, by `time.monotonic()`, in seconds.
 
     Returns:

@@ -144,7 +144,7 @@ def _runtime(checkpoint: str | Path, config: EngineConfig) -> str:
 
 
 def model_type_of(checkpoint: str | Path) -> str:
-    """The `model_type` of a checkpoint; what names none is left to SmolRGPT, which says why.
+    """The `model_type` of a checkpoint; what names none is left to SmolRGPT, which reports why.
 
     Raises:
         OSError: when there is no such checkpoint, it has no configuration, or it is an adapter.

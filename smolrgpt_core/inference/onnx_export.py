@@ -1,6 +1,6 @@
 """Exports a checkpoint to ONNX for use without PyTorch, and verifies the export.
 
-The folder holds the steps of `onnx_graphs`, the tokenizer, and what the checkpoint says of itself,
+The folder holds the steps of `onnx_graphs`, the tokenizer, and the settings in the checkpoint,
 its calibration and likeness included.
 """
 
@@ -101,7 +101,7 @@ def export_onnx(checkpoint: Path, out: Path) -> Export:
         ImportError: when a package is not installed.
         OSError, ValueError: as `load_steps`.
         SpatialError: BAD_INPUT for a model that cannot be exported, when `out` exists, or when the
-            runtimes do not say the same.
+            runtimes do not answer the same.
     """
     for package in ("onnx", "onnxscript"):
         require(package, "onnx-export", f"the export needs {package}")
@@ -258,7 +258,7 @@ def _write_step(module: Graph, inputs: Sequence[torch.Tensor], path: Path) -> No
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the exporter says of packages that this model does not use."""
+    """Without the exporter's messages about packages that this model does not use."""
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
     exporter.setLevel(logging.ERROR)

@@ -19,7 +19,7 @@ FORMAT = 3
 """Version of the folder; others are refused."""
 
 ENCODE, SEE, CODE, READ, WRITE = STEPS = ("encode", "see", "code", "read", "write")
-"""Steps of the engine, each a file; `onnx_graphs` says what they compute."""
+"""Steps of the engine, each a file; `onnx_graphs` defines what they compute."""
 
 MEASURE = "measure"
 """One more step, of models with `region_measures`."""
@@ -38,7 +38,7 @@ class ExportedModel:
         end_ids: tokens that end an answer.
         weights_sha256: fingerprint of the checkpoint that it was made from.
         files: SHA-256 of each file that it needs, by name.
-        is_small: whether it is computed with one thread unless told otherwise.
+        is_small: whether it is computed with one thread unless set otherwise.
     """
 
     image_size: int

@@ -1,7 +1,7 @@
 """The steps of the engine in ONNX Runtime, from a folder that `smolrgpt export-onnx` wrote.
 
-Nothing here needs PyTorch or transformers. `onnx_graphs` says what each file computes; shapes are
-named as there.
+Nothing here needs PyTorch or transformers. `onnx_graphs` defines what each file computes; shapes
+are named as there.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class PackedLinear(nn.Module):
 def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether packed layers work, and are faster, on this device with this type.
 
-    Where this version of PyTorch cannot compute them, the log says so, once.
+    Where this version of PyTorch cannot compute them, the log mentions it, once.
     """
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return False

@@ -234,7 +234,7 @@ class _EndLate(StoppingCriteria):
     """Ends the rows whose deadline has passed.
 
     Args:
-        clock: tells what is late.
+        clock: knows what is late.
         deadlines: of each row.
         ends: ids of tokens that end an answer: a row that has one is not late any more.
         max_new_tokens: for the message.

@@ -14,7 +14,7 @@ from smolrgpt_core.errors import SpatialError, Status
 class StageClock:
     """Measures stages and ends them when the time is over for all questions of the call.
 
-    A computation that runs is not interrupted: deadlines are looked at between stages and between
+    A computation that runs is not interrupted: deadlines are checked between stages and between
     tokens.
 
     Args:
@@ -48,7 +48,7 @@ class StageClock:
         """One for each of so many questions, by `time.monotonic()`, in seconds.
 
         Raises:
-            ValueError: when as many were not given.
+            ValueError: when fewer were passed.
         """
         found = [self._end] * questions if self._deadlines is None else self._deadlines
         if len(found) != questions:

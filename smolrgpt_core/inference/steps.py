@@ -57,7 +57,7 @@ class Steps(Protocol):
 
     @property
     def model_config(self) -> Any:
-        """What the checkpoint says of itself: `answers`, `answer_style` and `max_tokens`."""
+        """Settings in the checkpoint: `answers`, `answer_style` and `max_tokens`."""
         ...
 
     @property
@@ -102,7 +102,7 @@ class Steps(Protocol):
             clock: measures the stages encode and prefix.
 
         Raises:
-            SpatialError: BAD_INPUT or NO_VALID_DEPTH as the processor says, TIMEOUT.
+            SpatialError: BAD_INPUT or NO_VALID_DEPTH as of the processor, TIMEOUT.
         """
         ...
 

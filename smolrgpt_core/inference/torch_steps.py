@@ -43,7 +43,7 @@ class TorchSteps:
 
     Args:
         model: is taken over: moved to the device and type of the configuration, out of training
-            mode, and on the CPU changed as `EngineConfig.pack_weights` says.
+            mode, and on the CPU changed by `EngineConfig.pack_weights`.
         processor: of the same checkpoint.
         config: how to compute.
     """

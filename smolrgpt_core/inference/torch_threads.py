@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 SMALL_PARAMETERS = 20_000_000
-"""A model with fewer parameters computes with one thread unless told otherwise."""
+"""A model with fewer parameters computes with one thread unless set otherwise."""
 
 
 def threads_of(model: nn.Module, asked: int) -> int:

@@ -43,7 +43,7 @@ def form_weights(form: MaskForm, grid_size: tuple[int, int], mode: Mode) -> NDAr
 
 
 def empty_mask(number: int, images: Sequence[ImageMasks], mode: Mode) -> SpatialError:
-    """The error that a mask has no weight, which says why and what to do.
+    """The error that a mask has no weight, with the reason and what to do.
 
     Args:
         number: of the mask in the batch.

@@ -167,7 +167,7 @@ class RunLengthMask:
         return int(self.runs[1::2].sum())
 
     def pixels_at(self, mask: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """See `MaskForm`. Run lengths say where a pixel is, so nothing is decoded."""
+        """See `MaskForm`. Run lengths locate pixels, so nothing is decoded."""
         lengths = self.runs[1::2]
         ends = np.cumsum(lengths)
         run = np.searchsorted(ends, places, side="right")

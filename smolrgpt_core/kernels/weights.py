@@ -1,4 +1,4 @@
-"""Weights of grid cells under masks, as tensors, wherever the masks were given."""
+"""Weights of grid cells under masks, as tensors, wherever the masks are stored."""
 
 from __future__ import annotations
 

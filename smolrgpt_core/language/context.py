@@ -2,7 +2,7 @@
 
     "The lorry is here, so how far is pallet 3?"  ->  "how far is pallet 3?"
 
-A clause is left out only where nothing in it can change what is asked: it is a statement or a
+A clause is skipped only where nothing in it can change what is asked: it is a statement or a
 reason, and has no number, no word for a region, and none of the words of the lexicon that restrict
 or compare (`[context]`). A question that speaks of "it" or "them" keeps what stands before it.
 """
@@ -29,7 +29,7 @@ class Context:
     Attributes:
         opening: the end of a clause before a question, up to the first word of the question.
         closing: the end of a question before a clause.
-        statement: how a clause begins that may be left out.
+        statement: how a clause begins that may be skipped.
         consequence: what joins a question to a clause that may begin in any way: "so".
         exclamations: clauses that mean nothing.
         times: times of the day, whose numbers mean nothing.
@@ -37,7 +37,7 @@ class Context:
         choosing: words that may change which of several are meant.
         backward: what speaks of something that was named before.
         inner: what holds such a word, and speaks of what stands right before it.
-        topics: how a clause begins that only says what is spoken of: "look at".
+        topics: how a clause begins that only names the topic: "look at".
         harmless: words that may mean something to the reader, and nothing in a clause.
     """
 
@@ -59,7 +59,7 @@ class Context:
         return self.backward.search(self.inner.sub("", question)) is not None
 
     def is_idle(self, text: str, meaningful: Collection[str], any_start: bool = False) -> bool:
-        """Whether clauses say nothing about a question.
+        """Whether clauses add nothing to a question.
 
         Args:
             text: the clauses.

@@ -54,7 +54,7 @@ def _between_regions(operator: Operator) -> Replacement:
 
 
 def _compared(attribute: Operator, how: str) -> Replacement:
-    """A relation to a region, told by an attribute of both."""
+    """A relation to a region, decided by an attribute of both."""
 
     def replace(part: Program) -> Program:
         if not _is_of_region(part):

@@ -3,9 +3,9 @@
     "Judging from the picture, how far is pallet 3, so that I can plan?"  ->  "how far is pallet 3"
 
 Looked at only where the whole has no reading, so that nothing that is understood changes. Words are
-left out where all of them are idle: `[framing]` lists words and phrases of speaking, seeing and
-estimating, none of which can say which regions are meant, where they are, or whether. A reason or a
-purpose may have other words too, but none that names, counts, places, restricts or compares.
+skipped where all of them are idle: `[framing]` lists words and phrases of speaking, seeing and
+estimating, none of which can decide which regions are meant, where they are, or whether. A reason
+or a purpose may have other words too, but none that names, counts, places, restricts or compares.
 """
 
 from __future__ import annotations
@@ -134,7 +134,8 @@ def _behind_strange_words(
 ) -> int:
     """Where a question begins behind somebody's unknown words: "I was hoping to hear how ...".
 
-    They say who speaks or listens, and nothing that names, counts, places, restricts or compares.
+    They mention who speaks or listens, and nothing that names, counts, places, restricts or
+    compares.
     """
     for token in _TOKEN.finditer(text):
         is_clause = framing.clauses.match(text, token.start()) and token.start() > 0
@@ -244,7 +245,7 @@ def _end_of_reason(
 def _is_idle_reason(
     text: str, framing: Framing, context: Context, meaningful: AbstractSet[str]
 ) -> bool:
-    """Whether a reason, a purpose and what follows say nothing that may change a question."""
+    """Whether a reason, a purpose and what follows contain nothing that may change a question."""
     rest = framing.harmless.sub(" ", framing.purposes.sub(" ", text, count=1))
     words = [token[0].lower() for token in _TOKEN.finditer(rest) if token[0][0].isalnum()]
     return not (

@@ -9,8 +9,8 @@ change the meaning is never passed over. Two gists that fit are two meanings, an
 
     taller ONE:a THAN:b => whether(a, compared_to(Height(), "more", b))
 
-`SLOTS` says what fits each kind of slot; what fits one without a name says nothing more. `?far` and
-`?ME` may be missing; `left..?ending..right` are senses in this order, each said once at most;
+`SLOTS` defines what fits each kind of slot; what fits one without a name adds nothing. `?far` and
+`?ME` may be missing; `left..?ending..right` are senses in this order, each once at most;
 `[marks]` has senses that may stand for others.
 `PRED:p` and `SUP:s` stand for any gist `PRED: ... => ...` or `SUP: ...`.
 """
@@ -101,7 +101,7 @@ MAX_ITEMS = 9
 """More items than this are more than one question."""
 
 MAX_STEPS = 400
-"""Places looked at on all ways to take a sentence apart; what is not found by then is not read."""
+"""Places tried on all ways to take a sentence apart; what is not found by then is not read."""
 
 Phrase = tuple[str, ...]
 
@@ -116,7 +116,7 @@ class Item:
         marks: what the prepositions before it are marks of.
         after: the side that was named right before it; "" for none.
         known: its class, as far as it is known.
-        repeats: of a noun: whether it only says again what the regions with ids are.
+        repeats: of a noun: whether it only repeats what the regions with ids are.
     """
 
     kind: str
@@ -174,9 +174,9 @@ class GistTable:
         tells: words with which a sentence begins that asks for something else than yes or no,
             unless there is one of `whether` in it.
         whether: words before what may be so or not.
-        commands: verbs that tell the robot to do something where a sentence begins with them.
+        commands: verbs that order the robot to do something where a sentence begins with them.
         joins: words behind which another measure is another question.
-        measures: senses that are measured or told, and sides.
+        measures: senses that are measured or reported, and sides.
         sizes: measures that can be asked for together.
         gists: whole questions, parts put in.
     """
@@ -355,7 +355,7 @@ def _nested_build(outer: Build, name: str, inner: Build) -> Build:
 
 
 def _plain(value: Any) -> Any:
-    """What a builder returned, without what it says for the grammar."""
+    """What a builder returned, without its notes for the grammar."""
     while isinstance(value, (Costly, Edge)):
         value = value.value
     return value
@@ -432,7 +432,7 @@ def _read(
             for gist in table.gists_with([*senses, *unit_senses]):
                 for asked in _asked(gist, senses, table, things, *units):
                     found[asked] = max(found.get(asked, 0), len(items))
-    # What passes over fewer words is nearer to what was said.
+    # What passes over fewer words is nearer to the question's words.
     most = max(found.values(), default=0)
     likely = [asked for asked, used in found.items() if used == most]
     return [
@@ -468,7 +468,7 @@ def _of_several(asked: Asked) -> Asked | None:
 
 
 def _of_holder(asked: Asked) -> Asked | None:
-    """Whether a region holds any of a class, said as whether any is in it; None for all else."""
+    """Whether a region holds any of a class, worded as whether any is in it; None for all else."""
     program = asked.program
     if (
         program.operator is not questions.Exists
@@ -609,7 +609,7 @@ def _refers_to_nothing(items: Sequence[Item], table: GistTable) -> bool:
 
 
 def _is_all_of_another(items: Sequence[Item]) -> bool:
-    """Whether "all" is said of a second noun, as in "Are there pallets on every transporter?"."""
+    """Whether "all" belongs to a second noun, as in "Are there pallets on every transporter?"."""
     nouns = [place for place, item in enumerate(items) if item.kind == "CLASS"]
     said = [place for place, item in enumerate(items) if item.value == "all"]
     return len(nouns) > 1 and any(place > nouns[0] for place in said)
@@ -716,7 +716,7 @@ def _asked(
 
 
 def _fits(gist: Gist, senses: Sequence[str], table: GistTable, said_unit: Collection[str]) -> bool:
-    """Whether all that a gist needs is said, and nothing that it does not know.
+    """Whether all that a gist needs is mentioned, and nothing that it does not know.
 
     What asks for something is known only where that is needed: "which pallet is nearest, and how
     far is it" asks twice.
@@ -761,12 +761,14 @@ def _bindings(slots: Sequence[Slot], items: Sequence[Item]) -> Iterator[dict[str
 
 
 def _fills(slot: Slot, item: Item) -> bool:
-    """Whether an item fits a slot; what restricts a noun is never left out."""
+    """Whether an item fits a slot; what restricts a noun is never skipped."""
     return SLOTS[slot.kind](item) and not (slot.name == "" and isinstance(item.value, Nominal))
 
 
 def _holds_another(rest: Sequence[Slot], items: Sequence[Item]) -> bool:
-    """Whether either of two could be the one that holds the other, and no slot tells them apart."""
+    """Whether either of two could be the one that holds the other, and no slot distinguishes
+    them.
+    """
     holders = [item for item in items if SLOTS["HOLDER"](item)]
     return len(holders) > 1 and not any(other.kind in ("HOLDER", "THAN", "REF") for other in rest)
 

@@ -33,14 +33,14 @@ Build = Callable[[Mapping[str, Any]], Any]
 
 
 class GrammarError(ValueError):
-    """A grammar file that cannot be used; says where and why."""
+    """A grammar file that cannot be used; the message states where and why."""
 
 
 class NoReadingError(Exception):
     """Raised by a builder: the words fit the rule, and make no sense.
 
     Args:
-        reason: to be told where the sentence has no other reading.
+        reason: reported where the sentence has no other reading.
     """
 
     def __init__(self, reason: str = "") -> None:
@@ -264,7 +264,7 @@ class Parse:
         grammar: of its language.
         tokens: the words.
         terminals: what reads the rules that the grammar leaves open, by name.
-        limit: steps after which the sentence is given up.
+        limit: steps after which parsing ends without a reading.
 
     Attributes:
         farthest: the farthest word at which anything was looked for.
@@ -400,7 +400,7 @@ class Costly:
 
 @dataclass(frozen=True)
 class Edge:
-    """What a builder returns to say whether something can be attached to the words."""
+    """What a builder returns to declare whether something can be attached to the words."""
 
     value: Any
     is_open: bool

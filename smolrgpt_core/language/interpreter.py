@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.language.operators import OPERATORS
 from smolrgpt_core.language.operators.questions import Share
 from smolrgpt_core.language.operators.registry import Chosen, as_mask, standpoint_of
 from smolrgpt_core.language.operators.selections import The
-from smolrgpt_core.language.program import Parameter, Program, program_from_json
+from smolrgpt_core.language.program import Parameter, Program
 from smolrgpt_core.language.types import LITERALS, Type
 from smolrgpt_core.scene.copies import SceneCopies
 
@@ -60,13 +59,13 @@ class Finding:
         value: float for a quantity, bool for a truth, str for a relation or a color, a region id, a
             tuple of ids for a set, float64 (3,) for point, vector and size (point and vector in the
             optical frame).
-        confidence: share of the disturbed copies that have the same answer, of those in which
+        confidence: fraction of the disturbed copies that have the same answer, of those in which
             there is the one region that each "the" of the question means.
         rival: the most frequent other answer, None where there is none; not for quantities.
         steps: what the parts of the program stand for.
         ids: every region that the answer is about, in the order of the program.
         counted: of a count, the regions.
-        found: the value of every expression on all copies, as `operators` says.
+        found: the value of every expression on all copies, as `operators` describes.
     """
 
     program: Program
@@ -85,7 +84,7 @@ def evaluate(program: Program, copies: SceneCopies, slack: float = 0.0) -> Findi
     Args:
         program: an expression of one of the types in `types.QUESTIONS`.
         copies: of the scene.
-        slack: lengths, areas, volumes and shares count as the same when they differ by so much
+        slack: lengths, areas, volumes and fractions count as the same when they differ by so much
             more than `TOLERANCE`.
 
     Raises:
@@ -153,7 +152,7 @@ class Run:
     found: dict[Program, Any] = field(default_factory=dict)
 
     def value(self, program: Program) -> Any:
-        """The value on all copies, as `operators` says."""
+        """The value on all copies, as `operators` describes."""
         operator = program.operator
         arguments = [
             self._argument(parameter, argument)
@@ -210,15 +209,6 @@ def ordered_ids(copies: SceneCopies, chosen: Chosen) -> tuple[int, ...]:
     if chosen.order is not None:
         found = found[np.argsort(chosen.order[0, found], kind="stable")]
     return tuple(copies.ids[int(index)] for index in found)
-
-
-def load_program(data: Any) -> Program:
-    """The program of a JSON form.
-
-    Raises:
-        ProgramError: it is none.
-    """
-    return program_from_json(data, OPERATORS)
 
 
 def _answers(program: Program, values: Any, copies: SceneCopies) -> list[Any]:

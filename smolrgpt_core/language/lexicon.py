@@ -46,13 +46,13 @@ class Lexicon:
         grammar: its rules.
         definite, indefinite: its articles.
         pronouns: articles that are relative pronouns behind a comma, and stay there as words.
-        singular: articles of a noun, and words right before it, that tell that it is in the
+        singular: articles of a noun, and words right before it, that show that it is in the
             singular where its plural is written in the same way.
         agreement: the relative pronouns that can refer to a noun, by its last word; those of
             every plural under "".
         ordinal_sign: what behind a number makes it an ordinal ("2."); "" for none.
         joins: words between the members of a list of ids.
-        afterthoughts: words beside a class that is said at the end: "(I mean the pallets)".
+        afterthoughts: words beside a class that stands at the end: "(I mean the pallets)".
         alternatives: those of them behind which another one may be meant instead.
         camera_nouns: nouns that mean the camera where no id follows.
         determiners: words behind which they do not.
@@ -344,7 +344,7 @@ def _asides(body: str, units: Iterable[Phrase]) -> re.Pattern[str]:
 def _any_of(body: str, frame: str) -> re.Pattern[str]:
     """A pattern for any of some lines, in lower case.
 
-    Its groups are not kept: to remember them takes most of the time that such a pattern takes.
+    Its groups are not captured: to remember them takes most of the time that such a pattern takes.
     """
     alternatives = [line.strip() for line in body.splitlines() if line.strip()]
     return re.compile(_CAPTURING.sub("(?:", frame.format("|".join(alternatives))))

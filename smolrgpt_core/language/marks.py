@@ -2,7 +2,7 @@
 
     marks_of(evaluate(program, copies), copies)  ->  Mark(LINE, two centers, "5.88 m"), ...
 
-`MARKS` says by operator what there is to be seen; an operator without an entry, such as a count or
+`MARKS` lists by operator what is visible; an operator without an entry, such as a count or
 a side, is shown by its regions alone.
 """
 
@@ -83,7 +83,7 @@ def marks_of(finding: Finding, copies: SceneCopies, unit: Unit | None = None) ->
         unit: name and size in SI units of the unit that was asked for; None = SI.
     """
     found = _walk(_View(copies, finding, unit), finding.program, ())
-    # The distance of "the nearest" is measured twice, to find it and to tell it.
+    # The distance of "the nearest" is measured twice, to find it and to report it.
     different = {(mark.kind, mark.label, mark.points.tobytes()): mark for mark in found}
     return tuple(different.values())
 
@@ -167,7 +167,7 @@ class _View:
 
 
 def _walk(view: _View, program: Program, subjects: tuple[int, ...]) -> Iterator[Mark]:
-    """Marks of an expression and of all within; functions are drawn for the regions given."""
+    """Marks of an expression and of all within; functions are drawn for the regions `given`."""
     draw = MARKS.get(program.operator)
     if draw is not None:
         yield from draw(view, program, subjects)

@@ -27,7 +27,7 @@ _AROUND_A_NOUN = frozenset({"mask", "masks", "masked", "region", "regions"})
 """As in "the box region <mask>"; they name nothing."""
 
 _NOUNS_IN_ING = frozenset({"building", "packaging", "railing", "bearing", "opening", "ceiling"})
-"""Other words that end like these say what something does."""
+"""Other words that end like these describe what something does."""
 
 _ALSO_NOUNS = frozenset({"can", "person"})
 """Words with another meaning that name a thing between an article and its mask."""
@@ -46,7 +46,7 @@ _AWAY = frozenset(
     {"behind", "above", "below", "under", "over", "before", "after", "against", "inside", "outside",
      "between", "from", "to", "than"}
 )  # fmt: skip
-"""Between a noun and a mask they tell of two things: "the box behind <mask>"."""
+"""Between a noun and a mask they name two things: "the box behind <mask>"."""
 
 _SINGULARS = {plural: singular for singular, plural in IRREGULAR_PLURALS.items()}
 

@@ -1,8 +1,8 @@
 """Programs in the words that models are trained on, with a `<mask>` for each region.
 
-A model is asked in these words however the user said it: in those of the warehouse data set, where
-it has words for a program, else in the canonical sentence. Only models that were trained on the
-whole language know the latter.
+A model is asked in these words however the user worded it: in those of the warehouse data set,
+where it has words for a program, else in the canonical sentence. Only models that were trained on
+the whole language know the latter.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def masked_question(
 
     Returns:
         None where a class has more regions than models have seen listed, or only one, where it is
-        about colors and the model knows none, and where it is about shares of a set, which no model
-        was trained on.
+        about colors and the model knows none, and where it is about fractions of a set, which no
+        model was trained on.
     """
     if (asks_for_color(program) and not looks) or _asks_for_fraction(program):
         return None
@@ -286,7 +286,7 @@ class _Writer:
         return f"the {self._common_noun([id])} {MASK}"
 
     def _only_member(self, program: Program) -> int:
-        """The region that is meant, as far as labels tell."""
+        """The region that is meant, as far as labels identify it."""
         if program.operator is selections.Region:
             return int(program.arguments[0])
         if program.operator is selections.The:

@@ -19,13 +19,13 @@ KINDS: tuple[Operator, ...] = (
     predicates.In, predicates.Holds, predicates.OnTopOf, *RELATIONS_TO_ONE, predicates.Between,
     predicates.Nearness, predicates.Measures, predicates.IsAmong, predicates.Is,
 )  # fmt: skip
-"""In which order conditions on one thing are said; all others come behind these."""
+"""In which order conditions on one thing are worded; all others come behind these."""
 
 LIMITED = (attributes.Distance, attributes.Bearing, attributes.ClockHour)
-"""What is said to have a limit rather than compared with it: "within 2 m of it"."""
+"""What is worded with a limit rather than compared with it: "within 2 m of it"."""
 
 LIMITS = ("more", "at_least", "equal", "at_most", "less")
-"""In which order limits of one attribute are said."""
+"""In which order limits of one attribute are worded."""
 
 
 def normal_form(program: Program, regions: RegionSet) -> Program:
@@ -238,7 +238,7 @@ def _of_kind(part: Program, regions: RegionSet) -> Program:
 
 
 def _of_one(program: Program, region: Program, predicate: Program, regions: RegionSet) -> Program:
-    """What is said of one region: held things are in what holds them, sizes are compared."""
+    """Conditions on one region: held things are in what holds them, sizes are compared."""
     if predicate.operator is predicates.Holds and region.operator is selections.Region:
         (held,) = predicate.parts
         if held.operator is selections.Region and ZONE not in classes_of(held, regions):

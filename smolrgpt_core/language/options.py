@@ -18,7 +18,7 @@ _UNITS = {"cm": 0.01, "mm": 0.001, "ft": 0.3048, "feet": 0.3048, "foot": 0.3048,
           "inches": 0.0254, "percent": 0.01, "%": 0.01}  # fmt: skip
 
 OPTION_TOLERANCE = 0.1
-"""A quantity is an option's when it differs by less than this share of it."""
+"""A quantity is an option's when it differs by less than this fraction of it."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Option:
 
     Attributes:
         letter: "A", "B", ...
-        text: what it says.
+        text: its words.
     """
 
     letter: str

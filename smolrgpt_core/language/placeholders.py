@@ -15,7 +15,7 @@ _MASK_SPELLINGS = re.compile(r"<mask>\s*<depth>|<mask_rgb>\s*<mask_depth>")
 
 def without_image(text: str) -> str:
     """A text without `<image>`, wherever and however often it stands."""
-    # With a space in its place, because words that it kept apart must not grow together.
+    # With a space in its place, because words that it separated must not grow together.
     return " ".join(filter(None, map(str.strip, text.split(IMAGE))))
 
 

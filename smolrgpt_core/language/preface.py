@@ -1,10 +1,10 @@
-"""What is told before a question, where the question is complete without it or speaks of it.
+"""What is stated before a question, where the question is complete without it or speaks of it.
 
     "We have 3 trucks waiting; is pallet 3 in buffer 2?"  ->  "is pallet 3 in buffer 2?"
     "I lost track of pallet 3, which buffer is it in?"  ->  "which buffer is pallet 3 in?"
 
-`context.py` leaves out what names nothing. Here statements may name regions and numbers, and are
-looked at only where the whole is not understood. Nothing that was told may say which regions a
+`context.py` skips what names nothing. Here statements may name regions and numbers, and are
+used only where the whole is not understood. Nothing that was stated may decide which regions a
 question means: "There are two pallets in buffer 1. Which pallet is taller?" stays refused.
 """
 
@@ -33,7 +33,7 @@ ONE = "{one}"
 _NAMED = re.compile(r"\{one\}|\{all\}")
 
 LONGEST_TOPIC = 5
-"""Words beside the regions of which somebody only says that they are spoken of."""
+"""Words beside the regions that are only introduced as the topic."""
 
 MOST_PLACES = 4
 """Places of a text at which a question may begin."""
@@ -46,7 +46,7 @@ class Preface:
     Attributes:
         names: how each region with an id is called, by its id, in the order of the text.
         classes: of nouns without an id.
-        chooses: whether a word, or a number, may say which of several are meant.
+        chooses: whether a word, or a number, may decide which of several are meant.
         has_length: whether a number has a unit.
         has_another: whether something is spoken of beside a region, which "it" may mean as well.
     """
@@ -58,7 +58,7 @@ class Preface:
     has_another: bool
 
     def leaves(self, program: Program) -> bool:
-        """Whether a question that was read by itself asks the same behind what was told."""
+        """Whether a question that was read by itself asks the same behind the statement."""
         parts = list(program.walk())
         has_limit = any(part.operator is questions.Amount for part in parts)
         if self.has_length and program.type is not Type.QUANTITY and not has_limit:
@@ -79,7 +79,7 @@ class Preface:
 def questions_behind(
     text: str, lexicon: Lexicon, nouns: NounTable
 ) -> Iterator[tuple[Preface, str]]:
-    """What is told first, and the question behind it with names for its pronouns.
+    """The statement before a question, and the question with names for its pronouns.
 
     Args:
         text: cleaned.
@@ -105,7 +105,7 @@ def _read_preface(
     text: str, lexicon: Lexicon, context: Context, nouns: NounTable
 ) -> Preface | None:
     """What statements name; None where they are none, or may change a question behind them."""
-    # "Look at" and the like only say what is spoken of.
+    # "Look at" and the like only name the topic.
     if context.restricting.search(context.topics.sub("", text)):
         return None
     names: dict[int, str] = {}

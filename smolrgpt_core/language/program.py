@@ -9,7 +9,7 @@ by name.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ MAX_DEPTH = 40
 
 
 class ProgramError(ValueError):
-    """An expression that is not well-typed; says what was expected and what came."""
+    """An expression that is not well-typed; the message states what was expected and what came."""
 
 
 @dataclass(frozen=True)
@@ -171,37 +171,6 @@ class Program:
                 for item in self.arguments
             ),
         ]
-
-
-def program_from_json(data: Any, operators: Mapping[str, Operator]) -> Program:
-    """The program that `Program.to_json` wrote.
-
-    Args:
-        data: nested lists.
-        operators: by name.
-
-    Raises:
-        ProgramError: unknown operator, or an expression that is not well-typed.
-    """
-    if not isinstance(data, Sequence) or isinstance(data, str) or not data:
-        raise ProgramError(f"expected a list that starts with an operator, got {data!r}")
-    name, *items = data
-    if name not in operators:
-        raise ProgramError(f"unknown operator {name!r}; known are {', '.join(sorted(operators))}")
-    operator = operators[name]
-    arguments = [
-        _literal_from_json(parameter, item)
-        if parameter.type in LITERALS
-        else program_from_json(item, operators)
-        for parameter, item in zip(operator.parameters, items, strict=False)
-    ]
-    return Program(operator, (*arguments, *items[len(arguments) :]))
-
-
-def _literal_from_json(parameter: Parameter, item: Any) -> Any:
-    if parameter.type in (Type.IDS, Type.PIXEL) and isinstance(item, Sequence):
-        return tuple(item)
-    return float(item) if parameter.type is Type.NUMBER and isinstance(item, int) else item
 
 
 def _check(operator: Operator, parameter: Parameter, argument: Any) -> None:

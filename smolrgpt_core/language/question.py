@@ -76,8 +76,8 @@ class SpatialQuestion:
         category: what is asked for.
         text: as a model is asked: one `<mask>` for each entry of `region_ids`.
         region_ids: in `<mask>` order.
-        program: what is asked; None where only the text says it.
-        unit: name and size in SI units of the unit that the answer is to be said in; None = SI.
+        program: what is asked; None where only the text holds it.
+        unit: name and size in SI units of the unit that the answer is to be given in; None = SI.
         options: of a multiple choice, in order.
         candidate_ids: the regions that a choice is among, where a model is asked.
         for_model: whether `text` is in words that models of the warehouse data set know.
@@ -109,10 +109,10 @@ def read_question(
 
     Regions are named by `<mask>` (with `region_ids` in order), "[Region 3]", "region 3",
     "pallet 3", "pallets 3, 4 and 5", or by what they are: "the buffer", "the pallet nearest to the
-    empty transporter". docs/questions.md says what can be asked.
+    empty transporter". docs/questions.md lists what can be asked.
 
     Args:
-        text: the question; may be empty when category and ids say it all: distance of two regions
+        text: the question; may be empty when category and ids are enough: distance of two regions
             (or of one to the camera); side of the first seen from the second; how many of all but
             the last stand in the last; which of all but the last is nearest to the last; position
             or size of one region.

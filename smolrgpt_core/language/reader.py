@@ -69,7 +69,7 @@ class Read:
 
     Attributes:
         program: what is asked.
-        unit: word and size in SI units of the unit in which the answer is to be said; None = SI.
+        unit: word and size in SI units of the unit in which the answer is to be given; None = SI.
         language: in which it was read.
     """
 
@@ -108,7 +108,7 @@ def read_text(text: str, regions: RegionSet, region_ids: Sequence[int] = ()) -> 
             problems.append((attempt, error))
         if attempt.knows_all:
             break  # No other language can know more of it.
-    # The language in which most was understood says best what is wrong.
+    # The language in which most was understood explains best what is wrong.
     likeliest, problem = max(problems, key=lambda item: item[0].understood)
     if problem.status is Status.BAD_QUESTION and not isinstance(problem, _NoAnswerError):
         read = _read_restated(cleaned, likeliest.language, regions, ids)
@@ -238,7 +238,7 @@ class _Attempt:
     """One question in one language.
 
     Attributes:
-        understood: number of words that mean something, to tell which language it is.
+        understood: number of words that mean something, which shows the language.
         language: in which it is read.
         knows_all: whether all words do, as they are written.
     """
@@ -336,7 +336,7 @@ class _Attempt:
             return []
         reasons, farthest = list(parse.reasons), parse.farthest
         values = read_gist(self._lexicon.gists, words.keys, parse, self._regions)
-        # Why phrases within the sentence make no sense says nothing about the sentence.
+        # That phrases within the sentence make no sense shows nothing about the sentence.
         parse.reasons, parse.farthest = reasons, farthest
         words.problems.clear()
         return [
@@ -460,7 +460,7 @@ def _nests_zones(program: Program, regions: RegionSet) -> bool:
 
 
 def _names_a_zone_in_a_zone(program: Program, regions: RegionSet) -> bool:
-    """Whether a zone is said to be the one in another: "the area of buffer 2" is its size."""
+    """Whether a zone is worded as the one in another: "the area of buffer 2" is its size."""
     for part in program.walk():
         if part.operator is not selections.The or part.parts[0].operator is not selections.Where:
             continue
@@ -484,7 +484,7 @@ def _names_one_of_several(program: Program, regions: RegionSet) -> bool:
 
 
 def _compares_alike(program: Program, regions: RegionSet) -> bool:
-    """Whether what is compared by its distance is of one class, as far as that can be told.
+    """Whether what is compared by its distance is of one class, as far as that is known.
 
     "Nearer to buffer 1 than buffer 2" is nearer to one than to the other, not nearer to one than
     the other is.
@@ -618,7 +618,7 @@ SIDES = {
 
 
 def _side_asked(program: Program) -> Program:
-    """For "Is it left of X or right of X", on which side it is: "yes" says nothing."""
+    """For "Is it left of X or right of X", on which side it is: "yes" would be no answer."""
     if program.operator is not questions.Whether or program.parts[1].operator is not predicates.Or:
         return program
     sides = program.parts[1].parts

@@ -1,6 +1,6 @@
 """Other words for the same: patterns that are replaced before a question is read.
 
-A pattern may name a class of words, `{region}`: `[classes]` of a lexicon says once what is in it.
+A pattern may name a class of words, `{region}`: `[classes]` of a lexicon lists it once.
 Its nouns are classes too: `{pallet}` and `{pallets}` are all words for one, and for several.
 """
 
@@ -186,7 +186,7 @@ def reworded(text: str, rewordings: Sequence[Rewording]) -> str:
 def needed_letters(source: str) -> tuple[tuple[str, ...], ...]:
     """Letters of each of which one at least is in every text that a pattern fits.
 
-    They stand outside of all groups, or are the options of a group that cannot be left out. Those
+    They stand outside of all groups, or are the options of a group that is not optional. Those
     that fewest texts have come first.
     """
     parts = list(_parts(source))
@@ -195,7 +195,7 @@ def needed_letters(source: str) -> tuple[tuple[str, ...], ...]:
     runs = [text for kind, text in parts if kind == "letters" and _is_telling(text)]
     options = [_options(text) for kind, text in parts if kind == "group"]
     found = [(run,) for run in runs] + [option for option in options if option]
-    # Few long options tell most.
+    # Few long options distinguish most.
     return tuple(sorted(found, key=lambda option: (-min(map(len, option)), len(option))))
 
 

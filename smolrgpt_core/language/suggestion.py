@@ -21,7 +21,7 @@ MOST_SHORTENED = 4
 def shortened(text: str, unknown: Sequence[str]) -> Iterator[str]:
     """A question without what may be in the way: the unknown words, or one of its clauses.
 
-    What is left out may have meant something, so that such a question is proposed and not answered.
+    What is skipped may have meant something, so that such a question is proposed and not answered.
 
     Args:
         text: cleaned.

@@ -1,6 +1,6 @@
 """Rare words for common ones: "rests" as "stands", "vertical extent" as "height".
 
-The table of a language (`[synonyms]`) is looked at only where a question has no reading as it
+The table of a language (`[synonyms]`) is used only where a question has no reading as it
 stands. A line has the common word and the rare ones; a word in two lines has two meanings, and a
 question that means something else with each of them is refused.
 

@@ -101,7 +101,7 @@ class Writer:
         return self.name(id).rsplit(" ", 1)[0]
 
     def is_zone(self, program: Program) -> bool:
-        """Whether a place is a zone, as far as its name tells."""
+        """Whether a place is a zone, judging by its name."""
         if program.operator is selections.Region:
             return known_class(self._regions[program.arguments[0]].label) == ZONE
         return any(self.is_zone(part) for part in program.parts[:1]) or (
@@ -347,7 +347,7 @@ class Writer:
         return f"are there {COUNTED_HOW[how]} {number} {self.plural(chosen, last=True)}"
 
     def _claim(self, program: Program) -> tuple[str, str]:
-        """The subject of `Every` or `Compare`, and what is said of it."""
+        """The subject of `Every` or `Compare`, and its predicate."""
         if program.operator is questions.Compare:
             first, how, second = program.arguments
             return self.phrase(first), f"{HOW_WORDS[how]} {self.phrase(second, last=True)}"
@@ -682,7 +682,7 @@ class Writer:
         """A predicate with its verb: "is in buffer 2", "have a volume of more than 1 m3".
 
         Args:
-            predicate: what is said.
+            predicate: that of the sentence.
             verb: "is" or "are".
             subject: of which it is said; None for one that need not be known.
         """
@@ -699,7 +699,7 @@ class Writer:
         return f"{verb} {words}"
 
     def _conjunction(self, program: Program, last: bool) -> str:
-        """Predicates with "and"; "not left of X" says by itself that X does not count."""
+        """Predicates with "and"; "not left of X" implies that X does not count."""
         first, second = program.arguments
         before = first.arguments[1] if first.operator is predicates.And else first
         if _is_not_itself(before, second):
@@ -913,7 +913,7 @@ HAD = (attributes.FootprintArea, attributes.Volume, attributes.Span, attributes.
 """Attributes of which something "has the largest"."""
 
 REACHING = (attributes.Distance, attributes.DistanceToAny)
-"""Attributes of which is said how far something is from there: "within 2 m of"."""
+"""Attributes worded as how far something is from there: "within 2 m of"."""
 
 LISTING = (selections.Middle, selections.Member)
 """Operators that are written "... one of pallets that are ..."."""

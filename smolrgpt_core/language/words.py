@@ -140,12 +140,12 @@ def _check_specials(text: str) -> None:
 
 
 def split_words(text: str, lexicon: Lexicon, nouns: Collection[str]) -> list[Word]:
-    """The words of a cleaned text; contractions are taken apart, articles and fillers left out.
+    """The words of a cleaned text; contractions are taken apart, articles and fillers removed.
 
     Args:
         text: cleaned.
         lexicon: of its language.
-        nouns: words for classes, which are never left out.
+        nouns: words for classes, which are never removed.
     """
     words: list[Word] = []
     article: Word | None = None
@@ -246,7 +246,7 @@ def _without_number_signs(words: Sequence[Word]) -> list[Word]:
 
 
 def with_named_class(words: Sequence[Word], nouns: NounTable, lexicon: Lexicon) -> list[Word]:
-    """With a class that is said last before the numbers that have none: "16 in buffer 1 (pallet)".
+    """With a class that stands last before the numbers that have none: "16 in buffer 1 (pallet)".
 
     A noun in the singular needs just one such number, one in the plural at least two.
 
@@ -304,7 +304,7 @@ def _counts(words: Sequence[Word], place: int, nouns: NounTable) -> bool:
 def _class_at_end(
     words: Sequence[Word], nouns: NounTable, lexicon: Lexicon
 ) -> tuple[int, Noun, Phrase] | None:
-    """Where a class begins that is said behind a comma at the end, and its singular."""
+    """Where a class begins that follows a comma at the end, and its singular."""
     keys = [word.key for word in words]
     end = len(keys)
     while end and keys[end - 1] in lexicon.afterthoughts:
@@ -356,7 +356,7 @@ class Words:
         mask_ids: one for each `<mask>`, in order.
 
     Attributes:
-        problems: with ids that were looked at, to be told where there is no reading.
+        problems: with ids that were examined, for the error where there is no reading.
     """
 
     def __init__(
@@ -455,7 +455,7 @@ class Words:
         return bool(self._unit(position + 1)) or (bool(following) and all(following))
 
     def _follows_something(self, position: int) -> bool:
-        """Whether an article or another word was left out before a word."""
+        """Whether an article or another word was removed before a word."""
         if not 0 < position < len(self.words):
             return False
         return self.words[position].start > self.words[position - 1].end + 1
@@ -592,7 +592,7 @@ class Words:
         return True
 
     def _check_class(self, id: int, noun: Noun | None) -> None:
-        """A typed name of another class is a mistake that must be told."""
+        """A typed name of another class is a mistake that must be reported."""
         region = self._regions[id]
         if noun is None:
             return

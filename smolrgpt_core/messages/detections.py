@@ -71,7 +71,7 @@ def regions_from_yolo_detections(message: Message, image_size: tuple[int, int]) 
 
     Args:
         message: from the detector.
-        image_size: (height, width) of the image that was given to the detector.
+        image_size: (height, width) of the image that the detector got.
 
     Raises:
         SpatialError: BAD_INPUT when numbers are not finite, a box has no size, a mask is for an
@@ -88,7 +88,7 @@ def regions_from_detections(message: Message, image_size: tuple[int, int]) -> Re
 
     Args:
         message: from the detector.
-        image_size: (height, width) of the image that was given to the detector.
+        image_size: (height, width) of the image that the detector got.
 
     Raises:
         SpatialError: BAD_INPUT when numbers are not finite, a box has no size or an angle in

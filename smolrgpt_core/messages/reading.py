@@ -1,7 +1,7 @@
 """Converts messages to core types: plain functions for the messages of any library, no state.
 
 Every function raises a `SpatialError` with the status BAD_INPUT when the message cannot be used,
-and says what to change. `step` and `is_bigendian` of images are respected.
+and states what to change. `step` and `is_bigendian` of images are respected.
 """
 
 from __future__ import annotations
@@ -102,9 +102,9 @@ def frame_facts(
 
     Args:
         frame: from `frame_from_messages`.
-        camera_info: as given to it.
-        settings: as given to it.
-        rgb_topic: as given to it.
+        camera_info: the argument of the same name.
+        settings: the argument of the same name.
+        rgb_topic: the argument of the same name.
     """
     size = (frame.intrinsics.height, frame.intrinsics.width)
     loss = frame.depth_loss

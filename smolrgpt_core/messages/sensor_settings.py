@@ -1,4 +1,4 @@
-"""Settings for reading camera images that node, replay and bag2data share."""
+"""Settings for reading camera images, for node, replay and bag2data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from smolrgpt_core.depth import DepthLimits
 AUTO, NEVER = "auto", "never"
 
 RECTIFY_CHOICES = (AUTO, NEVER)
-"""Whether to remove lens distortion: if there is any, unless the name of the topic says that its
+"""Whether to remove lens distortion: if there is any, unless the name of the topic implies that its
 images are rectified; or never, because the images are already rectified."""
 
 

@@ -1,4 +1,4 @@
-"""Adapters on disk: their weights alone, and a card that says what they belong to.
+"""Adapters on disk: their weights alone, and a card that states what they belong to.
 
     FOLDER/adapter.json           method, targets, and name and fingerprint of the base
     FOLDER/adapter.safetensors    the trained weights, by their name in the model

@@ -1,6 +1,6 @@
 """Bottleneck adapters: layers that are followed by a narrow detour, as parts of the model.
 
-A detour is no linear map, so it cannot be merged into the layer. A checkpoint says in its
+A detour is no linear map, so it cannot be merged into the layer. A checkpoint states in its
 `config.json` which layers have one and of which kind, and loads them like all other weights.
 """
 

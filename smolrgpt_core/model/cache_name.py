@@ -1,7 +1,7 @@
 """What transformers calls the keys and values of earlier tokens, in arguments and in outputs.
 
 `past_key_values` up to 5.23, `cache` from 5.24 on; the old name gives a warning until 5.40.
-This package says `cache` everywhere, and translates where it calls transformers or is called by it.
+This package uses `cache` everywhere, and translates where it calls transformers or is called by it.
 """
 
 from __future__ import annotations

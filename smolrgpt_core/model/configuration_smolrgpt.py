@@ -162,11 +162,11 @@ class SmolRGPTConfig(PreTrainedConfig):
         depth_unit_m: meters per unit of 16-bit depth.
         depth_limit_m: distance in meters that metric and 16-bit depth show as level 255; what is
             farther is shown as that.
-        answer_style: how the model is asked to answer where the user does not say: "sentence", as
+        answer_style: how the model is asked to answer by default: "sentence", as
             the released checkpoints were trained, or "short" = the value only.
         answers: categories of questions that the model was trained on; "language" where these are
-            all that the language can say, "free_text" where it may be asked in words that nothing
-            else understands.
+            all that the language can express, "free_text" where it may be asked in words that
+            nothing else understands.
         image_token, mask_rgb_token, mask_depth_token: placeholders in the token sequence.
         image_token_id, mask_rgb_token_id, mask_depth_token_id: their ids; -1 = the last three of
             the vocabulary.

@@ -80,12 +80,12 @@ class ImportReport:
     Attributes:
         source: the folder, tar file member or hub id that was read.
         destination: the folder that was written.
-        stage: training stage of the checkpoint, one of `STAGES`, as its configuration says.
+        stage: training stage of the checkpoint, one of `STAGES`, as stated in its configuration.
         parameters: number of parameters, a tied head counted once.
         sizes: of the parts, by name.
         dtype: of the weights.
         tokenizer: folder or hub id of the tokenizer.
-        ignored: keys that were left out because they follow from others.
+        ignored: keys that were skipped because they follow from others.
         others: other checkpoints that the source holds.
     """
 
@@ -197,7 +197,7 @@ def read_official_config(values: Mapping[str, Any]) -> SmolRGPTConfig:
 def read_official_weights(
     path: Path, config: SmolRGPTConfig
 ) -> tuple[dict[str, torch.Tensor], tuple[str, ...]]:
-    """Weights of a released file under this library's names, and the keys that were left out.
+    """Weights of a released file under this library's names, and the keys that were skipped.
 
     Raises:
         ValueError: with a list of all keys that are missing, extra or of another shape.

@@ -48,7 +48,7 @@ def modules_of_part(model: Model, part: str) -> list[nn.Module]:
 def weights_of_part(model: Model, part: str) -> Iterator[tuple[nn.Module, nn.Parameter]]:
     """Weights of a part, each with the module that it belongs to; the head is the language model's.
 
-    What lies within is left out where it is a part of its own.
+    What lies within is skipped where it is a part of its own.
     """
     modules = modules_of_part(model, part)
     head = model.get_output_embeddings()

@@ -108,7 +108,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         """Write the tokenizer and, unless the model has written it, `config.json`.
 
         Raises:
-            ValueError: when the folder's `config.json` says something else than `self.config`.
+            ValueError: when the folder's `config.json` differs from `self.config`.
         """
         if not Path(save_directory, CONFIG_NAME).exists():
             self.config.save_pretrained(save_directory)

@@ -1,6 +1,6 @@
 """Finds the questions in rows of tokens, and the regions of each, without a loop over them.
 
-Rows hold one or many questions; `question_ids` says which token belongs to which.
+Rows hold one or many questions; `question_ids` assigns each token to its question.
 """
 
 from __future__ import annotations

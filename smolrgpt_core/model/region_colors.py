@@ -1,10 +1,10 @@
 """Colors of regions: how likely each name is, by their own pixels, and what a question makes of it.
 
 The features that vision encoder and refiner give for a region are made from a small image. Here its
-pixels are read at full size: one by one, beside what the whole image says of the light, then as
+pixels are read at full size: one by one, beside what the whole image shows of the light, then as
 means, maxima and weighted means over the mask. In training this has a loss for every region whose
-color is known. A gate that has read the question says which color it asks for; regions of that
-color are chosen and counted.
+color is known. A gate that has read the question determines which color it asks for; regions of
+that color are chosen and counted.
 
 R regions, K samples of each under its mask, A of its surroundings, I cells of the whole image; Q
 questions of at most M regions; C names; W the width of the metric branch.
@@ -29,7 +29,7 @@ _HEADS = 4
 
 _CHANNELS = 10
 _DARKEST = 0.02
-"""Level, of 1, that the logarithm and the shares of what is darker are taken of."""
+"""Level, of 1, that the logarithm and the fractions of what is darker are taken of."""
 
 _GAIN = 10.0
 """Of the gate: its weights start at 0, and learn as slowly as all others."""

@@ -1,7 +1,7 @@
-"""What depth says about each region, and about each pair of regions, as numbers for a network.
+"""What depth shows about each region, and about each pair of regions, as numbers for a network.
 
 Nothing here is learned. Points that lie far from the middle of their region (flying pixels, the
-background at an edge of the mask) are left out first. Point codes follow HiSpatial
+background at an edge of the mask) are skipped first. Point codes follow HiSpatial
 (arXiv 2603.25411): sine and cosine of each coordinate and whether there is a reading, 193 channels.
 
 R regions, K samples of each under its mask, A of its surroundings; optical frame (x right, y down,
@@ -33,7 +33,7 @@ PAIR_CHANNELS = _DISTANCE_CHANNELS + 3 * _OFFSET_CHANNELS + 20
 
 _FAR_RATIO = 4.0
 _FAR_MARGIN_M = 0.05
-"""A point is left out beyond so many median distances from the middle, and a margin."""
+"""A point is skipped beyond so many median distances from the middle, and a margin."""
 
 _LEAST_M = 0.02
 """Sizes and distances below this are taken as this, where they are divided by or logarithms."""

@@ -1,10 +1,11 @@
 """What the metric branch reads off its regions: choice, distance, number and side.
 
-Each region says for itself whether it is the choice, whether it counts, on which side it is, and
+Each region decides for itself whether it is the choice, whether it counts, on which side it is, and
 how far the center of its object lies from the middle of what the camera sees of it; each pair of
 regions, whether its distance is the one asked for. The language model gets these readings beside
 the states of the regions, and decides what they mean for the question. In training they also have a
-loss of their own: the one token of an answer says little about where it should have come from.
+loss of their own: the one token of an answer carries little information about where it should have
+come from.
 
 Q questions of at most M regions; W the width of the branch, D of the language model's tokens.
 """
@@ -23,7 +24,7 @@ from smolrgpt_core.language import Category
 from smolrgpt_core.model.sinusoids import sinusoidal_code
 
 NO_ANSWER = 0
-"""Kind of a question whose answer regions cannot say; the others are values of `Category`."""
+"""Kind of a question whose answer regions cannot give; the others are values of `Category`."""
 
 _TWO_SIDED = (Category.LEFT_RIGHT, Category.TRUTH, Category.RELATION)
 
@@ -87,7 +88,7 @@ class RegionAnswers:
         Args:
             places: int64 (Q,), of the tokens in the flattened rows.
             mentions: int64 (Q, M), which of all placeholders each region of a question is; -1 for
-                padding. None: truths are left out.
+                padding. None: truths are skipped.
         """
         numbers = None if self.numbers is None else self.numbers.flatten(0, 1)[places]
         truths = None

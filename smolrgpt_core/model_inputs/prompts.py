@@ -25,7 +25,7 @@ class TokenRow:
 
     Attributes:
         ids: of the tokens.
-        labels: the id where the assistant says it, -100 elsewhere.
+        labels: the id in the assistant's text, -100 elsewhere.
         question_ids: 1 for the tokens of the first message to the assistant, 2 for those of the
             second, and so on; 0 for answers, and for the image tokens and what stands before them.
     """
@@ -143,7 +143,7 @@ class Prompts:
     def _segments(
         self, conversation: Sequence[Message], with_image: bool, regions: int
     ) -> list[tuple[str, bool]]:
-        """The prompt in pieces, each with whether the assistant says it."""
+        """The prompt in pieces, each with whether it is the assistant's text."""
         self._check_messages(conversation, regions)
         messages = self._write_placeholders(conversation, with_image)
         segments: list[tuple[str, bool]] = []

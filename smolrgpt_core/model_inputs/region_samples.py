@@ -5,7 +5,7 @@ resized: resizing depth mixes the depths of two objects at an edge. The first ar
 the mask, so that every pixel under it has the same weight; the last are a grid over its
 surroundings, which shows what stands on a region or before it and has no mask of its own.
 
-One more sample of each region says where the floor is: what is up, and how high the camera hangs. A
+One more sample of each region describes the floor: what is up, and how high the camera hangs. A
 network that sees masks alone cannot know it, and heights, bearings and sizes depend on it.
 """
 

@@ -25,7 +25,7 @@ PRIMARY = "#2457c5"
 STYLE = Path(__file__).with_name("style.css")
 
 RECONNECT_TIMEOUT_S = 15.0
-"""How long the state of a visitor whose connection was lost is kept."""
+"""How long the state of a visitor whose connection was lost is stored."""
 
 
 POLL_S, CONNECT_S = 0.05, 1.0

@@ -21,7 +21,7 @@ from smolrgpt_core.language import MASK
 from smolrgpt_core.page.suggestions import completions, remedies, suggestions
 
 MAX_HISTORY = 50
-"""Questions that are kept; each keeps its frame."""
+"""Number of questions that are stored, each with its frame."""
 
 
 @dataclass(frozen=True, eq=False)

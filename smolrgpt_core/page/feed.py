@@ -9,7 +9,7 @@ from threading import Lock
 from smolrgpt_core.answer import SpatialAnswer
 
 LATEST = 30
-"""Answers that are kept."""
+"""Number of answers that are stored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Feed:
         """Add an answer.
 
         Args:
-            question: as asked; may be empty where ids say it all.
+            question: as asked; may be empty where ids are enough.
             answer: to it.
         """
         with self._lock:

@@ -107,7 +107,7 @@ class Library:
 
         Args:
             files: by their kind of `KINDS`; models take the place of missing depth and regions.
-            pinhole: fx, fy, cx, cy in pixels; None where nothing was given.
+            pinhole: fx, fy, cx, cy in pixels; None where none was entered.
 
         Raises:
             SpatialError: BAD_INPUT when a file is missing, too large, or of an unsupported type;

@@ -27,7 +27,7 @@ KINDS = {
 PNG_HEAD = struct.Struct(">8s4x4sII")
 PNG_MAGIC, JPEG_MAGIC = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 JPEG_SIZES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-"""Markers of JPEG segments that tell the size of the image."""
+"""Markers of JPEG segments that hold the size of the image."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def pinhole_of(values: Sequence[float | None]) -> tuple[float, ...] | None:
     """The calibration; None if there is none.
 
     Args:
-        values: fx, fy, cx, cy in pixels; None where nothing was given.
+        values: fx, fy, cx, cy in pixels; None where none was entered.
 
     Raises:
         SpatialError: BAD_INPUT when only some are given.

@@ -25,6 +25,17 @@ from smolrgpt_core.perception.stages import DepthEstimator
 
 logger = logging.getLogger(__name__)
 
+MAX_HOLE_PX = 32.0
+"""A pixel is filled only if a reading is at most this far away."""
+
+_MIN_READINGS = 12
+"""A cell and its neighbors need as many readings, or its pixels are skipped."""
+
+_MAX_ERROR = 0.1
+"""Of the readings from the fit, as a difference of natural logarithms of depth. From a larger
+standard deviation in a cell, the model is not believed there; from a larger error of many readings,
+it is not believed at all."""
+
 _ROUNDS = 20
 """Repetitions of the robust fit, which settles within ten."""
 
@@ -37,7 +48,7 @@ _FITTED_READINGS = 20_000
 readings would only cost time."""
 
 _CELLS_PER_HOLE = 2
-"""Cells within `max_hole_px`: as far as smoothing and interpolation carry a reading."""
+"""Cells within `MAX_HOLE_PX`: as far as smoothing and interpolation carry a reading."""
 
 _MARGIN = 1
 """Cells around those with readings, which smoothing reaches."""
@@ -49,46 +60,19 @@ _MAD_TO_STD = 1.4826
 """Median absolute deviation to standard deviation of a normal distribution."""
 
 
-@dataclass(frozen=True)
-class CompletionConfig:
-    """How holes are filled.
-
-    Attributes:
-        max_hole_px: a pixel is filled only if a reading is at most this far away, pixels.
-        min_readings: a cell and its neighbors need as many readings, or its pixels are left out.
-        max_error: of the readings from the fit, as a difference of natural logarithms of depth.
-            From a larger standard deviation in a cell, the model is not believed there; from a
-            larger error of many readings, it is not believed at all.
-        limits: depth beyond these is not filled in.
-
-    Raises:
-        ValueError: when a value is not positive, naming the field.
-    """
-
-    max_hole_px: float = 32.0
-    min_readings: int = 12
-    max_error: float = 0.1
-    limits: DepthLimits = field(default_factory=DepthLimits)
-
-    def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            if name != "limits" and not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-
-
 @dataclass(frozen=True, eq=False)
 class FittedDepthCompleter:
     """Fills holes with an estimator's depth.
 
     Attributes:
         estimator: of metric depth.
-        config: how to fill.
         intrinsics: of the images, if known; it helps the estimator.
+        limits: depth beyond these is not filled in.
     """
 
     estimator: DepthEstimator
-    config: CompletionConfig = field(default_factory=CompletionConfig)
     intrinsics: CameraIntrinsics | None = None
+    limits: DepthLimits = field(default_factory=DepthLimits)
 
     def complete(self, rgb: NDArray[np.uint8], depth: NDArray[np.float32]) -> NDArray[np.float32]:
         """Depth with its holes filled; readings stay as they are.
@@ -109,38 +93,38 @@ class FittedDepthCompleter:
         if not is_hole.any() or is_hole.all():
             return depth.copy()
         estimate = self.estimator.estimate(rgb, self.intrinsics).depth
-        return fill_holes(depth, estimate, self.config)
+        return fill_holes(depth, estimate, self.limits)
 
 
 def fill_holes(
-    depth: NDArray[np.float32], estimate: NDArray[np.float32], config: CompletionConfig
+    depth: NDArray[np.float32], estimate: NDArray[np.float32], limits: DepthLimits
 ) -> NDArray[np.float32]:
     """Depth with its holes filled from an estimate; readings stay bit-identical.
 
     Args:
         depth: (H, W), meters; NaN where there is no reading.
         estimate: (H, W), meters; NaN where there is none.
-        config: how to fill.
+        limits: depth beyond these is not filled in.
 
     Returns:
         (H, W); NaN where nothing supports a value.
     """
     filled = depth.copy()
     known = np.isfinite(depth) & (depth > 0) & np.isfinite(estimate)
-    if np.count_nonzero(known) < config.min_readings:
+    if np.count_nonzero(known) < _MIN_READINGS:
         return filled
-    fit = _fit_inverse_depth(depth[known], estimate[known], config)
+    fit = _fit_inverse_depth(depth[known], estimate[known])
     if fit is None:
         logger.warning("no hole is filled: the depth model disagrees with the readings")
         return filled
-    fitted = _fitted_log_depth(estimate, fit, config.limits)
+    fitted = _fitted_log_depth(estimate, fit, limits)
     known &= np.isfinite(fitted)
     if not known.any():
         return filled
     reachable = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    holes = np.isnan(depth) & np.isfinite(fitted) & (reachable <= config.max_hole_px)
-    values = np.exp(fitted[holes] + _local_error(depth, fitted, known, holes, config))
-    inside = (values >= config.limits.min_depth) & (values <= config.limits.max_depth)
+    holes = np.isnan(depth) & np.isfinite(fitted) & (reachable <= MAX_HOLE_PX)
+    values = np.exp(fitted[holes] + _local_error(depth, fitted, known, holes))
+    inside = (values >= limits.min_depth) & (values <= limits.max_depth)
     filled[holes] = np.where(inside, values, np.nan).astype(np.float32)
     return filled
 
@@ -157,7 +141,7 @@ def _fitted_log_depth(
 
 
 def _fit_inverse_depth(
-    depth: NDArray[np.float32], estimate: NDArray[np.float32], config: CompletionConfig
+    depth: NDArray[np.float32], estimate: NDArray[np.float32]
 ) -> tuple[float, float] | None:
     """Scale and shift with 1 / depth = scale / estimate + shift; None if there are none.
 
@@ -172,7 +156,7 @@ def _fit_inverse_depth(
     if scale <= 0:
         scale, shift = _robust_solution(equations[:, :1])[0], 0.0
     error = np.abs(equations @ [scale, shift] - 1)
-    if float(np.quantile(error, _INLIER_FRACTION)) > config.max_error:
+    if float(np.quantile(error, _INLIER_FRACTION)) > _MAX_ERROR:
         return None
     return float(scale), float(shift)
 
@@ -199,7 +183,6 @@ def _local_error(
     fitted: NDArray[np.float64],
     known: NDArray[np.bool_],
     holes: NDArray[np.bool_],
-    config: CompletionConfig,
 ) -> NDArray[np.float64]:
     """Corrections (N,) to the log depth of the hole pixels, NaN where no reading is near.
 
@@ -207,8 +190,8 @@ def _local_error(
     neighboring cells, and interpolated between the centers of cells.
     """
     lowest = float(fitted[known].min())
-    at_readings = _cell_coordinates(fitted, known, lowest, config)
-    at_holes = _cell_coordinates(fitted, holes, lowest, config)
+    at_readings = _cell_coordinates(fitted, known, lowest)
+    at_holes = _cell_coordinates(fitted, holes, lowest)
     cells = np.floor(at_readings + 0.5).astype(int) + _MARGIN
     shape = cells.max(axis=0) + 1 + _MARGIN
     error = np.log(depth[known].astype(np.float64)) - fitted[known]
@@ -222,20 +205,17 @@ def _local_error(
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = total / count
         spread = np.sqrt(np.maximum(squares / count - mean**2, 0))
-    believed = (count >= config.min_readings) & (spread <= config.max_error)
+    believed = (count >= _MIN_READINGS) & (spread <= _MAX_ERROR)
     return np.where(believed, mean, np.nan)
 
 
 def _cell_coordinates(
-    fitted: NDArray[np.float64],
-    chosen: NDArray[np.bool_],
-    lowest: float,
-    config: CompletionConfig,
+    fitted: NDArray[np.float64], chosen: NDArray[np.bool_], lowest: float
 ) -> NDArray[np.float64]:
     """(N, 3) of the chosen pixels: row, column and log depth, in cells from the first center."""
     rows, columns = np.nonzero(chosen)
     levels = (fitted[chosen] - lowest) / _CELL_DEPTH
-    side = config.max_hole_px / _CELLS_PER_HOLE
+    side = MAX_HOLE_PX / _CELLS_PER_HOLE
     return np.stack([rows / side, columns / side, levels], axis=1)
 
 

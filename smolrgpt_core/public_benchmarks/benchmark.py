@@ -76,7 +76,8 @@ class Benchmark(ABC):
         """The record of a row.
 
         Raises:
-            ValueError: the row cannot be used; says what was expected and what was found.
+            ValueError: the row cannot be used; the message states what was expected and what was
+            found.
         """
 
     def rules(self, wanted: Sequence[str], at_hand: Collection[Needs]) -> list[str]:

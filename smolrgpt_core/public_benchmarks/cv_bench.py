@@ -47,7 +47,7 @@ def source_means(
 ) -> dict[str, Figure]:
     """The paper's formula: overall = (2D + 3D) / 2 with 2D = (ADE20K + COCO) / 2, 3D = Omni3D.
 
-    A figure whose sources are not all there is left out.
+    A figure whose sources are not all there is skipped.
 
     Args:
         records: questions.
@@ -183,7 +183,8 @@ class CVBench(Benchmark):
         """The record of a row; only the parquet files have images.
 
         Raises:
-            ValueError: the row cannot be used; says what was expected and what was found.
+            ValueError: the row cannot be used; the message states what was expected and what was
+            found.
         """
         options = tuple(map(str, row.fields["choices"]))
         source = text_field(row.fields, "source")

@@ -82,7 +82,8 @@ class EmbSpatial(Benchmark):
         """The record of a row; the prompt keeps a stray quote, as what others report has it.
 
         Raises:
-            ValueError: the row cannot be used; says what was expected and what was found.
+            ValueError: the row cannot be used; the message states what was expected and what was
+            found.
         """
         options = tuple(map(str, row.fields["answer_options"]))
         answer = row.fields["answer"]

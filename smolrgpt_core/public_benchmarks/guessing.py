@@ -64,7 +64,7 @@ def _drawn(
 
 
 def _mean(outcomes: Sequence[Outcome]) -> Outcome:
-    """Figures and hits, averaged; a figure that only some draws have is left out."""
+    """Figures and hits, averaged; a figure that only some draws have is skipped."""
     names = [name for name in outcomes[0].figures if all(name in o.figures for o in outcomes)]
     figures = {}
     for name in names:

@@ -208,7 +208,8 @@ class HiSpatialTasks(Benchmark):
         """The record of a row, whose `source` is what its answer is.
 
         Raises:
-            ValueError: the row cannot be used; says what was expected and what was found.
+            ValueError: the row cannot be used; the message states what was expected and what was
+            found.
         """
         record, kind = read_as_published(row), str(row.fields["qa_info"]["type"])
         if record.category not in (CAMERA, DIRECTION, SOLVING):

@@ -55,7 +55,7 @@ class BenchmarkModel(Protocol):
         ...
 
     def answer(self, question: BenchmarkQuestion) -> BenchmarkAnswer:
-        """What the model says.
+        """What the model answers.
 
         Raises:
             UnansweredError: it has no answer to this question.

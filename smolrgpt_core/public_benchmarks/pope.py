@@ -147,7 +147,7 @@ class Pope(Benchmark):
         """
         files = find_files(path, self.files)
         numbers = [row.fields.get("question_id") for row in read_all_rows(files)]
-        # Read twice, so that no row is kept with its image.
+        # Read twice, so that no row is held in memory with its image.
         rows = read_all_rows(files)
         if len(set(numbers)) == len(numbers):
             return read_records(rows, self.parse)
@@ -162,7 +162,8 @@ class Pope(Benchmark):
         """The record of a row; a question asked in several categories is in several rows.
 
         Raises:
-            ValueError: the row cannot be used; says what was expected and what was found.
+            ValueError: the row cannot be used; the message states what was expected and what was
+            found.
         """
         truth = text_field(row.fields, "answer").strip().lower()
         category = text_field(row.fields, "category")

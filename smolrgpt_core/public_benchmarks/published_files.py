@@ -49,7 +49,7 @@ def published_data(data: str, example: str) -> Path:
 
     Raises:
         ValueError: it is neither.
-        OSError: the data set cannot be downloaded; what has come is kept for the next time.
+        OSError: the data set cannot be downloaded; what has arrived is stored for the next time.
         ImportError: the client of the hub is not installed.
     """
     path = Path(data)
@@ -148,7 +148,7 @@ def find_files(path: Path, patterns: Sequence[str]) -> list[Path]:
 
 
 def read_rows(path: Path) -> Iterator[PublishedRow]:
-    """The rows of one file; its suffix says the form.
+    """The rows of one file; its suffix determines the format.
 
     Raises:
         SpatialError: BAD_INPUT when it cannot be read.
@@ -218,7 +218,7 @@ def literal(value: Any) -> Any:
 
 
 def _image(row: PublishedRow, name: str) -> tuple[StoredImage | None, tuple[str, ...]]:
-    """The image of a field that is there; its content is looked at, and not kept."""
+    """The image of a field that is there; its content is checked, and not stored."""
     folder, value = row.path.parent, row.fields[name]
     field = RowField(row.stands, name)
     if isinstance(value, RowField):

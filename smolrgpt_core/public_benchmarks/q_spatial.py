@@ -210,10 +210,11 @@ class QSpatial(Benchmark):
     )
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
-        """The record of a row; the file's name says which split it is.
+        """The record of a row; the file's name states which split it is.
 
         Raises:
-            ValueError: the row cannot be used; says what was expected and what was found.
+            ValueError: the row cannot be used; the message states what was expected and what was
+            found.
         """
         split = next((name for name in SPLITS if row.path.name.startswith(name)), None)
         if split is None:

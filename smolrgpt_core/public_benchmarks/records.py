@@ -229,7 +229,7 @@ def published_regions(
     As its authors do, a mask that cannot be decoded is replaced by its box, clamped to the image.
 
     Args:
-        rles: COCO run-length encodings, which are looked at and not kept.
+        rles: COCO run-length encodings, which are checked and not stored.
         masks: where they stand.
         boxes: (x1, y1, x2, y2) in pixels, one for each mask.
         names: class of each object.

@@ -280,7 +280,8 @@ class RoboSpatialHome(Benchmark):
         """The record of a row of either form; both name the same questions alike.
 
         Raises:
-            ValueError: the row cannot be used; says what was expected and what was found.
+            ValueError: the row cannot be used; the message states what was expected and what was
+            found.
         """
         split = text_field(row.fields, "category")
         truth = text_field(row.fields, "answer")

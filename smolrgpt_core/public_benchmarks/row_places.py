@@ -34,7 +34,7 @@ JSON_CHUNK = 2**20
 """Bytes of a JSON list that are read at once, at least."""
 
 OPEN_COLUMNS = 4
-"""Parquet columns of which the last batch is kept."""
+"""Parquet columns of which the last batch is cached."""
 
 Fields = Mapping[str, Any]
 _WHITESPACE = " \t\r\n"
@@ -95,7 +95,7 @@ class RowField:
 
 
 def placed_rows(path: Path) -> Iterator[tuple[Fields, RowPlace]]:
-    """The rows of a file with their places; its suffix says the form.
+    """The rows of a file with their places; its suffix determines the format.
 
     Raises:
         SpatialError: BAD_INPUT when it cannot be read.

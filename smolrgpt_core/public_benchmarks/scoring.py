@@ -1,7 +1,7 @@
 """Defines scorers, their results, and means that they share.
 
-Figures are percentages unless their unit says otherwise. A question without a prediction, or whose
-prediction cannot be read, counts as wrong; a scorer that leaves one out because its authors do says
+Figures are percentages unless they have another unit. A question without a prediction, or whose
+prediction cannot be read, counts as wrong; a scorer that skips one because its authors do states
 so in a note.
 """
 

@@ -101,7 +101,7 @@ def is_quantity(record: BenchmarkRecord) -> bool:
 
 
 def judgment_of_reply(record: BenchmarkRecord, reply: Any) -> Judgment:
-    """What a judge's reply, a JSON object, says; see `Judgment`.
+    """The content of a judge's reply, a JSON object; see `Judgment`.
 
     A missing key, null and a word instead of a number make it unreadable, as does no reply.
     """

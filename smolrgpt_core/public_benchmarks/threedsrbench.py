@@ -162,7 +162,8 @@ class ThreeDSRBench(Benchmark):
         """The record of a row; images of mirrored rows are mirrored already.
 
         Raises:
-            ValueError: the row cannot be used; says what was expected and what was found.
+            ValueError: the row cannot be used; the message states what was expected and what was
+            found.
         """
         id = text_field(row.fields, "qid")
         if not ID.fullmatch(id):

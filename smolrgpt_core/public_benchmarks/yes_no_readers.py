@@ -52,7 +52,7 @@ def negated_first_sentence(answer: str) -> str:
 def leading_word(answer: str) -> str:
     """For the rules of this project: the first word that affirms or denies, if it leads.
 
-    Only the first two words are looked at, so that "I cannot say yes" is not read.
+    Only the first two words are read, so that "I cannot say yes" is no yes.
     """
     words = _words(answer)[:2]
     if words[:1] == [NO] and words[1:] and words[1] in NOT_KNOWN:

@@ -41,7 +41,7 @@ def check_dataset(
     Args:
         root: folder of the data set.
         workers: processes that decode.
-        examples: how many problems of each kind are kept as examples.
+        examples: how many problems of each kind are reported as examples.
         progress: called after each image.
 
     Raises:

@@ -1,6 +1,6 @@
 """A contact sheet of a data set, for the eye: images with masks, question and answer.
 
-Shows what the files say. A question whose files are broken gets a tile that says so.
+Shows the content of the files. A question whose files are broken gets a tile that says so.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ TILE_WIDTH = 480
 
 BACKGROUND: Color = (44, 47, 56)
 DRAWN_PER_TILE = 8
-"""Questions that are looked at for each tile, so that every category is among them."""
+"""Questions that are considered for each tile, so that every category is among them."""
 
 GAP = 16
 CAPTION_TEXT = 0.46

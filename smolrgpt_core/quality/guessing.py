@@ -156,7 +156,7 @@ def _is_measured(category: Category | None, answer: str) -> bool:
 
 
 def _bin(category: Category | None, answer: str) -> str:
-    """Answers that a guess cannot tell apart have the same bin."""
+    """Answers that a guess cannot distinguish have the same bin."""
     return answer_bin(Category.DISTANCE if _is_measured(category, answer) else Category.MCQ, answer)
 
 

@@ -104,7 +104,7 @@ def convert_recording(
 
 
 def _opened_report(synchronized: Synchronized, topics: Mapping[str, str]) -> RecordingReport:
-    """What is known before the first frame is looked at."""
+    """What is known before the first frame is read."""
     report = RecordingReport(synchronized.images, skipped=synchronized.skipped)
     report.topics = {name: topic for name, topic in topics.items() if topic}
     for note in synchronized.notes:
@@ -132,7 +132,7 @@ def _convert(
     moment: Moment,
     serialized: Mapping[str, bytes],
 ) -> None:
-    """Write one frame, or say why not."""
+    """Write one frame, or report why not."""
     try:
         recorded = source.decode(serialized)
     except BrokenMessageError as error:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 MCAP_MAGIC = b"\x89MCAP0\r\n"
 MCAP_FOOTER, MCAP_DATA_END = 0x02, 0x0F
 MCAP_CLOSING_PART = struct.pack("<BQQQI", MCAP_FOOTER, 20, 0, 0, 0) + MCAP_MAGIC
-"""A footer that says that there is no summary, and the magic."""
+"""A footer without a summary, and the magic."""
 
 RECORD_HEAD = struct.Struct("<BQ")
 

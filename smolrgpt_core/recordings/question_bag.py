@@ -129,7 +129,7 @@ class QuestionBagWriter:
         Raises:
             OSError: the disk is full, or gone.
         """
-        # One time for all of them tells that they belong together; but readers order messages by
+        # One time for all of them shows that they belong together; but readers order messages by
         # time, so no two may have the same.
         self._last_ns = max(self._last_ns, time.time_ns())
         for name, content in frame.items():

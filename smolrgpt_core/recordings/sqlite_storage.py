@@ -106,7 +106,7 @@ class SqliteStorage:
     def _connect(self) -> sqlite3.Connection:
         address = f"{self._path.resolve().as_uri()}?mode=ro&immutable=1"
         database = sqlite3.connect(address, uri=True)
-        # Without this, SQLite refuses a file that is shorter than it says, as a whole.
+        # Without this, SQLite refuses a file that is shorter than its header states, as a whole.
         database.execute("PRAGMA writable_schema = ON")
         return database
 

@@ -1,7 +1,7 @@
 """The files of a recording: their names, order and formats.
 
-Of `metadata.yaml` only the order of the files is used, and whether all are there. What else it says
-(quality of service, compression, counts) is in the files themselves, and people edit it.
+Of `metadata.yaml` only the order of the files is used, and whether all are there. What else it
+states (quality of service, compression, counts) is in the files themselves, and people edit it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rows as a page for the browser: one file with everything in it.
 
-The templates in `templates/` escape all text that they are given.
+The templates in `templates/` escape all text that they insert.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def _labels(row: ReportRow) -> list[str]:
 
 
 def _facts(row: ReportRow) -> dict[str, str]:
-    """What a card says of a row, by name; nothing empty."""
+    """What a card shows of a row, by name; nothing empty."""
     times = [f"{stage} {milliseconds_text(seconds)} ms" for stage, seconds in row.latency.items()]
     facts = {
         "Answer": row.answer_text,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from smolrgpt_core.answer import Agreement
@@ -19,6 +17,7 @@ from smolrgpt_core.report.rows import (
     milliseconds_text,
     percent_text,
 )
+from smolrgpt_core.text_tables import headed_table
 
 WIDE_CONSOLE = 110
 """From this terminal width on, the table has one column for each latency stage."""
@@ -28,7 +27,7 @@ def print_report(rows: Sequence[ReportRow], console: Console) -> None:
     """Print a table with a row per question, followed by the reasons of refusals and totals."""
     stages = list(dict.fromkeys(stage for row in rows for stage in row.latency))
     shown = stages if console.width >= WIDE_CONSOLE else [s for s in stages if s == TOTAL]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = headed_table()
     table.add_column("", no_wrap=True)
     table.add_column("Question", ratio=1, min_width=11)
     table.add_column("Answer", overflow="fold")

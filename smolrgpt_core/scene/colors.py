@@ -226,7 +226,7 @@ def _name_weights(vivid: NDArray[np.float64], shares: NDArray[np.float64]) -> ND
     """(11,) how likely each name is the one for a region.
 
     Args:
-        vivid: (11,) shares of its pixels, those of pale ones lowered.
+        vivid: (11,) fractions of its pixels, those of pale ones lowered.
         shares: (11,) of its pixels.
     """
     cases = [_likely(item, counts, SHARPNESS) for item in (vivid, shares) for counts in INCIDENTAL]
@@ -240,12 +240,12 @@ def _name_weights(vivid: NDArray[np.float64], shares: NDArray[np.float64]) -> ND
 def _likely(
     shares: NDArray[np.float64], counts: Mapping[str, float], sharpness: float
 ) -> NDArray[np.float64]:
-    """(11,) how likely each name is by shares of pixels alone.
+    """(11,) how likely each name is by fractions of pixels alone.
 
     Args:
         shares: (11,) of the pixels.
         counts: what pixels of a name count, where that is not 1.
-        sharpness: power of the share by which a name becomes likely.
+        sharpness: power of the fraction by which a name becomes likely.
     """
     evidence = shares * [counts.get(name, 1.0) for name in COLORS]
     powers = (evidence / evidence.max()) ** sharpness

@@ -1,6 +1,6 @@
 """Many copies of a scene at once, disturbed by what its measurements may be wrong by.
 
-A value that is computed on all copies together says how sure it is: the fraction of the copies in
+A value that is computed on all copies together shows how sure it is: the fraction of the copies in
 which it comes out the same. The first copy is undisturbed.
 """
 
@@ -173,7 +173,7 @@ class SceneCopies:
             self._measure(index)
 
     def measure_footprints(self, which: Mask) -> None:
-        """As `measure`, and refuse where no floor tells what stands where.
+        """As `measure`, and refuse where no floor shows what stands where.
 
         Raises:
             SpatialError: as `measure`; CANNOT_TELL.
@@ -188,7 +188,7 @@ class SceneCopies:
                 )
 
     def measure_sizes(self, which: Mask) -> None:
-        """As `measure_footprints`, and refuse what has no size to be told.
+        """As `measure_footprints`, and refuse what has no known size.
 
         Raises:
             SpatialError: as `measure_footprints`; CANNOT_TELL.
@@ -253,11 +253,11 @@ class SceneCopies:
         return np.asarray(np.where(self.color < 0, every_second, self.color == place))
 
     def color_notes(self, certainty: float, ids: Sequence[int]) -> list[str]:
-        """What is to be known of colors that were looked at since `begin_question`.
+        """What an answer mentions about colors that were read since `begin_question`.
 
         Args:
             certainty: a color that is less likely than this, 0 to 1, is unsure.
-            ids: regions of which it is told, too, where most of their pixels have another color.
+            ids: regions that are mentioned, too, where most of their pixels have another color.
         """
         notes = []
         for index in map(int, np.flatnonzero(self._looked)):
@@ -279,7 +279,7 @@ class SceneCopies:
         return in_words([self.name(int(index)) for index in np.flatnonzero(which)]) or "none"
 
     def begin_question(self) -> None:
-        """Forget what was needed for the question before; what was measured is kept."""
+        """Forget what was needed for the question before; what was measured stays cached."""
         self._needed[:] = False
         self._looked[:] = False
         self._pixel_needed = False

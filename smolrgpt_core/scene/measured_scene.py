@@ -1,4 +1,4 @@
-"""A scene as metric depth and masks show it, and the color image if that may be looked at."""
+"""A scene as metric depth and masks show it, and the color image if that may be used."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ READING_STD_M = 0.005
 """Least standard deviation of the depth at a pixel: what is as near is a tie."""
 
 READING_REACH_PX = 2
-"""How far around a pixel readings tell by their scatter what one of them may be off by."""
+"""How far around a pixel the scatter of readings shows how far one of them may be off."""
 
 NORMAL_MAD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 
 CAMERA_AXES = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
-"""Right, forward and up of a level camera, where no floor tells better."""
+"""Right, forward and up of a level camera, where no floor is more exact."""
 
 
 class MeasuredScene:

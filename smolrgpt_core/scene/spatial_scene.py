@@ -37,7 +37,8 @@ class SeenColors:
     """The colors of one region.
 
     Attributes:
-        shares: (11,) of what is seen of it, by the place of the name in `COLORS`; the sum is 1.
+        shares: (11,), fractions of what is seen of it, by the place of the name in `COLORS`; the
+            sum is 1.
         weights: (11,) how likely each name is the one for the region; the sum is 1.
     """
 
@@ -94,7 +95,7 @@ class Placed:
         cargo: id of the region that a transporter carries if it is loaded; None where that is none.
         loaded: probability that a transporter carries anything.
         has_footprint: False where only the visible surface was measured: no size, no floor.
-        unsized: why no size can be told, and what to do about it, to follow a name; "" where it
+        unsized: why no size is known, and what to do about it, to follow a name; "" where it
             can.
         notes: what was assumed, such as "from a box, not a mask".
         visible_fraction: visible fraction of the object, 0 to 1; 1 where it is not known.

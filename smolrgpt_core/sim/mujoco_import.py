@@ -1,4 +1,4 @@
-"""Imports MuJoCo for all modules, and says what is missing if it cannot render."""
+"""Imports MuJoCo for all modules, and reports what is missing if it cannot render."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MISSING_RENDERER = (
 
 
 def import_mujoco() -> ModuleType:
-    """MuJoCo with an off-screen renderer: OSMesa unless MUJOCO_GL says otherwise.
+    """MuJoCo with an off-screen renderer: OSMesa unless MUJOCO_GL names another.
 
     Raises:
         ImportError: MuJoCo or its renderer is not installed; the message says what to install.

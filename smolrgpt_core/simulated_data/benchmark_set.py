@@ -89,7 +89,7 @@ class SetLayout:
     Attributes:
         file: name of the file of records.
         counts: questions of each raw category in the published set.
-        draw: questions about a frame, with raw categories; those that have none are left out.
+        draw: questions about a frame, with raw categories; those that have none are skipped.
         kind: `type` of a record, by its question and raw category.
         truth: the true answer in words, by the same.
         shows_all: whether a record also has the masks of what its question does not name, on which

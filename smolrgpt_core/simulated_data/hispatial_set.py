@@ -2,7 +2,7 @@
 
 Its sets are not published: 307 questions about the distance of an object to the camera, 302 about
 the direction from one object to another, and 78 of problem solving. Truths are the simulator's;
-`type` of a record says what its answer is.
+`type` of a record is that of its answer.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _KINDS = {
     Category.COUNT: AnswerKind.COUNT,
     Category.MCQ: AnswerKind.REGION,
 }
-"""Of problem solving; lists and areas, which no reader of answers here knows, are left out."""
+"""Of problem solving; lists and areas, which no reader of answers here knows, are skipped."""
 
 
 def _draw(scene: TrueScene, rng: np.random.Generator) -> Iterator[Drawn]:

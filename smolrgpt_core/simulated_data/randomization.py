@@ -25,7 +25,7 @@ _STRENGTHS = (
     "depth_noise_per_m", "dropout_fraction", "dropout_blobs", "flying_fraction",
     "edge_dropout_fraction", "exposure_deviation", "white_balance_deviation", "color_noise",
 )  # fmt: skip
-"""Fields of `SensorNoise` that say how strong a disturbance is, not what kind of camera it is."""
+"""Fields of `SensorNoise` that set how strong a disturbance is, not what kind of camera it is."""
 
 
 @dataclass(frozen=True)

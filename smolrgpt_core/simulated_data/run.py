@@ -191,7 +191,7 @@ def _start_worker() -> None:
 
 
 def _leave_with_parent() -> None:
-    """End this process when its parent has: a killed parent cannot tell it to."""
+    """End this process when its parent has: a killed parent cannot end it."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

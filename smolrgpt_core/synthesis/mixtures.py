@@ -100,7 +100,7 @@ _HISPATIAL = Mixture(
     {
         "pixel_to_point": Family(10.51, ("depth_at_pixel",), level=0),
         "depth_ordering": Family(2.69, ("nearer_pixel",), level=0),
-        # No operator says which way an object faces: 3.51 of "orientation" is left out.
+        # No operator says which way an object faces: 3.51 of "orientation" is skipped.
         "size": Family(
             11.56, ("width", "height", "length", "dimensions", "footprint", "volume", "top_height"),
             level=1,

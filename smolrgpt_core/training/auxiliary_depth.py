@@ -26,7 +26,7 @@ PATCH_DEPTHS = "patch_depths"
 nothing was measured; B rows without their pairs."""
 
 _READINGS = 8
-"""Depths that are looked at along each side of a patch."""
+"""Depths that are sampled along each side of a patch."""
 
 _SAME = 0.02
 """Logarithms of depth that differ by less have no order: 2 %, the noise of a depth camera."""

@@ -278,7 +278,7 @@ def _vision_values(backbone: str) -> dict[str, Any]:
 
 
 def _rgb_range(backbone: str) -> PixelRange:
-    """The range of pixels that a vision encoder was trained with, as its own files say.
+    """The range of pixels that a vision encoder was trained with, as stated in its own files.
 
     Never that of its class in transformers, which differs from that of many checkpoints.
 

@@ -243,7 +243,7 @@ class _Writer:
 
 
 def _next_samples(reader: SampleIterator) -> tuple[bool, list[Sample]]:
-    """Whether this is the last part, and its samples; what cannot be read is left out."""
+    """Whether this is the last part, and its samples; what cannot be read is skipped."""
     samples = []
     for _ in range(PART_SAMPLES):
         try:

@@ -264,7 +264,7 @@ class RowGroups:
     """All rows of a run, in groups.
 
     Args:
-        sources: of each draw; None for one that is left out.
+        sources: of each draw; None for one that is skipped.
         draws: of the configuration.
         seed: of the run.
         micro_rows: rows of a group.
@@ -316,7 +316,7 @@ class RowGroups:
         """Draws of the rows of a group."""
         generator = np.random.default_rng([self._seed, self.number])
         count = self._micro_rows if self._mixes else 1
-        # All first: what is left out must not change the others.
+        # All first: what is skipped must not change the others.
         places = generator.choice(len(self._probabilities), count, p=self._probabilities).tolist()
         for index, place in enumerate(places):
             if self._left_out[place]:

@@ -40,7 +40,7 @@ MESSAGE_QUEUE = 20
 MAX_FRAME_AGE_S = 40
 """The questions about a frame are asked within this time, on a busy machine too."""
 ANSWER_TIMEOUT_S = 30
-"""What the node is given for one answer."""
+"""The inputs of the node for one answer."""
 IMAGE_TIMEOUT_S = 30.0
 
 
@@ -57,7 +57,7 @@ class Snapshot:
         viewpoint: the same for all frames from one camera pose.
         regions, truth: of the frame; with own masks, in the numbers of the found regions.
         named: the regions that an answer can name.
-        matches: the objects that were found with own masks; None with given ones.
+        matches: the objects that were found with own masks; None with the simulator's.
     """
 
     stamp_ns: int

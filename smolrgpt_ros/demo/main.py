@@ -1,7 +1,7 @@
 """The demo: starts the graph as processes, asks questions, and compares answers with the truth.
 
-Ends by itself. The exit status is 0 only if every answer came and is right; `TOLERANCE` says what
-counts as correct.
+Ends by itself. The exit status is 0 only if every answer came and is correct; `TOLERANCE` states
+what counts as correct.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def talk(
     Args:
         signals: that ask to end.
         options: of the command line.
-        console: to say what happens.
+        console: for messages about the progress.
         own_masks: whether questions are about regions that are found in the images.
 
     Raises:
@@ -193,7 +193,7 @@ def report(talked: DemoAnswers, options: DemoOptions, console: Console) -> int:
 def report_own_masks(
     simulated: DemoAnswers, own: DemoAnswers, options: DemoOptions, console: Console
 ) -> None:
-    """Print and write the results with own masks beside those with given ones.
+    """Print and write the results with own masks beside those with the simulator's.
 
     Args:
         simulated: with the masks of the simulator.

@@ -108,7 +108,7 @@ def _first_in_form(
 
 
 def questions_without_answer() -> list[DemoQuestion]:
-    """Questions without an answer, to show that the reason is given instead of a guess."""
+    """Questions without an answer, to show that the node gives the reason instead of a guess."""
     unknown = "How far is pallet 999 from buffer 1?"
     unclear = "Which pallet is the heaviest?"
     return [

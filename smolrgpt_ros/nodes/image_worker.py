@@ -41,7 +41,7 @@ class NewestImages:
         rate: periods per second of the stamps.
 
     Attributes:
-        rate: as given; may be changed at any time.
+        rate: images per second at most; may be changed at any time.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class ImageWorker:
         on_error: called with an exception that `process` has raised.
 
     Attributes:
-        rate: as given; may be changed at any time.
+        rate: images per second at most; may be changed at any time.
         statistics: counts so far.
     """
 

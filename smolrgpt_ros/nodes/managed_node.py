@@ -37,8 +37,8 @@ class ManagedNode(LifecycleNodeMixin, Node, Generic[NodeParameters]):
 
     Args:
         name: of the node.
-        kind: dataclass of its parameters; a field `autostart` says whether the node configures and
-            activates itself.
+        kind: dataclass of its parameters; a field `autostart` decides whether the node configures
+            and activates itself.
 
     Attributes:
         parameters: their current values.

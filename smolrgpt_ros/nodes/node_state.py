@@ -1,7 +1,8 @@
 """State of the query node, for queries, and for requests that wait until it has loaded.
 
-The lifecycle of rclpy knows one transition at a time and tells nobody when it ends; `loading` here
-lasts until questions can be answered, over configuration and, at an automatic start, activation.
+The lifecycle of rclpy knows one transition at a time and does not report when it ends; `loading`
+here lasts until questions can be answered, over configuration and, at an automatic start,
+activation.
 """
 
 from __future__ import annotations

@@ -329,7 +329,8 @@ class AnswerWorker:
         try:
             samples = self._buffer.select(request, self._now_ns())
         except FrameUnavailableError:
-            # Diagnostics say what is wrong with the inputs, and so does the answer to a question.
+            # Diagnostics report what is wrong with the inputs, and so does the answer to a
+            # question.
             return
         if samples == self._looked_at:
             return

@@ -27,7 +27,7 @@ def retry_lost_responses(node: Node, matching_s: float = MATCHING_S) -> None:
 
     Args:
         node: all services that it has now.
-        matching_s: seconds after which a response is given up, which is logged.
+        matching_s: seconds after which the node gives up on a response, which is logged.
     """
     warnings.filterwarnings("error", message=_LOST, category=RuntimeWarning)
     for service in node.services:

@@ -319,9 +319,9 @@ def test_up_decides_what_a_floor_is() -> None:
 
 def test_a_height_of_the_camera_that_contradicts_depth_is_reported() -> None:
     question, flags = "How many pallets are in buffer 2?", ("--answerer", "geometric")
-    assert "is said to hang" not in ask(question, *flags).stderr
+    assert "its mounting puts" not in ask(question, *flags).stderr
     told = ask(question, *flags, "--camera-height", "0.9")
-    assert "is said to hang 0.90 m above the floor" in told.stdout + told.stderr
+    assert "its mounting puts 0.90 m above the floor" in told.stdout + told.stderr
     refused = ask(question, *flags, "--camera-height", "-1")
     assert refused.exit_code == 3
     assert "height of the camera above the floor must be positive" in refused.stderr

@@ -172,7 +172,7 @@ def test_holes_count_as_missing_depth(ray_caster, block):
     holes = np.random.default_rng(0).random(frame.depth.shape) < 0.4
     depth = np.where(holes, np.nan, frame.depth).astype(np.float32)
     surface = measure_surface(replace(frame, depth=depth), frame.regions[1])
-    assert surface.valid_share == pytest.approx(0.6, abs=0.03)
+    assert surface.valid_fraction == pytest.approx(0.6, abs=0.03)
     assert np.isfinite(surface.depth).all()
 
 

@@ -389,14 +389,16 @@ def test_a_height_that_contradicts_the_floor_is_doubted(pallet_scene, said):
     assert FrameGeometry(mounted(frame, pallet_scene, 2.05)).doubts == ()
     for known in (mounted(frame, pallet_scene, said), replace(frame, camera_height=said)):
         (doubt,) = FrameGeometry(known).doubts
-        assert f"2.00 m below the camera, which is said to hang {said:.2f} m" in doubt
+        assert f"2.00 m below the camera, which its mounting puts {said:.2f} m" in doubt
 
 
 def test_depth_that_is_scaled_contradicts_the_height_of_the_camera(pallet_scene):
     known = mounted(pallet_scene.render(), pallet_scene, 2.0)
     for scale, is_doubted in ((1.0, False), (0.97, False), (1.04, False), (0.9, True), (1.1, True)):
         scaled = replace(known, depth=known.depth * np.float32(scale))
-        height_doubts = [text for text in FrameGeometry(scaled).doubts if "said to hang" in text]
+        height_doubts = [
+            text for text in FrameGeometry(scaled).doubts if "its mounting puts" in text
+        ]
         assert bool(height_doubts) == is_doubted
         if is_doubted:
             assert f"is {2.0 * scale:.2f} m below the camera" in height_doubts[0]

@@ -37,3 +37,17 @@ def test_the_built_package_is_typed(tmp_path: Path) -> None:
         cwd=ROOT, check=True, capture_output=True, text=True,
     )  # fmt: skip
     assert (tmp_path / "lib" / "smolrgpt_core" / "py.typed").is_file()
+
+
+def test_the_ros_package_is_typed(tmp_path: Path) -> None:
+    """The rule of CMakeLists.txt, on its own: a whole build takes minutes."""
+    rules = (ROOT / "CMakeLists.txt").read_text()
+    rule = re.search(
+        r"^install\(DIRECTORY (smolrgpt_ros/\n)(.*\n)( +PATTERN.*)$", rules, re.MULTILINE
+    )
+    assert rule is not None
+    script = tmp_path / "install.cmake"
+    script.write_text(f"file(INSTALL {ROOT}/{rule[1]} DESTINATION {tmp_path}/installed {rule[3]})")
+    subprocess.run(["cmake", "-P", str(script)], check=True, capture_output=True)
+    assert (tmp_path / "installed" / "py.typed").is_file()
+    assert (tmp_path / "installed" / "nodes" / "spatial_query_node.py").is_file()

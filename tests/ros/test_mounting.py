@@ -236,7 +236,7 @@ def test_height_of_the_camera_by_tf(
     source = f"depth; height from tf: {camera_height:.2f} m above base_footprint"
     wait_for(lambda: asked.source() == source, "the diagnostics")
     asked.give("base_footprint", hall.truth.up, camera_height + 0.8)
-    wait_for(lambda: "is said to hang" in asked.ask().message, "the contradiction")
+    wait_for(lambda: "its mounting puts" in asked.ask().message, "the contradiction")
     asked.give("base_footprint", hall.truth.up, -0.3)
     wait_for(lambda: "0.30 m below the floor" in asked.ask().message, "a refusal")
     (bag,) = (tmp_path / "bags").iterdir()

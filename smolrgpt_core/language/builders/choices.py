@@ -72,7 +72,7 @@ def _is_among_or_between(chosen: Program) -> bool:
 
 
 def _of_same_class(chosen: Program, noun: Program) -> Program:
-    """A set with the noun that was said of its member once more: that noun may not contradict."""
+    """A set with the noun of its member repeated: that noun may not contradict."""
     if chosen.operator is selections.Alike:
         return noun
     classes = [part for part in chosen.walk() if part.operator is selections.All]
@@ -243,7 +243,7 @@ def extreme_span(region: Program, given: Nominal, kind: str, end: str) -> Progra
 
 @builder
 def condition_of(modifiers: tuple[Any, ...]) -> Program:
-    """What adjectives say: "of the empty ones"."""
+    """The meaning of adjectives: "of the empty ones"."""
     conditions = [item for item in modifiers if isinstance(item, Program)]
     if len(conditions) < len(modifiers) or not conditions:
         raise NoReadingError

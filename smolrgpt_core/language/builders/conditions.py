@@ -76,7 +76,7 @@ def compared_to(attribute: Program, how: str, other: Program) -> Program:
 
 @builder
 def at_place(attribute: Program, place: Any) -> Program:
-    """A distance that is said to be from a place, unless it was from another."""
+    """A distance that is worded as from a place, unless it was from another."""
     if place is None:
         return attribute
     if attribute != attributes.Distance(selections.Camera()):
@@ -286,7 +286,7 @@ def distance_from(place: Program) -> Program:
 
 @builder
 def distance_from_or_camera(place: Any) -> Program:
-    """The distance attribute, from the camera where nothing else is said."""
+    """The distance attribute, from the camera by default."""
     return attributes.Distance(place or selections.Camera())
 
 

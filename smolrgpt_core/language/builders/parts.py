@@ -76,7 +76,7 @@ class Nominal:
         chosen: the set.
         plural: whether the noun is in the plural.
         superlative: what singles out of the set; None where nothing does.
-        number: how many there are said to be; 0 where it is not said.
+        number: how many there are in the question's words; 0 where it does not mention it.
     """
 
     chosen: Program
@@ -109,7 +109,7 @@ class Beside:
 
 @dataclass(frozen=True)
 class Asked:
-    """A program, and the word and size of the unit in which the answer is to be said."""
+    """A program, and the word and size of the unit in which the answer is to be given."""
 
     program: Program
     unit: tuple[str, float] | None = None
@@ -223,11 +223,11 @@ class AnyOf(Program):
 
 
 class Alternatives(AnyOf):
-    """The same said with a mere "or", which may also ask which of them: "pallets 3 or 4"."""
+    """The same with a mere "or", which may also ask which of them: "pallets 3 or 4"."""
 
 
 class AllOf(Program):
-    """A set said with "all": "holding all pallets" is not holding any of them."""
+    """A set with "all": "holding all pallets" is not holding any of them."""
 
 
 class Together(Program):
@@ -285,7 +285,7 @@ class Numbered:
     """A relative clause with a verb: "that is empty", "that are empty".
 
     Attributes:
-        modifier: what it says.
+        modifier: its meaning.
         plural: whether it is about several.
     """
 
@@ -335,7 +335,7 @@ class Relative:
 
     Attributes:
         pronoun: as `Noun.pronouns` has it.
-        modifier: what the clause says.
+        modifier: the meaning of the clause.
     """
 
     pronoun: str

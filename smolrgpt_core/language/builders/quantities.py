@@ -152,7 +152,7 @@ def ask(program: Program | Asked, unit: Any = None) -> Asked:
 
 
 def _as_share(program: Program) -> Program:
-    """What is free or taken of a zone, as a share of its area."""
+    """What is free or taken of a zone, as a fraction of its area."""
     if program.operator is questions.Measure and program.parts[1] == attributes.FreeArea():
         return measure(program.parts[0], attributes.FreeShare())
     if program.operator is not questions.Difference:
@@ -340,7 +340,7 @@ def taken_area(zone: Program) -> Program:
 
 @builder
 def taken_share(zone: Program) -> Program:
-    """What is not free of a zone, as a share of its area."""
+    """What is not free of a zone, as a fraction of its area."""
     return difference_of(questions.Amount(1.0, "share"), measure(zone, attributes.FreeShare()))
 
 

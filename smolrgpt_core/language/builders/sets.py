@@ -232,7 +232,7 @@ def two(first: Program, second: Program) -> tuple[Program, Program]:
 
 @builder
 def two_or_camera(first: Program, second: Any) -> tuple[Program, Program]:
-    """What is measured from, the camera where nothing else is said."""
+    """What is measured from, the camera by default."""
     return first, second or selections.Camera()
 
 

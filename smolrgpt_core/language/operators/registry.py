@@ -52,7 +52,7 @@ def operator(
 
 
 def a(type: Type, name: str = "", words: Sequence[str] = (), unit: str = "") -> Parameter:
-    """A parameter; its name is that of its type unless it is given.
+    """A parameter; its name defaults to that of its type.
 
     Args:
         type: of the argument.

@@ -1,7 +1,7 @@
 """Configuration of a vision-language model with a metric point map.
 
-`config.json` of a checkpoint is this class. It says how points become numbers, which is fixed once
-a model is trained, and holds the configuration of the vision-language model itself.
+`config.json` of a checkpoint is this class. It determines how points become numbers, which is fixed
+once a model is trained, and holds the configuration of the vision-language model itself.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ class PointMapConfig(PreTrainedConfig):
     Attributes:
         vlm_config: configuration of the vision-language model, an object or a dictionary with a
             `model_type` of `FAMILIES`.
-        points: what the model is given beside the image: "metric" points in meters, measured or
+        points: the input of the model beside the image: "metric" points in meters, measured or
             estimated; "relative" depth from 0 to 255 in the place of x, y and z (the ablation of
             the paper); "none" = the image alone.
         axis_channels, shortest_m, longest_m, missing_points, limit_m: as `PointCode`.
         image_resampling: "processor" = as the vision-language model's own processor resizes;
             "opencv_bilinear" = stretched by OpenCV, as in the authors' code.
         initializer_range: standard deviation of the new convolution's weights.
-        answer_style: how the model is asked to answer where the user does not say: "sentence", or
+        answer_style: how the model is asked to answer by default: "sentence", or
             "short" = the value only.
         answers: categories of questions that the model was trained on; "language" where these are
-            all that the language can say, "free_text" where it may be asked in words that nothing
-            else understands.
+            all that the language can express, "free_text" where it may be asked in words that
+            nothing else understands.
         prompt_tokens: trained tokens that are written before those of the image.
         bottlenecks: which layers are followed by a detour, see `model.bottleneck`.
 

@@ -1,8 +1,8 @@
 """How each family of vision-language models takes its image: all that the point map must know.
 
 A family's projector begins with one linear layer over patches, or over blocks of patches that
-become one token. Points join there. An entry says where that layer is, how many patches it sees at
-once, and in which order its rows come.
+become one token. Points join there. An entry states where that layer is, how many patches it sees
+at once, and in which order its rows come.
 """
 
 from __future__ import annotations

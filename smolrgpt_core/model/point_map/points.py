@@ -1,7 +1,7 @@
 """Point maps: for each pixel x, y, z in meters in the camera's optical frame, and its validity.
 
 A point map is float32 (H, W, 4). Where there is no reading the validity is 0 and the coordinates
-are NaN, unless a source says otherwise. `model_points` makes of it what a model was trained on.
+are NaN, unless a source states otherwise. `model_points` makes of it what a model was trained on.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def resized_point_map(points: PointMap, height: int, width: int) -> PointMap:
 
 
 def model_points(points: PointMap, code: PointCode) -> torch.Tensor:
-    """What a model with this code is given of a point map: float32 (4, H, W), all finite."""
+    """The input of a model with this code, from a point map: float32 (4, H, W), all finite."""
     # RGB-D cameras give NaN, estimators infinity; HiSpatial's code takes both for far away.
     limit = code.limit_m
     coordinates = np.nan_to_num(points[..., :3], nan=limit, posinf=limit, neginf=limit)

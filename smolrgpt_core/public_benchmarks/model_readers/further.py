@@ -37,7 +37,7 @@ def readings(
         Answers in a form that the rule reads, by id; unread ones are absent.
 
     Raises:
-        SpatialError: MODEL_ERROR when the server cannot be asked any more; its replies are kept.
+        SpatialError: MODEL_ERROR when the server cannot be asked any more; its replies are stored.
     """
     outcome = benchmark.scorers[benchmark.refusing].score(
         Answered(data.records, predictions.answers)

@@ -53,7 +53,7 @@ def judged(
         advance: called with the finished and total numbers of questions.
 
     Raises:
-        SpatialError: MODEL_ERROR when the server cannot be asked any more; its replies are kept.
+        SpatialError: MODEL_ERROR when the server cannot be asked any more; its replies are stored.
     """
     wanted = list(records)
     found: dict[str, Any] = {}

@@ -27,7 +27,7 @@ from smolrgpt_core.public_benchmarks.model_readers.evidence import (
 )
 
 UNCLEAR = "unclear"
-"""What a model is to reply when the text does not say."""
+"""What a model is to reply when the text does not state it."""
 
 _UNITS = ("m", "cm", "mm", "ft", "inch", "yd")
 

@@ -87,7 +87,8 @@ class LanguageModels:
             progress: shown while they are asked.
 
         Raises:
-            SpatialError: MODEL_ERROR when a server cannot be asked any more; its replies are kept.
+            SpatialError: MODEL_ERROR when a server cannot be asked any more; its replies are
+                stored.
             ImportError, ValueError: as of `ChatServer.connect`.
         """
         made, about = ByModels(), dict[str, Any]()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.perception.completion import (
-    CompletionConfig,
+    MAX_HOLE_PX,
     FittedDepthCompleter,
     fill_holes,
 )
@@ -55,7 +54,7 @@ def sensor(scene) -> np.ndarray:
 def test_holes_are_filled_and_readings_stay_bit_identical(scene, sensor) -> None:
     depth, estimate = scene
     before = sensor.copy()
-    filled = fill_holes(sensor, estimate, CompletionConfig())
+    filled = fill_holes(sensor, estimate, DepthLimits())
     np.testing.assert_array_equal(sensor, before)
     known = ~np.isnan(sensor)
     np.testing.assert_array_equal(filled[known].view(np.uint32), sensor[known].view(np.uint32))
@@ -67,7 +66,7 @@ def test_holes_are_filled_and_readings_stay_bit_identical(scene, sensor) -> None
 
 
 def test_what_is_filled_keeps_to_its_side_of_an_edge(scene, sensor) -> None:
-    filled = fill_holes(sensor, scene[1], CompletionConfig())
+    filled = fill_holes(sensor, scene[1], DepthLimits())
     box, wall = filled[100:130, 190:200], filled[100:110, 200:215]
     assert np.nanmax(np.abs(box - 2.5)) < 0.15
     assert np.nanmin(wall) > 7.5
@@ -78,8 +77,8 @@ def test_far_from_readings_nothing_is_filled_in(scene) -> None:
     for edge in (146, 150, 154):
         sensor = depth.copy()
         sensor[:, edge:] = np.nan
-        filled = fill_holes(sensor, estimate, CompletionConfig(max_hole_px=20, min_readings=1))
-        assert np.isnan(filled[:, edge + 20 :]).all()
+        filled = fill_holes(sensor, estimate, DepthLimits())
+        assert np.isnan(filled[:, edge + int(MAX_HOLE_PX) :]).all()
         assert np.isfinite(filled[:, edge : edge + 10]).mean() > 0.8
 
 
@@ -88,7 +87,7 @@ def test_a_surface_without_readings_of_its_own_is_not_filled_in(scene) -> None:
     depth, estimate = scene
     sensor = depth.copy()
     sensor[90:210, 125:200] = np.nan
-    filled = fill_holes(sensor, estimate, CompletionConfig())
+    filled = fill_holes(sensor, estimate, DepthLimits())
     assert np.isnan(filled[90:190, 125:200]).all()
     # Further down, the floor beside the box is about as far away as the box.
     np.testing.assert_allclose(
@@ -99,23 +98,22 @@ def test_a_surface_without_readings_of_its_own_is_not_filled_in(scene) -> None:
 def test_a_model_that_disagrees_with_the_image_fills_nothing(scene, sensor, caplog) -> None:
     noise = np.random.default_rng(1).uniform(1, 9, sensor.shape).astype(np.float32)
     with caplog.at_level(logging.WARNING):
-        filled = fill_holes(sensor, noise, CompletionConfig())
+        filled = fill_holes(sensor, noise, DepthLimits())
     np.testing.assert_array_equal(filled, sensor)
     assert "disagrees with the readings" in caplog.text
 
 
 def test_a_model_that_runs_the_other_way_round_fills_nothing(scene, sensor) -> None:
     """As relative inverse depth taken for depth would."""
-    filled = fill_holes(sensor, (10 / scene[1]).astype(np.float32), CompletionConfig())
+    filled = fill_holes(sensor, (10 / scene[1]).astype(np.float32), DepthLimits())
     np.testing.assert_array_equal(filled, sensor)
 
 
 def test_what_is_beyond_the_sensors_range_is_not_filled_in(scene, sensor) -> None:
-    config = CompletionConfig(limits=DepthLimits(0.1, 7.5))
-    filled = fill_holes(sensor, scene[1], config)
+    filled = fill_holes(sensor, scene[1], DepthLimits(0.1, 7.5))
     assert np.isnan(filled[100:110, 202:215]).all()
     assert np.isfinite(filled[155:165, 60:80]).all()
-    near = CompletionConfig(limits=DepthLimits(0.1, 0.5))
+    near = DepthLimits(0.1, 0.5)
     np.testing.assert_array_equal(fill_holes(sensor, scene[1], near), sensor)
 
 
@@ -123,7 +121,7 @@ def test_the_completer_asks_the_estimator_and_refuses_another_size(scene, sensor
     rgb = np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
     completer = FittedDepthCompleter(Estimator(scene[1]))
     np.testing.assert_array_equal(
-        completer.complete(rgb, sensor), fill_holes(sensor, scene[1], CompletionConfig())
+        completer.complete(rgb, sensor), fill_holes(sensor, scene[1], DepthLimits())
     )
     nothing = np.full_like(sensor, np.nan)
     np.testing.assert_array_equal(completer.complete(rgb, nothing), nothing)
@@ -140,10 +138,3 @@ def test_holes_are_filled_by_a_checkpoint(checkpoint, picture) -> None:
     sensor[10:20, 10:30] = np.nan
     filled = completer.complete(picture, sensor)
     np.testing.assert_allclose(filled, 3.0, rtol=0.02)
-
-
-@pytest.mark.parametrize("name", ["max_hole_px", "min_readings", "max_error"])
-def test_settings_must_be_positive(name) -> None:
-    settings: dict[str, Any] = {name: 0}
-    with pytest.raises(ValueError, match=f"{name} must be positive"):
-        CompletionConfig(**settings)
