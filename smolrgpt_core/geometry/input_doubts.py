@@ -197,9 +197,9 @@ def _mask_doubt(edges: _Edges) -> MaskDoubt:
     fit, count = edge_fit(edges)
     if count < MIN_EDGE_PX:
         return MaskDoubt()
-    shares = shifted_edge_fits(edges)
-    across = shares[SHIFT_ROWS_PX == 0]
-    if np.max(across) > ELSEWHERE * _unshifted(shares):
+    (across,) = shifted_edge_fits(edges, np.zeros(1, dtype=np.intp))
+    unshifted = float(np.max(across[np.abs(SHIFT_PX) <= IN_PLACE_PX]))
+    if np.max(across) > ELSEWHERE * unshifted:
         shift = int(SHIFT_PX[np.argmax(across)])
         return MaskDoubt(
             "masks and depth do not fit: depth jumps at more of the masks' edges when these are "
@@ -212,7 +212,7 @@ def _mask_doubt(edges: _Edges) -> MaskDoubt:
         return MaskDoubt(_off_edge(float(np.median(offsets))))
     if fit >= MIN_EDGE_FIT:
         return MaskDoubt()
-    in_place = enough and _unshifted(shares) > IN_PLACE * np.max(shares[_is_elsewhere()])
+    in_place = enough and unshifted > IN_PLACE * _best_elsewhere(edges)
     return MaskDoubt(
         f"masks and depth do not fit: depth jumps at {fit:.0%} of the masks' edges, expected "
         f"{MIN_EDGE_FIT:.0%}; are they of one moment, is depth registered to RGB, are the masks "
@@ -232,14 +232,15 @@ def _off_edge(off: float) -> str:
 class _Edges:
     """The edges of the masks of a frame's objects, for all that is asked of them.
 
-    Boxes are visibly no masks, and zones end where depth goes on.
+    Boxes are visibly no masks, and zones end where depth goes on. Of the image,
+    only H rows take part: those of the edges, and of all that is asked of what is around these.
 
     Args:
         frame: with its regions.
 
     Attributes:
-        depth: of the frame.
-        numbers: int32 (H, W), which object is seen, from 1; 0 for none.
+        depth: float32 (H, W), of the frame.
+        numbers: uint16 (H, W), which object is seen, from 1; 0 for none.
         every: one of so many edge pixels is among them.
         pixels: int (N,) each, rows and columns of the edge pixels that should be at a jump.
         profiles: int (2 `PROFILE_PX` + 1, P), places in the flattened image across those edges that
@@ -248,21 +249,22 @@ class _Edges:
     """
 
     def __init__(self, frame: RGBDFrame) -> None:
-        self.depth = frame.depth
         objects = [item for item in frame.regions if not is_zone(item) and not is_box(item)]
-        self.numbers = np.zeros(frame.depth.shape, dtype=np.int32)
+        numbers = np.zeros(frame.depth.shape, dtype=np.uint16)
         for number, region in enumerate(objects, 1):
-            self.numbers[region.box.slices][region.mask] = number
+            numbers[region.box.slices][region.mask] = number
         upper = [_upper_edge(region, frame.depth.shape) for region in objects]
         self.every = sum(len(rows) for rows, _ in upper) // MAX_EDGE_PX + 1
         upper = [(rows[:: self.every], columns[:: self.every]) for rows, columns in upper]
         nothing = np.zeros(0, dtype=np.intp)
         rows, columns = (np.concatenate([nothing, *(edge[i] for edge in upper)]) for i in (0, 1))
-        self.pixels = (rows, columns)
         slopes = [_slopes(region, edge, frame) for region, edge in zip(objects, upper, strict=True)]
         outward = np.concatenate([np.zeros((2, 0), dtype=np.float32), *slopes], axis=1)
         outward /= np.maximum(np.linalg.norm(outward, axis=0), 1e-6)
-        self.profiles, inside = _profiles(rows, columns, outward, frame.depth.shape)
+        asked = _rows_around(rows, frame.depth.shape[0])
+        self.depth, self.numbers = frame.depth[asked], numbers[asked]
+        self.pixels = rows - asked.start, columns
+        self.profiles, inside = _profiles(*self.pixels, outward, self.depth.shape)
         self.owners = np.repeat(np.arange(len(objects)) + 1, [len(edge[0]) for edge in upper])
         self.owners = self.owners[inside]
 
@@ -301,34 +303,34 @@ class _Edges:
         return np.asarray(self.jumps | (count > MIN_KNOWN * _NEAR_EDGE.size))
 
 
-def shifted_edge_fits(edges: _Edges) -> NDArray[np.float64]:
-    """Fraction of the masks' edge pixels at which depth jumps, were the masks shifted.
+def shifted_edge_fits(edges: _Edges, shift_rows_px: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Fraction (R, C) of the masks' edge pixels at which depth jumps, were the masks shifted.
 
-    By `SHIFT_ROWS_PX`, then `SHIFT_PX`; 0 where too few of them can be judged.
+    By `shift_rows_px` (R,), then `SHIFT_PX`; 0 where too few of them can be judged.
+
+    Args:
+        edges: of the masks.
+        shift_rows_px: some of `SHIFT_ROWS_PX`.
     """
     rows, columns = edges.pixels
     # 1 where depth does not jump, and so much more where it does that one sum counts both; 0 where
     # nothing is known and outside of the image.
-    down, right = int(np.max(np.abs(SHIFT_ROWS_PX))), int(np.max(np.abs(SHIFT_PX)))
+    down, right = int(np.max(np.abs(shift_rows_px))), int(np.max(np.abs(SHIFT_PX)))
     found = edges.judged + np.float32(2 * MAX_EDGE_PX) * edges.jumps
     found = cv2.copyMakeBorder(found, down, down, right, right, cv2.BORDER_CONSTANT)
     width = found.shape[1]
     places = (rows + down) * width + columns + right
-    shifts = SHIFT_ROWS_PX[:, None] * width + SHIFT_PX
+    shifts = shift_rows_px[:, None] * width + SHIFT_PX
     total = [found.ravel()[row[:, None] + places].sum(axis=-1) for row in shifts]
     hits, counted = np.divmod(np.array(total, dtype=np.int64), 2 * MAX_EDGE_PX)
     enough = counted >= max(len(rows) / 4, 1)
     return np.asarray(np.where(enough, hits / np.maximum(counted, 1), 0.0))
 
 
-def _is_elsewhere() -> NDArray[np.bool_]:
-    """Which of the shifts are so large that masks are beside their objects."""
-    return np.hypot(SHIFT_ROWS_PX[:, None], SHIFT_PX) >= ELSEWHERE_PX
-
-
-def _unshifted(shares: NDArray[np.float64]) -> float:
-    """The best of the fractions of those shifts that are none."""
-    return float(np.max(shares[np.hypot(SHIFT_ROWS_PX[:, None], SHIFT_PX) <= IN_PLACE_PX]))
+def _best_elsewhere(edges: _Edges) -> float:
+    """The best of those fractions with shifts so large that masks are beside their objects."""
+    is_elsewhere = np.hypot(SHIFT_ROWS_PX[:, None], SHIFT_PX) >= ELSEWHERE_PX
+    return float(np.max(shifted_edge_fits(edges, SHIFT_ROWS_PX)[is_elsewhere]))
 
 
 def edge_fit(edges: _Edges) -> tuple[float, int]:
@@ -411,6 +413,17 @@ def _profiles(
     return places, inside
 
 
+def _rows_around(rows: NDArray[np.intp], height: int) -> slice:
+    """The rows of an image that hold all that is asked of what is around edge pixels (N,).
+
+    All of them where there are no edge pixels.
+    """
+    if not len(rows):
+        return slice(0, height)
+    reach = PROFILE_PX + EDGE_REACH_PX
+    return slice(max(int(rows.min()) - reach, 0), int(rows.max()) + reach + 1)
+
+
 def _without_gaps(profiles: NDArray[np.float32]) -> NDArray[np.float32]:
     """Profiles (M, N) with what is seen before each gap, or behind the first one, in its place."""
     known = np.isfinite(profiles)
@@ -436,18 +449,17 @@ def _jumps(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(spread > far)
 
 
-def _joined(numbers: NDArray[np.int32], places: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _joined(numbers: NDArray[np.uint16], places: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Whether there are several objects around places (N,) in the flattened image.
 
     Args:
         numbers: (H, W), of the objects, from 1; 0 for none.
         places: in the image.
     """
-    short = numbers.astype(np.uint16)
-    highest = cv2.dilate(short, _NEAR_EDGE).ravel()[places]
+    highest = cv2.dilate(numbers, _NEAR_EDGE).ravel()[places]
     # No object becomes the largest number, and so never the lowest of several.
-    short -= np.uint16(1)
-    lowest = cv2.erode(short, _NEAR_EDGE, dst=short).ravel()[places]
+    lowered = numbers - np.uint16(1)
+    lowest = cv2.erode(lowered, _NEAR_EDGE, dst=lowered).ravel()[places]
     return np.asarray(highest > lowest.astype(np.int32) + 1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 import threading
 from asyncio import sleep, to_thread
@@ -15,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from nicegui import app, ui
 
+from smolrgpt_core.garbage_collection import settle
 from smolrgpt_core.language import load_languages
 from smolrgpt_core.page.access import TOKEN_FIELD, AccessControl, is_loopback, new_token
 from smolrgpt_core.page.visit import Shared, Visit
@@ -78,7 +78,7 @@ def serve(shared: Shared, address: Address, is_opened: bool, on_start: Callable[
         # Handlers of the start are called before the port is bound.
         while not await to_thread(_is_served, address):
             await sleep(POLL_S)
-        _settle()
+        settle()
         on_start()
 
     app.on_startup(announce)
@@ -91,15 +91,6 @@ def serve(shared: Shared, address: Address, is_opened: bool, on_start: Callable[
         show_welcome_message=False,
         reconnect_timeout=RECONNECT_TIMEOUT_S,
     )
-
-
-def _settle() -> None:
-    """Leave what has been loaded so far out of all later garbage collections.
-
-    A full collection of it stops everything for tenths of a second, now and then beside an answer.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def _is_served(address: Address) -> bool:
@@ -156,7 +147,7 @@ class PageServer:
             target=self._server.run, args=([self._socket],), name="page", daemon=True
         )
         self._thread.start()
-        _settle()
+        settle()
 
     def stop(self) -> None:
         """Close all connections and end the thread."""

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from concurrent import futures
 from typing import Any, TypeVar
 
+from smolrgpt_core.garbage_collection import settle
+
 Loaded = TypeVar("Loaded")
 
 
@@ -19,7 +21,7 @@ class LoadingAbandonedError(Exception):
 
 
 class BackgroundLoader:
-    """Loads one model at a time."""
+    """Loads one model at a time, and leaves it out of garbage collections; see `settle`."""
 
     def __init__(self) -> None:
         self._outcome: futures.Future[Any] | None = None
@@ -63,6 +65,7 @@ class BackgroundLoader:
 def _fulfil(outcome: futures.Future[Loaded], make: Callable[[], Loaded]) -> None:
     try:
         loaded = make()
+        settle()
     except Exception as error:
         with contextlib.suppress(futures.InvalidStateError):  # abandoned
             outcome.set_exception(error)

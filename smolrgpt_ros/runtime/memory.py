@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import os
 import sys
 from pathlib import Path
+
+from smolrgpt_core.garbage_collection import unsettle
 
 _STATM = Path("/proc/self/statm")
 
@@ -38,11 +39,12 @@ def resident_bytes() -> int | None:
 def release_memory() -> None:
     """Return memory of unreferenced objects to the system.
 
-    Collects reference cycles; empties PyTorch's cache of GPU memory, which other processes cannot
-    use meanwhile; and on Linux has the C library hand back the free pages between those in use,
-    which it would keep for later. Libraries that were loaded stay loaded.
+    Collects reference cycles, also of what `settle` left out; empties PyTorch's cache of GPU
+    memory, which other processes cannot use meanwhile; and on Linux has the C library hand back the
+    free pages between those in use, which it would keep for later. Libraries that were loaded stay
+    loaded.
     """
-    gc.collect()
+    unsettle()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
