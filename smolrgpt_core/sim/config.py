@@ -22,8 +22,17 @@ LABEL_ID_RANGES = {
     "pallet": range(10, 60),
     "transporter": range(60, 80),
     "shelf": range(80, 100),
+    "person": range(100, 120),
+    "forklift": range(120, 130),
+    "cage": range(130, 150),
+    "drum": range(150, 170),
+    "cone": range(170, 190),
+    "door": range(190, 200),
 }
 """Ids that the objects of a label get, in every scene."""
+
+EXTRA_LABELS = ("person", "forklift", "cage", "drum", "cone", "door")
+"""What a scene has only where the configuration asks for it."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,10 @@ class WarehouseConfig:
         transporter_fraction_loaded: transporters that carry a pallet; of two or more, one is always
             empty and one always loaded unless the fraction is 0 or 1.
         shelves: number of rack bays.
+        persons, forklifts, cages, drums, cones: number of each that stand about the hall; fewer
+            where it has no room for more. They take nothing from the others: the rest of a scene
+            is the same with and without them.
+        doors: number of doors that are regions, in the walls at the ends of the hall.
         light_level: brightness of the hall, 1 = bright daylight white.
         camera_view: where the camera rides.
         robot_camera_height_m, ceiling_camera_height_m: height of the camera above the floor.
@@ -66,6 +79,12 @@ class WarehouseConfig:
     transporters: tuple[int, int] = (2, 5)
     transporter_fraction_loaded: float = 0.5
     shelves: tuple[int, int] = (5, 12)
+    persons: tuple[int, int] = (0, 0)
+    forklifts: tuple[int, int] = (0, 0)
+    cages: tuple[int, int] = (0, 0)
+    drums: tuple[int, int] = (0, 0)
+    cones: tuple[int, int] = (0, 0)
+    doors: tuple[int, int] = (0, 0)
     light_level: tuple[float, float] = (0.8, 1.1)
     camera_view: CameraView = "any"
     robot_camera_height_m: tuple[float, float] = (1.2, 2.0)
@@ -100,6 +119,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "load_height_m": (0.1, 1.6),
     "transporters": (0, len(LABEL_ID_RANGES["transporter"])),
     "shelves": (0, len(LABEL_ID_RANGES["shelf"])),
+    **{f"{label}s": (0, len(LABEL_ID_RANGES[label])) for label in EXTRA_LABELS},
     "light_level": (0.3, 1.5),
     "robot_camera_height_m": (0.3, 2.5),
     "ceiling_camera_height_m": (3.0, 6.0),

@@ -73,6 +73,20 @@ class Footprint:
         return float(-np.hypot(*np.maximum(outside, 0.0)))
 
 
+@dataclass(frozen=True)
+class Area:
+    """Rectangle along the axes of the hall: (lowest, highest) x and y in world meters."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+    def contains(self, footprint: Footprint) -> bool:
+        """Whether a rectangle lies inside completely."""
+        corners = footprint.corners
+        low, high = (self.x[0], self.y[0]), (self.x[1], self.y[1])
+        return bool(np.all(corners >= low) and np.all(corners <= high))
+
+
 def is_free(candidate: Footprint, taken: Iterable[Footprint], clearance_m: float) -> bool:
     """Whether a rectangle keeps its clearance from all others.
 

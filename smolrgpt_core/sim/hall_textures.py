@@ -31,16 +31,23 @@ PLINTHS: tuple[Color, ...] = ((96, 118, 140), (128, 130, 128), (104, 128, 112), 
 DOOR_M = (3.2, 3.6)
 
 
-def paint_hall(hall: Hall, seed: int) -> dict[str, NDArray[np.uint8]]:
-    """The images of the four walls and the ceiling, by the name of their material."""
+def paint_hall(hall: Hall, seed: int, end_doors: bool = True) -> dict[str, NDArray[np.uint8]]:
+    """The images of the four walls and the ceiling, by the name of their material.
+
+    Args:
+        hall: to paint.
+        seed: of the scene.
+        end_doors: paint roller doors on the walls at the ends of the hall.
+    """
+    at_ends = 2 if end_doors else 0
     rng = np.random.default_rng([seed, 4])
     plinth = PLINTHS[rng.integers(len(PLINTHS))]
     images = {}
     for name, length, doors in (
         ("wall_north", hall.length_m, 0),
         ("wall_south", hall.length_m, 4),
-        ("wall_east", hall.width_m, 2),
-        ("wall_west", hall.width_m, 2),
+        ("wall_east", hall.width_m, at_ends),
+        ("wall_west", hall.width_m, at_ends),
     ):
         images[name] = to_image(_paint_wall(length, hall.height_m, doors, plinth, rng))
     images["ceiling"] = to_image(_paint_ceiling(hall, rng))

@@ -1,4 +1,4 @@
-"""Places everything in a hall by seed: shelves, buffers, pallets, transporters, in this order.
+"""Places everything in a hall by seed: shelves, buffers, transporters, pallets, then extras.
 
 Every object keeps a clearance to all others; a lane along the south wall stays free for the
 camera. Nothing is rendered here.
@@ -6,13 +6,14 @@ camera. Nothing is rendered here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.sim.config import LABEL_ID_RANGES, WarehouseConfig
-from smolrgpt_core.sim.footprints import Footprint, is_free
+from smolrgpt_core.sim.extras import place_extras
+from smolrgpt_core.sim.footprints import Area, Footprint, is_free
 from smolrgpt_core.sim.hall import Hall, draw_hall
 from smolrgpt_core.sim.objects import SceneObject
 from smolrgpt_core.sim.pallets import (
@@ -40,23 +41,10 @@ WALL_GAP_M = 0.35
 PALLET_CLEARANCE_M = 0.1
 TRANSPORTER_CLEARANCE_M = 0.3
 BUFFER_CLEARANCE_M = 0.7
+EXTRA_MARGIN_M = 0.2
 STACK_LIMIT_M = 0.95
 """Highest load that carries a second pallet."""
 TRIES = 80
-
-
-@dataclass(frozen=True)
-class _Bounds:
-    """Rectangle of the staging area in world meters."""
-
-    x: tuple[float, float]
-    y: tuple[float, float]
-
-    def contains(self, footprint: Footprint) -> bool:
-        """Whether a rectangle lies inside completely."""
-        corners = footprint.corners
-        low, high = (self.x[0], self.y[0]), (self.x[1], self.y[1])
-        return bool(np.all(corners >= low) and np.all(corners <= high))
 
 
 def lay_out_warehouse(seed: int, config: WarehouseConfig) -> tuple[Hall, list[SceneObject]]:
@@ -72,7 +60,8 @@ def lay_out_warehouse(seed: int, config: WarehouseConfig) -> tuple[Hall, list[Sc
     layout.place_buffers()
     layout.place_transporters()
     layout.place_pallets()
-    return hall, layout.objects
+    area = layout.staging(EXTRA_MARGIN_M)
+    return hall, layout.objects + place_extras(seed, config, hall, area, layout.objects)
 
 
 class _Layout:
@@ -149,7 +138,7 @@ class _Layout:
         for attempt in range(TRIES):
             largest = max(low, high - (high - low) * attempt / TRIES)
             length, width = self.rng.uniform(low, largest, size=2)
-            area = self._staging(0.3)
+            area = self.staging(0.3)
             y = self.rng.uniform(*area.y)
             x = self.rng.uniform(*area.x)
             if id <= 2:
@@ -201,7 +190,7 @@ class _Layout:
         self, length: float, width: float, central: bool
     ) -> Footprint | None:
         """A free place, where cameras see it well if central."""
-        area = self._staging(0.4)
+        area = self.staging(0.4)
         reach_x, reach_y = (0.45, 0.5) if central else (0.75, 1.0)
         for _ in range(TRIES):
             x = self.rng.uniform(*area.x) * reach_x
@@ -302,7 +291,7 @@ class _Layout:
         draw = self.rng.random()
         in_buffer = self.config.pallet_fraction_in_buffer
         on_edge = self.config.pallet_fraction_on_edge
-        area = self._staging(0.2)
+        area = self.staging(0.2)
         finders = [self._beside_buffers]
         if self.buffers and draw < in_buffer:
             finders.insert(0, self._inside_buffer)
@@ -342,7 +331,7 @@ class _Layout:
         return spot if is_free(spot, buffers, 0.15) else None
 
     def _anywhere(self, model: PalletModel) -> Footprint:
-        area = self._staging(0.2)
+        area = self.staging(0.2)
         x, y = self.rng.uniform(*area.x), self.rng.uniform(*area.y)
         yaw = self._tidy_yaw() + float(self.rng.normal(0, 0.1))
         return Footprint(float(x), float(y), model.length_m, model.width_m, yaw)
@@ -361,11 +350,11 @@ class _Layout:
     def _lane_end(self) -> float:
         return -self.hall.width_m / 2 + 0.4 + LANE_WIDTH_M
 
-    def _staging(self, margin_m: float) -> _Bounds:
-        """Where pallets, buffers and transporters may be."""
+    def staging(self, margin_m: float) -> Area:
+        """The floor where everything but shelves and doors may be."""
         racks = WALL_GAP_M + BAY_DEPTH_M + 0.3 + margin_m
         x = self.hall.length_m / 2 - racks
-        return _Bounds((-x, x), (self._lane_end() + margin_m, self.hall.width_m / 2 - racks))
+        return Area((-x, x), (self._lane_end() + margin_m, self.hall.width_m / 2 - racks))
 
     def _add(self, item: SceneObject) -> None:
         self.objects.append(item)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from smolrgpt_core.sim.pallets import CARTON_COLORS, CRATE_COLORS, DRUM_COLORS, WRAP_COLORS
+from smolrgpt_core.sim.people import HELMETS, SKINS, TOPS, TROUSERS
 from smolrgpt_core.sim.transporters import TRANSPORTER_COLORS
 
 ATLAS = "atlas"
 """Texture that holds the tiles of all objects."""
+EXTRAS_ATLAS = "extras_atlas"
+"""Texture that holds the tiles of people, cones and doors."""
 LAMP = "lamp"
 """Texture that shines by itself."""
 
@@ -39,6 +42,15 @@ def _plain(tile: str, tile_m: tuple[float, float] | None = None, grain: bool = F
 
 def _own_texture(name: str) -> Material:
     return Material("", "", "", texture=name)
+
+
+def _extra_materials() -> dict[str, Material]:
+    table = {
+        name: Material(name, name, name, texture=EXTRAS_ATLAS)
+        for name in (*TOPS, *TROUSERS, *SKINS, *HELMETS, "hair", "door_dock", "door_people")
+    }
+    table["cone"] = Material("cone_top", "cone_side", "cone_side", texture=EXTRAS_ATLAS)
+    return table
 
 
 def _materials() -> dict[str, Material]:
@@ -80,7 +92,7 @@ def _materials() -> dict[str, Material]:
         table[f"paint_{color}"] = _plain(f"paint_{color}")
     for name in ("wall_east", "wall_west", "wall_north", "wall_south", "ceiling", LAMP):
         table[name] = _own_texture(name)
-    return table
+    return table | _extra_materials()
 
 
 MATERIALS = _materials()

@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.sim.materials import MATERIALS, Material
-from smolrgpt_core.sim.parts import CYLINDER_SIDES, ConvexPart, Shape, pillow_grid
+from smolrgpt_core.sim.parts import (
+    CONE_PROFILE,
+    CYLINDER_SIDES,
+    ELLIPSOID_PROFILE,
+    ConvexPart,
+    Shape,
+    pillow_grid,
+    round_body,
+)
 
 TileRect = tuple[float, float, float, float]
 """Left, top, right, bottom of a tile in its texture, 0 to 1, row 0 on top."""
@@ -134,23 +142,39 @@ def _cylinder_surface() -> _Surface:
     """Wall with its seam, and two caps."""
     angle = np.arange(CYLINDER_SIDES + 1) * (2 * np.pi / CYLINDER_SIDES)
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1) / 2
-    return _stack_rings([circle, circle], [-0.5, 0.5])
+    return _stack_rings([circle, circle], [-0.5, 0.5], [0.0, 0.0])
 
 
 def _pillow_surface() -> _Surface:
     """Lower and upper half around the rim, and two caps."""
     rings = pillow_grid()
     closed = [np.concatenate([ring, ring[:1]])[:, :2] for ring in rings]
-    return _stack_rings(closed, [float(ring[0, 2]) for ring in rings])
+    heights = [float(ring[0, 2]) for ring in rings]
+    return _stack_rings(closed, heights, [height * 0.4 for height in heights])
 
 
-def _stack_rings(rings: list[NDArray[np.float64]], heights: list[float]) -> _Surface:
-    """A wall over closed rings (first point repeated at the end), smoothly lit, with flat caps."""
+def _round_surface(profile: list[tuple[float, float]], upward: list[float]) -> _Surface:
+    """Wall with its seam over the rings of a profile, and two caps."""
+    rings = round_body(profile)
+    closed = [np.concatenate([ring, ring[:1]])[:, :2] for ring in rings]
+    return _stack_rings(closed, [height for _, height in profile], upward)
+
+
+def _stack_rings(
+    rings: list[NDArray[np.float64]], heights: list[float], upward: list[float]
+) -> _Surface:
+    """A wall over closed rings (first point repeated at the end), smoothly lit, with flat caps.
+
+    Args:
+        rings: (N, 2) points of each.
+        heights: of each.
+        upward: of the normals of each before they are scaled to 1, beside the ring's own radius.
+    """
     count = len(rings[0])
     vertices, normals, uv = [], [], []
-    for ring, height in zip(rings, heights, strict=True):
+    for ring, height, up in zip(rings, heights, upward, strict=True):
         vertices.append(np.column_stack([ring, np.full(count, height)]))
-        outward = np.column_stack([ring, np.full(count, height * 0.4 * (len(rings) - 2))])
+        outward = np.column_stack([ring, np.full(count, up)])
         normals.append(outward / np.linalg.norm(outward, axis=1, keepdims=True))
         uv.append(np.column_stack([np.linspace(0, 1, count), np.full(count, height + 0.5)]))
     base = np.arange(count - 1)
@@ -187,4 +211,6 @@ _UNIT_SURFACES = {
     Shape.BOX: _box_surface(),
     Shape.CYLINDER: _cylinder_surface(),
     Shape.PILLOW: _pillow_surface(),
+    Shape.ELLIPSOID: _round_surface(ELLIPSOID_PROFILE, [z for _, z in ELLIPSOID_PROFILE]),
+    Shape.CONE: _round_surface(CONE_PROFILE, [0.375 * radius for radius, _ in CONE_PROFILE]),
 }

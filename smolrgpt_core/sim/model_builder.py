@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,11 +10,12 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.sim.config import FAR_M, NEAR_M, RenderOptions
+from smolrgpt_core.sim.extra_textures import paint_extras_atlas
 from smolrgpt_core.sim.floor import paint_floor
 from smolrgpt_core.sim.hall import hall_parts
 from smolrgpt_core.sim.hall_textures import paint_hall
-from smolrgpt_core.sim.materials import ATLAS, LAMP
-from smolrgpt_core.sim.meshes import Mesh, build_mesh, parts_by_texture
+from smolrgpt_core.sim.materials import ATLAS, EXTRAS_ATLAS, LAMP
+from smolrgpt_core.sim.meshes import Mesh, TileRect, build_mesh, parts_by_texture
 from smolrgpt_core.sim.mujoco_import import import_mujoco
 from smolrgpt_core.sim.objects import SceneObject
 from smolrgpt_core.sim.scene import Scene
@@ -77,12 +79,18 @@ def _set_visual(
 
 
 def _add_textures(spec: Any, scene: Scene) -> None:
-    atlas = paint_atlas()
-    _add_texture(spec, ATLAS, atlas.image)
+    _add_texture(spec, ATLAS, paint_atlas().image)
+    if any(EXTRAS_ATLAS in parts_by_texture(item.parts) for item in scene.objects):
+        _add_texture(spec, EXTRAS_ATLAS, paint_extras_atlas().image)
     _add_texture(spec, FLOOR_GEOM, paint_floor(scene))
-    for name, image in paint_hall(scene.hall, scene.seed).items():
+    for name, image in _hall_images(scene).items():
         _add_texture(spec, name, image)
     _add_texture(spec, LAMP, np.full((4, 4, 3), 255, np.uint8), emission=1.0)
+
+
+def _hall_images(scene: Scene) -> dict[str, NDArray[np.uint8]]:
+    """Walls and ceiling; no door is painted on a wall that has real ones."""
+    return paint_hall(scene.hall, scene.seed, end_doors=not scene.with_label("door"))
 
 
 def _add_texture(spec: Any, name: str, image: NDArray[np.uint8], emission: float = 0.0) -> None:
@@ -115,22 +123,26 @@ def _add_floor(spec: Any, scene: Scene) -> None:
 
 def _add_hall(spec: Any, scene: Scene) -> None:
     """The hall casts no shadow: the light comes through its roof."""
-    tiles = paint_atlas().tiles
     for texture, parts in parts_by_texture(hall_parts(scene.hall)).items():
-        mesh = build_mesh(parts, tiles if texture == ATLAS else {})
+        mesh = build_mesh(parts, _tiles(texture))
         geom = _add_mesh_geom(spec, f"hall {texture}", mesh, texture)
         geom.castshadow = 0
 
 
 def _add_object(spec: Any, item: SceneObject) -> None:
-    tiles = paint_atlas().tiles
     for texture, parts in parts_by_texture(item.parts).items():
-        geom = _add_mesh_geom(
-            spec, object_geom_name(item.id, texture), build_mesh(parts, tiles), texture
-        )
+        mesh = build_mesh(parts, _tiles(texture))
+        geom = _add_mesh_geom(spec, object_geom_name(item.id, texture), mesh, texture)
         geom.pos = item.origin
         geom.quat = [np.cos(item.yaw / 2), 0, 0, np.sin(item.yaw / 2)]
         geom.rgba = [*item.tint, 1.0]
+
+
+def _tiles(texture: str) -> Mapping[str, TileRect]:
+    """Where the tiles of a texture are; none in a texture that is one tile."""
+    if texture == ATLAS:
+        return paint_atlas().tiles
+    return paint_extras_atlas().tiles if texture == EXTRAS_ATLAS else {}
 
 
 def _add_mesh_geom(spec: Any, name: str, mesh: Mesh, material: str) -> Any:

@@ -1,4 +1,4 @@
-"""Building blocks of every object: boxes, cylinders and pillows with a material.
+"""Building blocks of every object: boxes and round bodies with a material.
 
 Pure description. The same parts give the rendered mesh, the true bounding box and the silhouette
 that an object would have if nothing stood in front of it.
@@ -27,6 +27,9 @@ class Shape(Enum):
     """Axis along z."""
     PILLOW = "pillow"
     """A filled sack: flat in the middle, thin at the rim."""
+    ELLIPSOID = "ellipsoid"
+    CONE = "cone"
+    """Axis along z, blunt: its top is a quarter as wide as its foot."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,38 @@ def pillow_grid() -> NDArray[np.float64]:
     )
 
 
+def round_body(profile: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
+    """(R, CYLINDER_SIDES, 3) rings about the z axis.
+
+    Args:
+        profile: (radius, height) of each of the R rings, lowest first.
+    """
+    angle = np.arange(CYLINDER_SIDES) * (2 * np.pi / CYLINDER_SIDES)
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return np.stack(
+        [
+            np.column_stack([circle * radius, np.full(CYLINDER_SIDES, height)])
+            for radius, height in profile
+        ]
+    )
+
+
+def _ellipsoid_profile() -> list[tuple[float, float]]:
+    """Seven rings from pole to pole; the poles are small caps."""
+    angles = np.linspace(-np.pi / 2, np.pi / 2, 7)
+    angles[[0, -1]] *= 0.95
+    heights = np.sin(angles) / np.sin(angles[-1]) / 2
+    return [(float(np.cos(angle)) / 2, float(z)) for angle, z in zip(angles, heights, strict=True)]
+
+
+ELLIPSOID_PROFILE = _ellipsoid_profile()
+CONE_PROFILE = [(0.5, -0.5), (0.125, 0.5)]
+"""(radius, height) of the rings of a unit ellipsoid and a unit cone."""
+
 _UNIT_VERTICES = {
     Shape.BOX: _unit_box(),
     Shape.CYLINDER: _unit_cylinder(),
     Shape.PILLOW: pillow_grid().reshape(-1, 3),
+    Shape.ELLIPSOID: round_body(ELLIPSOID_PROFILE).reshape(-1, 3),
+    Shape.CONE: round_body(CONE_PROFILE).reshape(-1, 3),
 }

@@ -6,7 +6,7 @@ uint8 (H, W, 3), RGB. What the hall carries is painted in `hall_textures.py` and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -40,7 +40,7 @@ class Atlas:
     """Image of all tiles and where they are.
 
     Attributes:
-        image: uint8 (ATLAS_SIZE, ATLAS_SIZE, 3).
+        image: uint8 (H, W, 3).
         tiles: rectangle of each tile, 0 to 1.
     """
 
@@ -50,22 +50,33 @@ class Atlas:
 
 @lru_cache(maxsize=1)
 def paint_atlas() -> Atlas:
-    """All tiles; painted once in a process."""
+    """All tiles but those of extras; painted once in a process."""
+    return pack_tiles(_tile_painters(), seed=7, size=ATLAS_SIZE)
+
+
+def pack_tiles(painters: Mapping[str, TilePainter], seed: int, size: int) -> Atlas:
+    """Paint tiles and lay them out on one image.
+
+    Args:
+        painters: of each tile.
+        seed: of their random numbers.
+        size: side of the image, pixels.
+    """
     painted = {
-        name: to_image(paint(np.random.default_rng([7, index])))
-        for index, (name, paint) in enumerate(_tile_painters().items())
+        name: to_image(paint(np.random.default_rng([seed, index])))
+        for index, (name, paint) in enumerate(painters.items())
     }
-    image = np.full((ATLAS_SIZE, ATLAS_SIZE, 3), 128, np.uint8)
+    image = np.full((size, size, 3), 128, np.uint8)
     tiles: dict[str, TileRect] = {}
     x = y = row_height = 0
     for name, tile in sorted(painted.items(), key=lambda entry: -entry[1].shape[0]):
         height, width = tile.shape[:2]
-        if x + width > ATLAS_SIZE:
+        if x + width > size:
             x, y, row_height = 0, y + row_height, 0
         inner = cv2.resize(tile, (width - 2 * RIM, height - 2 * RIM), interpolation=cv2.INTER_AREA)
         framed = cv2.copyMakeBorder(inner, RIM, RIM, RIM, RIM, cv2.BORDER_REPLICATE)
         image[y : y + height, x : x + width] = framed
-        corners = np.array([x + RIM, y + RIM, x + width - RIM, y + height - RIM]) / ATLAS_SIZE
+        corners = np.array([x + RIM, y + RIM, x + width - RIM, y + height - RIM]) / size
         tiles[name] = (corners[0], corners[1], corners[2], corners[3])
         x, row_height = x + width, max(row_height, height)
     return Atlas(image, tiles)
@@ -101,18 +112,18 @@ def _tile_painters() -> dict[str, TilePainter]:
         painters[f"drum_{name}_top"] = partial(_drum_top, color=color)
     for index, color in enumerate(((226, 218, 200), (238, 238, 236))):
         painters[f"sack{index}"] = partial(_sack, color=color, text=("CEMENT", "SALT")[index])
-        painters[f"sack{index}_side"] = partial(_plain, color=color, grain=6)
+        painters[f"sack{index}_side"] = partial(plain, color=color, grain=6)
     bodies = {"orange": (232, 116, 26), "yellow": (240, 186, 30), "white": (226, 229, 231)}
     for name, color in bodies.items():
         painters[f"body_{name}_side"] = partial(_body_side, color=color)
         painters[f"body_{name}_top"] = partial(_body_top, color=color)
-        painters[f"paint_{name}"] = partial(_plain, color=color, grain=4, size=64)
+        painters[f"paint_{name}"] = partial(plain, color=color, grain=4, size=64)
     return painters | _steel_painters()
 
 
 def _steel_painters() -> dict[str, TilePainter]:
     """Tiles of racks, vehicles and of the frame of the hall."""
-    plain = {
+    colors = {
         "body_dark": (52, 54, 58),
         "bumper": (32, 33, 35),
         "rubber": (38, 38, 39),
@@ -123,9 +134,9 @@ def _steel_painters() -> dict[str, TilePainter]:
         "column": (142, 148, 152),
     }
     painters: dict[str, TilePainter] = {
-        name: partial(_plain, color=color, grain=5, size=64) for name, color in plain.items()
+        name: partial(plain, color=color, grain=5, size=64) for name, color in colors.items()
     }
-    painters["brace"] = partial(_plain, color=(44, 82, 158), grain=5, size=64)
+    painters["brace"] = partial(plain, color=(44, 82, 158), grain=5, size=64)
     painters["upright"] = partial(_upright, color=(32, 70, 156))
     painters["beam"] = partial(_beam, color=(232, 104, 22))
     painters["deck"] = _wire_deck
@@ -281,7 +292,7 @@ def _label(
 # Wood and steel
 
 
-def _plain(rng: np.random.Generator, color: Color, grain: float, size: int = TILE) -> Canvas:
+def plain(rng: np.random.Generator, color: Color, grain: float, size: int = TILE) -> Canvas:
     """Painted metal, rubber or paper: one color with faint patches and scratches."""
     shape = (size, size)
     canvas = blank(color, shape) + clouds(rng, shape, 5) * grain + clouds(rng, shape, 32) * grain
@@ -451,7 +462,7 @@ def _slanted(pattern: Canvas) -> Canvas:
 
 def _crate_side(rng: np.random.Generator, color: Color) -> Canvas:
     """Ribbed wall of a plastic crate with a handle slot."""
-    canvas = _plain(rng, color, 4)
+    canvas = plain(rng, color, 4)
     dark = np.multiply(color, 0.62).tolist()
     for x in range(24, TILE, 32):
         box(canvas, x, 44, x + 5, TILE - 22, dark)
@@ -465,7 +476,7 @@ def _crate_side(rng: np.random.Generator, color: Color) -> Canvas:
 
 def _crate_top(rng: np.random.Generator, color: Color) -> Canvas:
     """Lid with a rim and a grid of ribs."""
-    canvas = _plain(rng, np.multiply(color, 0.9).tolist(), 4)
+    canvas = plain(rng, np.multiply(color, 0.9).tolist(), 4)
     for at in range(32, TILE - 20, 32):
         canvas[at : at + 5, 20:-20] *= 0.78
         canvas[20:-20, at : at + 5] *= 0.78
@@ -478,7 +489,7 @@ def _crate_top(rng: np.random.Generator, color: Color) -> Canvas:
 
 def _drum_side(rng: np.random.Generator, color: Color) -> Canvas:
     """Rolled rings, a label on the front."""
-    canvas = _plain(rng, color, 5)
+    canvas = plain(rng, color, 5)
     for y in (6, 84, 170, 246):
         canvas[y : y + 4] *= 1.35
         canvas[y + 4 : y + 8] *= 0.6
@@ -490,7 +501,7 @@ def _drum_side(rng: np.random.Generator, color: Color) -> Canvas:
 
 def _drum_top(rng: np.random.Generator, color: Color) -> Canvas:
     """Lid: rim, ring and two bungs."""
-    canvas = _plain(rng, color, 5)
+    canvas = plain(rng, color, 5)
     middle = (TILE // 2, TILE // 2)
     cv2.circle(canvas, middle, 118, np.multiply(color, 1.4).tolist(), 8)
     cv2.circle(canvas, middle, 106, np.multiply(color, 0.5).tolist(), 6)
@@ -501,7 +512,7 @@ def _drum_top(rng: np.random.Generator, color: Color) -> Canvas:
 
 def _sack(rng: np.random.Generator, color: Color, text: str) -> Canvas:
     """Paper sack from above: colored bands, print, creases."""
-    canvas = _plain(rng, color, 6)
+    canvas = plain(rng, color, 6)
     canvas += _slanted(clouds(rng, (TILE, TILE), (26, 18))) * 16
     band = ((46, 96, 150), (60, 130, 80))[int(rng.integers(2))]
     box(canvas, 0, 52, TILE, 70, band)
@@ -516,7 +527,7 @@ def _sack(rng: np.random.Generator, color: Color, text: str) -> Canvas:
 
 def _body_side(rng: np.random.Generator, color: Color) -> Canvas:
     """Flank of a vehicle: dark skirt, light strip, vents and a fleet number."""
-    canvas = _plain(rng, color, 3)
+    canvas = plain(rng, color, 3)
     box(canvas, 0, 206, TILE, TILE, (50, 52, 56))
     box(canvas, 10, 34, TILE - 10, 46, (120, 214, 240))
     for y in range(92, 190, 14):
@@ -529,7 +540,7 @@ def _body_side(rng: np.random.Generator, color: Color) -> Canvas:
 
 def _body_top(rng: np.random.Generator, color: Color) -> Canvas:
     """Cover plate with seams and screws, striped rims at both ends."""
-    canvas = _plain(rng, color, 3)
+    canvas = plain(rng, color, 3)
     stripes = _hazard(rng)
     canvas[:, :14] = stripes[:, :14]
     canvas[:, -14:] = stripes[:, -14:]

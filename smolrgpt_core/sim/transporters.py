@@ -46,13 +46,16 @@ TRANSPORTER_COLORS = ("orange", "yellow", "white")
 
 
 def body_color(parts: Sequence[ConvexPart]) -> str:
-    """The color that a transporter is painted in, one of `TRANSPORTER_COLORS`.
+    """The color that a vehicle is painted in, one of `TRANSPORTER_COLORS`.
 
     Args:
-        parts: of any object; empty for what is no transporter.
+        parts: of any object; empty for what is no vehicle.
     """
     materials = {part.material for part in parts}
-    return next((color for color in TRANSPORTER_COLORS if f"body_{color}" in materials), "")
+    return next(
+        (color for color in TRANSPORTER_COLORS if materials & {f"body_{color}", f"paint_{color}"}),
+        "",
+    )
 
 
 def transporter_parts(kind: TransporterKind, color: str) -> list[ConvexPart]:
