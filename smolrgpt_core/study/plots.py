@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,8 +49,8 @@ def write_plots(study: StudyConfig, rows: Sequence[StudyRow], path: Path) -> Non
     figure = Figure(figsize=(3.6 * len(panels), height), dpi=100)
     grid = figure.subplots(len(sets), len(panels), squeeze=False, sharey="row")
     for line, name in zip(grid, sets, strict=True):
-        for axes, (label, place) in zip(line, panels.items(), strict=True):
-            _draw(axes, study, rows, name, place, joined=label in study.axes)
+        for axes, (label, panel) in zip(line, panels.items(), strict=True):
+            _draw(axes, study, rows, name, panel)
             axes.set_xlabel(label)
         line[0].set_ylabel(f"{name}, %")
     handles, labels = grid[0][0].get_legend_handles_labels()
@@ -59,24 +60,40 @@ def write_plots(study: StudyConfig, rows: Sequence[StudyRow], path: Path) -> Non
     FigureCanvasAgg(figure).print_png(path)
 
 
-def _panels(study: StudyConfig) -> dict[str, Callable[[StudyRow], float]]:
-    """What is on the horizontal axis of each plot: numbers of the study, and costs."""
-    panels: dict[str, Callable[[StudyRow], float]] = {}
-    for axis, values in study.axes.items():
-        if axis != study.repeats and len(values) > 1 and all(name.isdecimal() for name in values):
-            panels[axis] = lambda row, axis=axis: float(row.values[axis])  # type: ignore[misc]
+@dataclass(frozen=True)
+class _Panel:
+    """What is on the horizontal axis of a plot.
+
+    Attributes:
+        place: of a row.
+        is_number: whether places are numbers of the study, along which rows are joined.
+        is_name: whether places are those of names, which colors tell apart.
+    """
+
+    place: Callable[[StudyRow], float]
+    is_number: bool = False
+    is_name: bool = False
+
+
+def _panels(study: StudyConfig) -> dict[str, _Panel]:
+    """By label: numbers of the study, or else its only axis; and costs."""
+    panels = {}
+    compared = {axis: list(names) for axis, names in study.axes.items() if axis != study.repeats}
+    for axis, names in compared.items():
+        if len(names) > 1 and all(name.isdecimal() for name in names):
+            panels[axis] = _Panel(lambda row, axis=axis: float(row.values[axis]), is_number=True)  # type: ignore[misc]
+        elif len(compared) == 1:
+            panels[axis] = _Panel(
+                lambda row, axis=axis, names=names: names.index(row.values[axis]),  # type: ignore[misc]
+                is_name=True,
+            )
     for column in _COSTS:
-        panels[column] = lambda row, column=column: row.costs[column].mean  # type: ignore[misc]
+        panels[column] = _Panel(lambda row, column=column: row.costs[column].mean)  # type: ignore[misc]
     return panels
 
 
 def _draw(
-    axes: Axes,
-    study: StudyConfig,
-    rows: Sequence[StudyRow],
-    evaluation: str,
-    place: Callable[[StudyRow], float],
-    joined: bool,
+    axes: Axes, study: StudyConfig, rows: Sequence[StudyRow], evaluation: str, panel: _Panel
 ) -> None:
     first = next(axis for axis in study.axes if axis != study.repeats)
     middle = (len(study.axes[first]) - 1) / 2
@@ -89,22 +106,28 @@ def _draw(
         if not of_name:
             continue
         # Rows in one place stand side by side, or their bars would hide each other.
-        aside = _ASIDE ** (number - middle) if joined else 1.0
+        aside = _ASIDE ** (number - middle) if panel.is_number else 1.0
         axes.errorbar(
-            [place(row) * aside for row in of_name],
+            [panel.place(row) * aside for row in of_name],
             [row.scores[evaluation]["mean"].mean for row in of_name],
             [_bar(row, evaluation) for row in of_name],
             color=f"C{number}", marker="o", markersize=4, linewidth=1, capsize=2, label=name,
-            linestyle="-" if joined else "none",
+            linestyle="-" if panel.is_number else "none",
         )  # fmt: skip
+    _scale(axes, panel, sorted({panel.place(row) for row in rows if row.values}))
+    axes.grid(alpha=0.3)
+
+
+def _scale(axes: Axes, panel: _Panel, places: Sequence[float]) -> None:
+    if panel.is_name:
+        axes.set_xticks([])
+        return
     # Memory of a short run may be measured as 0.
-    places = sorted({place(row) for row in rows if row.values})
-    if places[0] > 0 and (joined or places[-1] >= _LOG_FROM * places[0]):
+    if places[0] > 0 and (panel.is_number or places[-1] >= _LOG_FROM * places[0]):
         axes.set_xscale("log")
-    if joined:
+    if panel.is_number:
         axes.set_xticks(places, [f"{item:g}" for item in places])
         axes.minorticks_off()
-    axes.grid(alpha=0.3)
 
 
 def _bar(row: StudyRow, evaluation: str) -> float:

@@ -10,11 +10,13 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from PIL import Image
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -293,7 +295,7 @@ def test_mean_and_spread():
     assert math.isnan(Measured((1.0,)).spread)
 
 
-def test_a_cost_of_0_is_drawn_on_a_linear_axis(study_file, tmp_path):
+def test_plots_show_the_only_axis_and_a_cost_of_0(study_file, tmp_path):
     study = chosen(read_study(study_file), ["images=4", "method=lora", "seed=1"])
     results = [job.result() for job in done(study)]
     for result in results:
@@ -302,7 +304,15 @@ def test_a_cost_of_0_is_drawn_on_a_linear_axis(study_file, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         write_plots(study, rows_of(study, results), tmp_path / "plots.png")
-    assert (tmp_path / "plots.png").is_file()
+    axes = {axis: names for axis, names in study.axes.items() if axis != "images"}
+    methods = replace(study, axes=axes)
+    for result in results:
+        result["values"].pop("images", None)
+    write_plots(methods, rows_of(methods, results), tmp_path / "methods.png")
+    # Beside the costs, the only axis.
+    for file, panels in (("plots.png", 3), ("methods.png", 4)):
+        with Image.open(tmp_path / file) as drawn:
+            assert drawn.size == (panels * 360, 320)
 
 
 def test_the_page_says_which_part_was_done(study_file, tmp_path):
