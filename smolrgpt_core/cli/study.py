@@ -20,6 +20,7 @@ from smolrgpt_core.study.config import (
     in_order_of_work,
     jobs_of,
     read_study,
+    require_evaluation_data,
 )
 from smolrgpt_core.study.jobs import Job
 from smolrgpt_core.study.on_ray import JobsOnRay
@@ -71,6 +72,9 @@ Ray = Annotated[
     ),
 ]
 Gpus = Annotated[float, typer.Option(help="GPUs of each run with --ray.", min=0)]
+Finished = Annotated[
+    bool, typer.Option("--finished", help="Train nothing: show the runs that are finished.")
+]
 WriteDocs = Annotated[
     Path | None,
     typer.Option(
@@ -89,6 +93,7 @@ def study_command(
     workers: Workers = 1,
     ray: Ray = "",
     gpus: Gpus = 0.0,
+    finished: Finished = False,
     write_docs: WriteDocs = None,
 ) -> None:
     """Train and evaluate a model for every combination of settings, and compare them.
@@ -96,32 +101,40 @@ def study_command(
     Models, logs and results of the runs go to the folder `output` of the configuration, with
     table.md, table.csv, results.json and plots.png about those chosen. All settings are run once
     before any is repeated, and the values of the first axis side by side. After a kill the same
-    command resumes; what is finished is not repeated. The exit status is 0 if all runs are
-    finished, 1 if one failed or a package is missing, 2 if the configuration cannot be used, 130
-    after Ctrl-C.
+    command resumes; what is finished is not repeated. The exit status is 0 if no run failed, 1 if
+    one did or a package is missing, 2 if the configuration cannot be used, 130 after Ctrl-C.
     """
     with resumable(config):
         whole = read_study(config)
         study = chosen(whole, only or ())
         jobs = jobs_of(study, changes or ())
-        failed = _do(study, jobs, JobsOnRay(ray, workers, gpus) if ray else InProcesses(workers))
-    done = [job for job in jobs if not job.missing()]
-    if any(job.train for job in done):
+        failed = [] if finished else _do(study, jobs, _means(ray, workers, gpus))
+        done = [job for job in jobs if not job.missing()]
+    if _trained(done):
+        unfinished = _trained(jobs) - _trained(done)
+        part = StudyPart(config, study, whole, tuple(changes or ()), unfinished)
         with writing("--write-docs"):
             rows = _write(study, done)
             if write_docs is not None:
-                part = StudyPart(config, study, whole, tuple(changes or ()))
                 write_page(write_docs, part, rows, _hardware(done))
         _print(study, rows)
+    else:
+        typer.echo("No run is finished yet: there is no table.", err=True)
     for job, problem in failed:
         typer.echo(f"{job.name} failed: {problem}", err=True)
     if failed:
         raise typer.Exit(FAILED)
 
 
+def _means(ray: str, workers: int, gpus: float) -> Do:
+    return JobsOnRay(ray, workers, gpus) if ray else InProcesses(workers)
+
+
 def _do(study: StudyConfig, jobs: Sequence[Job], do: Do) -> list[Outcome]:
     """Do what is missing; returns those that failed."""
     missing = [job for job in jobs if job.missing()]
+    if missing:
+        require_evaluation_data(study)
     failed = []
     with work_progress() as bar:
         task = bar.add_task("runs", total=len(jobs), completed=len(jobs) - len(missing))
@@ -130,6 +143,11 @@ def _do(study: StudyConfig, jobs: Sequence[Job], do: Do) -> list[Outcome]:
                 failed.append((job, problem))
             bar.advance(task)
     return failed
+
+
+def _trained(jobs: Sequence[Job]) -> int:
+    """How many of the jobs are runs, not checkpoints that runs begin with."""
+    return sum(job.train is not None for job in jobs)
 
 
 def _write(study: StudyConfig, done: Sequence[Job]) -> list[StudyRow]:
@@ -152,7 +170,8 @@ def _print(study: StudyConfig, rows: Sequence[StudyRow]) -> None:
     table = headed_table()
     costs = ("trained", "processor seconds", "memory, MB")
     for name in ("settings", "runs", *costs, *study.evaluations):
-        table.add_column(name, justify="left" if name == "settings" else "right")
+        is_first = name == "settings"
+        table.add_column(name, justify="left" if is_first else "right", no_wrap=is_first)
     for row in rows:
         scores = [row.scores[name].get("mean") for name in study.evaluations]
         table.add_row(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from smolrgpt_core.data.warehouse_format import SPLITS
+from smolrgpt_core.data.warehouse_format import SPLITS, SplitFolder
 from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import file_error
 from smolrgpt_core.settings_file import from_entries, read_yaml
@@ -55,6 +55,8 @@ class StudyConfig:
         evaluations: data sets by name; the first is the target domain.
         repeats: axis whose values are repetitions, over which mean and spread are computed; empty:
             none.
+        reference: value by axis, such as {method: full}; the others of the axis are compared with
+            it, all else equal. At most one axis.
 
     Raises:
         SpatialError: BAD_INPUT; a field is invalid, the message names it.
@@ -66,6 +68,7 @@ class StudyConfig:
     axes: Mapping[str, Mapping[str, tuple[str, ...]]]
     evaluations: Mapping[str, EvaluationSet]
     repeats: str = ""
+    reference: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("title", "train", "output", "axes", "evaluations"):
@@ -80,8 +83,20 @@ class StudyConfig:
                 raise bad_input(f"axes.{axis} must have at least one value")
             for name in (axis, *values):
                 _check_name(name)
+        self._check_reference()
         for name in self.evaluations:
             _check_name(name)
+
+    def _check_reference(self) -> None:
+        axes = [axis for axis in self.axes if axis != self.repeats]
+        known = all(
+            axis in axes and name in self.axes[axis] for axis, name in self.reference.items()
+        )
+        if len(self.reference) > 1 or not known:
+            raise bad_input(
+                f"reference must be one value of one of the axes {', '.join(axes)}, such as "
+                f"{{{axes[0]}: {next(iter(self.axes[axes[0]]))}}}, got {dict(self.reference)}"
+            )
 
 
 def _check_name(name: str) -> None:
@@ -107,7 +122,7 @@ def read_study(path: Path) -> StudyConfig:
 
 
 def chosen(study: StudyConfig, only: Sequence[str]) -> StudyConfig:
-    """The study with only some values of its axes.
+    """The study with only some values of its axes; without a reference that is not among them.
 
     Args:
         study: the complete one.
@@ -130,7 +145,23 @@ def chosen(study: StudyConfig, only: Sequence[str]) -> StudyConfig:
                 f"{axis} has no value {', '.join(unknown)}; it has {', '.join(study.axes[axis])}"
             )
         axes[axis] = {name: study.axes[axis][name] for name in wanted}
-    return replace(study, axes=axes)
+    reference = {axis: name for axis, name in study.reference.items() if name in axes[axis]}
+    return replace(study, axes=axes, reference=reference)
+
+
+def require_evaluation_data(study: StudyConfig) -> None:
+    """Refuse before anything is trained what could not be evaluated afterwards.
+
+    Raises:
+        SpatialError: BAD_INPUT; the questions of a data set are not there, the message names it.
+    """
+    for name, item in study.evaluations.items():
+        path = SplitFolder(Path(item.data), item.split).records_path
+        if not path.is_file():
+            raise bad_input(
+                f"evaluations.{name}: {path} does not exist; the comment at the top of a study in "
+                "config/study names the commands that make its data"
+            )
 
 
 def jobs_of(study: StudyConfig, changes: Sequence[str] = ()) -> list[Job]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -27,12 +28,14 @@ class StudyPart:
         study: the part that was run.
         whole: the complete study.
         changes: KEY=VALUE for all runs.
+        unfinished: number of runs of the part that are not finished.
     """
 
     file: Path
     study: StudyConfig
     whole: StudyConfig
     changes: tuple[str, ...] = ()
+    unfinished: int = 0
 
 
 def write_page(
@@ -64,12 +67,17 @@ def _origin(part: StudyPart, hardware: Sequence[str]) -> str:
     missing = _left_out(part.study, part.whole)
     only = [f"--only={axis}={','.join(part.study.axes[axis])}" for axis in missing]
     text = f"`{shlex.join([*command, *part.changes, *only])}` on {', '.join(hardware)}."
-    if not missing and not part.changes:
+    remarks = [f"{change} in all runs" for change in part.changes]
+    remarks += [f"{axis} {', '.join(names)} not done" for axis, names in missing.items()]
+    if part.unfinished:
+        runs = math.prod(map(len, part.study.axes.values()))
+        remarks.append(
+            f"{part.unfinished} of its {runs} runs are not finished, see the column `runs`"
+        )
+    if not remarks:
         return text
-    omitted = [f"{axis} {', '.join(names)} not done" for axis, names in missing.items()]
-    changed = [f"{change} in all runs" for change in part.changes]
     return (
-        f"{text} **This is a part of the study**: {'; '.join([*changed, *omitted])}. The whole: "
+        f"{text} **This is a part of the study**: {'; '.join(remarks)}. The whole: "
         f"`{shlex.join(command)}`."
     )
 

@@ -61,7 +61,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Gain:
-    """Questions that a model answers and the one before training does not, less the reverse.
+    """Questions that a model answers and another one does not, less the reverse.
 
     Attributes:
         points: of all questions, in percent.
@@ -73,17 +73,19 @@ class Gain:
     interval: float
 
     @classmethod
-    def of(cls, before: Mapping[str, bool], after: Sequence[Mapping[str, bool]]) -> Gain:
+    def of(cls, before: Sequence[Mapping[str, bool]], after: Sequence[Mapping[str, bool]]) -> Gain:
         """The gain of repeated runs.
 
         Args:
-            before: whether each question is answered correctly, by id.
-            after: the same of each run.
+            before: of each run that is compared with, whether it answers a question correctly, by
+                id of the question.
+            after: the same of each run whose gain it is.
         """
         gains = [
-            100 * (statistics.fmean(run[id] for run in after) - correct)
-            for id, correct in before.items()
-        ]
+            100 * (statistics.fmean(run[id] for run in after)
+                   - statistics.fmean(run[id] for run in before))
+            for id in before[0]
+        ]  # fmt: skip
         deviation = statistics.stdev(gains) if len(gains) > 1 else math.nan
         return cls(statistics.fmean(gains), 1.96 * deviation / math.sqrt(len(gains)))
 
@@ -102,7 +104,10 @@ class StudyRow:
         runs: number of repetitions.
         costs: by column of `COSTS`; empty for a checkpoint before training.
         scores: by evaluation and column of `SCORES`, with "refused" in percent of the questions.
-        gains: by evaluation; empty where there is not one checkpoint that all runs begin with.
+        gains: over the model before training, by evaluation; empty where there is not one
+            checkpoint that all runs begin with.
+        gains_over_reference: by evaluation, over the same repetitions of the study's reference;
+            empty for the reference itself, and where none of them is finished.
     """
 
     values: Mapping[str, str]
@@ -110,6 +115,7 @@ class StudyRow:
     costs: Mapping[str, Measured]
     scores: Mapping[str, Mapping[str, Measured]]
     gains: Mapping[str, Gain] = field(default_factory=dict)
+    gains_over_reference: Mapping[str, Gain] = field(default_factory=dict)
 
 
 def rows_of(study: StudyConfig, results: Sequence[Mapping[str, Any]]) -> list[StudyRow]:
@@ -130,22 +136,37 @@ def rows_of(study: StudyConfig, results: Sequence[Mapping[str, Any]]) -> list[St
             len(group),
             _costs(group),
             _scores(study, group),
-            _gains(study, bases[0], group) if values and len(bases) == 1 else {},
+            _gains(study, bases, group) if values and len(bases) == 1 else {},
+            _gains(study, *_beside_reference(study, group, results)),
         )
         for values, group in groups.items()
     ]
 
 
 def _gains(
-    study: StudyConfig, base: Mapping[str, Any], group: Sequence[Mapping[str, Any]]
+    study: StudyConfig, before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
 ) -> dict[str, Gain]:
+    if not before:
+        return {}
     return {
         name: Gain.of(
-            base["evaluations"][name]["correct"],
-            [item["evaluations"][name]["correct"] for item in group],
+            *([item["evaluations"][name]["correct"] for item in runs] for runs in (before, after))
         )
         for name in study.evaluations
     }
+
+
+def _beside_reference(
+    study: StudyConfig, group: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]]
+) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """Runs of the reference, and those of a row that differ from one of them in nothing else."""
+    pairs = [
+        (reference, run)
+        for run in group
+        for reference in results
+        if reference["values"] == {**run["values"], **study.reference} and reference is not run
+    ]
+    return [reference for reference, _ in pairs], [run for _, run in pairs]
 
 
 def _costs(group: Sequence[Mapping[str, Any]]) -> dict[str, Measured]:
@@ -185,6 +206,9 @@ def as_csv(study: StudyConfig, rows: Sequence[StudyRow]) -> str:
         for name, gain in row.gains.items():
             cells[f"{name}: gain"] = gain.points
             cells[f"{name}: gain (95 %)"] = gain.interval
+        for name, gain in row.gains_over_reference.items():
+            cells[f"{name}: over {_reference(study)}"] = gain.points
+            cells[f"{name}: over {_reference(study)} (95 %)"] = gain.interval
         for column, measured in _columns(row):
             cells[column] = measured.mean
             cells[f"{column} (spread)"] = "" if math.isnan(measured.spread) else measured.spread
@@ -198,7 +222,7 @@ def as_csv(study: StudyConfig, rows: Sequence[StudyRow]) -> str:
 
 
 def as_markdown(study: StudyConfig, rows: Sequence[StudyRow]) -> str:
-    """A table of costs and mean scores, and one of the categories for each data set."""
+    """Tables of costs and mean scores, of gains over the reference, and of the categories."""
     sets = list(study.evaluations)
     head = ["trained", "file, kB", "seconds", "processor seconds", "memory, MB"]
     tables = [
@@ -216,6 +240,13 @@ def as_markdown(study: StudyConfig, rows: Sequence[StudyRow]) -> str:
             ],
         )
     ]
+    if compared := [row for row in rows if row.gains_over_reference]:
+        tables.append(
+            f"Gain over {_reference(study)}, all else equal, in the same questions:\n\n"
+            + _markdown(
+                study, compared, sets, lambda row: [row.gains_over_reference[name] for name in sets]
+            )
+        )
     for name in sets:
         columns = [*list(SCORES)[1:], "refused"]
         tables.append(
@@ -248,6 +279,10 @@ def _markdown(
 
 def _names_before(axes: Sequence[str]) -> list[str]:
     return [BEFORE, *[""] * (len(axes) - 1)]
+
+
+def _reference(study: StudyConfig) -> str:
+    return " ".join(text for item in study.reference.items() for text in item)
 
 
 def _axes(study: StudyConfig) -> list[str]:

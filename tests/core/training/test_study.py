@@ -10,10 +10,13 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from PIL import Image
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -33,7 +36,7 @@ from smolrgpt_core.study.on_ray import JobsOnRay
 from smolrgpt_core.study.page import StudyPart, write_page
 from smolrgpt_core.study.plots import write_plots
 from smolrgpt_core.study.processes import LOG_FILE, InProcesses, Outcome, attempt
-from smolrgpt_core.study.table import Gain, Measured, as_csv, as_markdown, rows_of, shown
+from smolrgpt_core.study.table import COSTS, Gain, Measured, as_csv, as_markdown, rows_of, shown
 from smolrgpt_core.training.config_file import write_config
 from smolrgpt_core.training.step import Spent
 
@@ -58,6 +61,7 @@ def study_file(adapter_run, warehouse, tmp_path) -> Path:
             "seed": {"1": ["seed=1"], "2": ["seed=2"]},
         },
         "repeats": "seed",
+        "reference": {"method": "full"},
         "evaluations": {"own": {"data": str(warehouse), "split": "val", "limit": 4}},
     }
     path = tmp_path / "study.yaml"
@@ -112,8 +116,9 @@ def test_every_combination_is_trained_measured_and_asked(study_file, base):
         (None, 1), ("lora", 2), ("full", 2)
     ]  # fmt: skip
     assert not rows[0].costs
-    assert set(rows[1].gains) == {"own"}
+    assert set(rows[1].gains) == set(rows[1].gains_over_reference) == {"own"}
     assert not rows[0].gains
+    assert not rows[2].gains_over_reference
     assert rows[1].costs["trained"].mean < rows[2].costs["trained"].mean
     assert rows[1].scores["own"]["mean"].values == tuple(
         job.result()["evaluations"]["own"]["scores"]["Final_weighted_score"] for job in runs[:2]
@@ -234,11 +239,53 @@ def test_a_killed_study_takes_its_run_along_and_goes_on(study_file, warm_python)
 
 def test_a_gain_compares_the_same_questions():
     before = {"a": True, "b": False, "c": False, "d": True}
-    gain = Gain.of(before, [before, {"a": True, "b": True, "c": True, "d": False}])
+    gain = Gain.of([before], [before, {"a": True, "b": True, "c": True, "d": False}])
     assert gain.points == pytest.approx(100 * (0.5 + 0.5 - 0.5) / 4)
     assert gain.interval == pytest.approx(1.96 * 47.871 / 2, abs=0.01)
     assert shown(gain) == "+12.5 ± 46.9"
-    assert shown(Gain.of(before, [before])) == "+0.0 ± 0.0"
+    assert shown(Gain.of([before], [before])) == "+0.0 ± 0.0"
+
+
+def test_a_reference_is_compared_where_nothing_else_differs(study_file):
+    study = read_study(study_file)
+
+    def result(method: str, images: str, seed: str, *correct: bool) -> dict[str, Any]:
+        evaluation = {
+            "correct": dict(zip("ab", correct, strict=True)),
+            "scores": {},
+            "refusals": {},
+            "questions": 2,
+        }
+        return {
+            "values": {"method": method, "images": images, "seed": seed},
+            "trained": dict.fromkeys(COSTS.values(), 1),
+            "evaluations": {"own": evaluation},
+        }
+
+    rows = rows_of(study, [
+        result("full", "4", "1", True, False),
+        result("lora", "4", "1", True, True),
+        result("lora", "4", "2", False, False),
+        result("lora", "8", "1", True, True),
+    ])  # fmt: skip
+    gains = [row.gains_over_reference for row in rows]
+    assert [bool(item) for item in gains] == [False, True, False]
+    assert gains[1]["own"].points == 50, "only the first seed has both"
+
+
+def test_what_is_finished_is_shown_and_nothing_is_trained(study_file, tmp_path):
+    command = ["study", str(study_file), "--finished", "--only=images=4", "--only=seed=1"]
+    found = CliRunner().invoke(app, command)
+    assert found.exit_code == 0, found.output
+    assert "No run is finished yet" in found.output
+    before, lora, full = jobs_of(chosen(read_study(study_file), ["images=4", "seed=1"]))
+    assert [attempt(job) for job in (before, lora)] == ["", ""]
+    page = tmp_path / "studies.md"
+    found = CliRunner().invoke(app, [*command, "--write-docs", str(page)])
+    assert found.exit_code == 0, found.output
+    assert "lora, 4" in found.output
+    assert not full.folder.exists()
+    assert "1 of its 2 runs are not finished, see the column `runs`." in page.read_text()
 
 
 def test_mean_and_spread():
@@ -248,7 +295,7 @@ def test_mean_and_spread():
     assert math.isnan(Measured((1.0,)).spread)
 
 
-def test_a_cost_of_0_is_drawn_on_a_linear_axis(study_file, tmp_path):
+def test_plots_show_the_only_axis_and_a_cost_of_0(study_file, tmp_path):
     study = chosen(read_study(study_file), ["images=4", "method=lora", "seed=1"])
     results = [job.result() for job in done(study)]
     for result in results:
@@ -257,7 +304,15 @@ def test_a_cost_of_0_is_drawn_on_a_linear_axis(study_file, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         write_plots(study, rows_of(study, results), tmp_path / "plots.png")
-    assert (tmp_path / "plots.png").is_file()
+    axes = {axis: names for axis, names in study.axes.items() if axis != "images"}
+    methods = replace(study, axes=axes)
+    for result in results:
+        result["values"].pop("images", None)
+    write_plots(methods, rows_of(methods, results), tmp_path / "methods.png")
+    # Beside the costs, the only axis.
+    for file, panels in (("plots.png", 3), ("methods.png", 4)):
+        with Image.open(tmp_path / file) as drawn:
+            assert drawn.size == (panels * 360, 320)
 
 
 def test_the_page_says_which_part_was_done(study_file, tmp_path):
@@ -299,6 +354,8 @@ def test_a_part_that_there_is_not_is_refused(study_file, only, words):
     ("before", "after", "words"),
     [
         ("repeats: seed", "repeats: run", "repeats must be one of the axes"),
+        ("method: full", "method: all", r"one of the axes method, images, such as {method: lora}"),
+        ("method: full", "seed: '1'", "reference must be one value of one of the axes"),
         ("- seed=2", "- sead=2", r"method=lora,images=4,seed=2: .*unknown key `sead`"),
         ("split: val", "split: exam", "split must be one of"),
         ("  own:", "  a/b:", "names of folders"),
@@ -310,6 +367,15 @@ def test_a_study_that_cannot_work_is_refused(study_file, before, after, words):
     study_file.write_text(text.replace(before, after))
     with pytest.raises(SpatialError, match=words):
         jobs_of(read_study(study_file))
+
+
+def test_what_could_not_be_evaluated_is_not_trained(study_file, tmp_path):
+    study_file.write_text(study_file.read_text().replace("split: val", "split: test"))
+    found = CliRunner().invoke(app, ["study", str(study_file)])
+    assert found.exit_code == 2
+    assert "evaluations.own: " in found.output
+    assert "test.json does not exist" in found.output
+    assert not (tmp_path / "study").exists()
 
 
 def test_the_shipped_studies_can_be_read(monkeypatch):
