@@ -54,11 +54,11 @@ _LIMITS = """\
 ## What it is for, and what it is not
 
 It answers the questions that `answers` in its `config.json` names (distance, count, left or right,
-which one; `language`: every question about regions that the language can say; `looks`: colors) about
-one RGB-D image with a known calibration, in English like that of its training data. It was trained
-only on simulated warehouses: evaluate it before you rely on it with real images. It is just as
-confident on unfamiliar input: `likeness.json` has the range of classes, cameras, depth and masks for
-which its answers can be trusted on their own.
+which one; `language`: every question about regions that the language can say; `looks`: colors)
+about one RGB-D image with a known calibration, in English like that of its training data. It was
+trained only on simulated warehouses: evaluate it before you rely on it with real images. It is just
+as confident on unfamiliar input: `likeness.json` has the range of classes, cameras, depth and masks
+for which its answers can be trusted on their own.
 """
 
 
