@@ -1,8 +1,8 @@
 """Programs in the words that models are trained on, with a `<mask>` for each region.
 
 A model is asked in these words however the user worded it: in those of the warehouse data set,
-where it has words for a program, else in the canonical sentence. Only models that were trained on
-the whole language know the latter.
+where it has words for a program, else in the canonical sentence or one close to it. Only models
+that were trained on the whole language know the latter.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from smolrgpt_core.language.operators import attributes, predicates, questions, 
 from smolrgpt_core.language.placeholders import MASK
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.language.wording import say
+from smolrgpt_core.language.wording import TrainedWriter
 from smolrgpt_core.language.words import plural_of
 from smolrgpt_core.object_classes import CARRIER, ZONE, known_class, label_noun, named_labels
 from smolrgpt_core.regions import RegionSet
@@ -82,7 +82,8 @@ def masked_question(
     known = masked_wording(program, regions)
     if known is not None:
         return known
-    text, ids = with_placeholders(say(listed, regions), regions)
+    text = TrainedWriter(regions).question(listed)
+    text, ids = with_placeholders(text[0].upper() + text[1:], regions)
     return MaskedWording(text, ids, _candidates(listed))
 
 

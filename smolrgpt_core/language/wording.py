@@ -794,6 +794,21 @@ class Writer:
         return f"{self.attribute(attribute)} of {self.phrase(region, last)}"
 
 
+class TrainedWriter(Writer):
+    """Writes questions as those that models were trained on, where people read better ones."""
+
+    def _how_much_more(self, program: Program) -> str:
+        return ""
+
+    def _some_of_list(self, chosen: Program) -> None:
+        return None
+
+    def _measured(self, region: Program, attribute: Program, last: bool) -> str:
+        if attribute.operator is attributes.FootprintArea:
+            return f"{self.attribute(attribute)} of {self.phrase(region, last)}"
+        return super()._measured(region, attribute, last)
+
+
 def taken_zone(program: Program) -> Program | None:
     """The zone of which it is asked how much is occupied; None for any other question."""
     if program.operator is not questions.Difference:
