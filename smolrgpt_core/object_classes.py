@@ -18,6 +18,9 @@ LABEL_SYNONYMS: dict[str, tuple[str, ...]] = {
 }
 """Words for each known class."""
 
+SIZED_APART = {"forklift": "forklift", "fork lift": "forklift"}
+"""Words of a known class for objects whose sizes are others than those of the rest of it."""
+
 ZONE, CARRIER, CARGO = "buffer", "transporter", "pallet"
 """What objects stand in, what carries them, and what makes a carrier loaded."""
 
@@ -38,6 +41,11 @@ def known_class(label: str) -> str:
     """The known class of a label or noun: "rack" is a "shelf"; an unknown one is its own."""
     noun = label_noun(label)
     return _KNOWN.get(noun, noun)
+
+
+def size_class(label: str) -> str:
+    """What the standard sizes of a label or noun go by: its known class, or a kind within it."""
+    return SIZED_APART.get(label_noun(label)) or known_class(label)
 
 
 def is_known(label: str) -> bool:

@@ -73,7 +73,7 @@ from smolrgpt_core.geometry.surface import Edge, Surface, measure_surface
 from smolrgpt_core.geometry.turned_view import WIDTH
 from smolrgpt_core.geometry.visible_surface import VisibleExtent, visible_extent
 from smolrgpt_core.geometry.zones import fit_zone, free_floor
-from smolrgpt_core.object_classes import CARGO, is_cargo, is_carrier, is_zone, known_class
+from smolrgpt_core.object_classes import CARGO, is_cargo, is_carrier, is_zone, size_class
 from smolrgpt_core.regions import Region
 
 CARGO_MISFIT_M = 0.5
@@ -495,7 +495,7 @@ class FrameGeometry:
 
     def _prior(self, region: Region) -> SizePrior | None:
         """Standard sizes of the class of a region."""
-        return self._size_priors.get(known_class(region.label))
+        return self._size_priors.get(size_class(region.label))
 
     def _seen_if_measured(self, region: Region) -> _Seen | None:
         """What is seen of a region; None where it has no usable depth."""

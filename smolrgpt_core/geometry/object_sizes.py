@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
-from smolrgpt_core.object_classes import ZONE, known_class, label_words
+from smolrgpt_core.object_classes import ZONE, label_words, size_class
 
 LONGEST_M = 20.0
 
@@ -46,7 +46,7 @@ def _parse(entry: str) -> tuple[str, tuple[float, float]]:
     found = _ENTRY.fullmatch(entry)
     if not found or not label_words(found["label"]):
         raise ValueError(f"expected object sizes such as pallet:1.2x0.8 in meters, got {entry!r}")
-    name = known_class(found["label"])
+    name = size_class(found["label"])
     if name == ZONE:
         raise ValueError(f"a painted zone is measured and has no standard size, got {entry!r}")
     pair = float(found["length"]), float(found["width"])

@@ -74,6 +74,39 @@ SIZE_PRIORS: Mapping[str, SizePrior] = {
         ),
         tall_m=1.5,
     ),
+    # Counterbalance trucks for 1.5 to 2.5 t by their data sheets (VDI 2198): 1.1 to 1.25 m wide,
+    # 1.95 to 2.35 m long to the face of forks of 1.15 m. The forks are thin and near the floor, so
+    # hardly any reading tells at which end they are. What is too low for a mast is a pallet truck.
+    "forklift": SizePrior(
+        ((1.35, 0.9), (1.65, 0.8), (2.0, 0.9)),
+        tolerance=0.1,
+        on_floor=True,
+        side_std=0.06,
+        flat_m=0.6,
+        tall=SizePrior(
+            ((3.3, 1.15),), tolerance=0.15, on_floor=True, side_std=0.4, flat_m=0.6, deck_m=0.1
+        ),
+        tall_m=1.5,
+    ),
+    # Adults who stand, about 0.5 m across the arms (DIN 33402-2), or make a step.
+    "person": SizePrior(
+        ((0.5, 0.35), (0.75, 0.5)),
+        tolerance=0.1,
+        on_floor=True,
+        side_std=0.06,
+        flat_m=0.6,
+        deck_m=0.1,
+    ),
+    # The usual roll container; EN 12674-1 has names and no sizes. One looks through its wires.
+    "cage": SizePrior(((0.8, 0.72),), tolerance=0.05, on_floor=True, side_std=0.06),
+    # Steel drum of 216.5 l (ISO 15750-2), 0.585 m across its hoops.
+    "drum": SizePrior(((0.585, 0.585),), tolerance=0.03, on_floor=True),
+    # Feet of road cones of 0.3, 0.5 and 0.75 m (makers' lists; EN 13422 has no sizes).
+    "cone": SizePrior(
+        ((0.22, 0.22), (0.29, 0.29), (0.4, 0.4)), tolerance=0.05, on_floor=True, side_std=0.05
+    ),
+    # Doors of docks (makers' lists) and for people (DIN 18100), with their frames.
+    "door": SizePrior(((3.0, 0.12), (2.75, 0.12), (1.0, 0.12)), tolerance=0.1, on_floor=True),
     # One bay of pallet racking for three (two) EUR pallets side by side: 2.7 (1.8) m between the
     # uprights (EN 15620) and one upright of 0.1 m. Frames are 1.1 m deep, so that the pallets on
     # them, 1.2 m long, hang over by 0.05 m on both sides.

@@ -10,6 +10,7 @@ from functools import cache
 from smolrgpt_core.language.lexicon import Phrase, load_lexicon
 from smolrgpt_core.language.placeholders import MASK
 from smolrgpt_core.language.words import IRREGULAR_PLURALS, NounTable, noun_table, plural_of
+from smolrgpt_core.object_classes import SIZED_APART
 from smolrgpt_core.scene.copies import ANY_REGION
 
 _WORD = re.compile(r"<mask>|[^\W\d_]+")
@@ -29,8 +30,8 @@ _AROUND_A_NOUN = frozenset({"mask", "masks", "masked", "region", "regions"})
 _NOUNS_IN_ING = frozenset({"building", "packaging", "railing", "bearing", "opening", "ceiling"})
 """Other words that end like these describe what something does."""
 
-_ALSO_NOUNS = frozenset({"can", "person"})
-"""Words with another meaning that name a thing between an article and its mask."""
+_ALSO_NOUNS = {"can": True, "person": False}
+"""Words with another meaning that name a thing before its mask; whether only after an article."""
 
 _DESCRIBING = frozenset({"big", "large", "small"})
 """Words with another meaning that belong to a name between an article and the rest of it."""
@@ -110,7 +111,8 @@ def _may_name(words: Sequence[_Word], position: int) -> bool:
     """Whether a word can be a part of a name, or is all of one: "the person <mask>"."""
     word, lexicon = words[position], load_lexicon("english")
     if word.text in _ALSO_NOUNS:
-        return word.determined and _is_mask(words, position + 1)
+        named = word.determined or not _ALSO_NOUNS[word.text]
+        return named and _is_mask(words, position + 1)
     if word.text in _DESCRIBING:
         after = position + 1
         return word.determined and after < len(words) and _may_name(words, after)
@@ -159,7 +161,10 @@ def _name(words: Sequence[_Word], start: int, end: int) -> str | None:
 
 
 def _last_known(run: Phrase) -> str | None:
-    """The class of the last noun of a table among these words; "" for "region" and its like."""
+    """The class of the last noun of a table among these words; "" for "region" and its like.
+
+    A kind of a class with sizes of its own stays what it is called: a "forklift".
+    """
     nouns = _nouns()
     longest = max(map(len, nouns))
     for last in range(len(run), 0, -1):
@@ -167,8 +172,14 @@ def _last_known(run: Phrase) -> str | None:
             phrase = run[last - size : last]
             if phrase in nouns:
                 name = nouns[phrase][0].name
-                return "" if name == ANY_REGION else name
+                return "" if name == ANY_REGION else _kind(phrase, name)
     return None
+
+
+def _kind(noun: Phrase, name: str) -> str:
+    """The kind that a noun means, in the singular or plural, or else the name of its class."""
+    words = _singular(" ".join(noun))
+    return SIZED_APART.get(words, name)
 
 
 def _may_be_a_noun(words: Sequence[str]) -> bool:

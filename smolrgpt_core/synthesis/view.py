@@ -13,7 +13,7 @@ from smolrgpt_core.language.interpreter import Run, evaluate
 from smolrgpt_core.language.operators import attributes, predicates, selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.object_classes import ZONE, known_class
+from smolrgpt_core.object_classes import ZONE, known_class, named_labels
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import Mask, SceneCopies
 from smolrgpt_core.scene.spatial_scene import Placed, SpatialScene, touches_border
@@ -197,7 +197,9 @@ class MarginView:
         return seen.issuperset(needed)
 
     def _is_of(self, id: int, name: str) -> bool:
-        return self.label(id) == name if name else not self.is_zone(id)
+        if not name:
+            return not self.is_zone(id)
+        return self.label(id) in named_labels(name, self.regions.labels)
 
     def _around_zones(self, program: Program) -> set[int]:
         """Objects that may reach into the zones that a program names."""

@@ -49,6 +49,12 @@ def test_own_sizes_hold_for_transporters_of_every_height():
     assert prior.on_floor
 
 
+def test_forklifts_have_sizes_of_their_own():
+    priors = size_priors("forklift:3.6x1.3")
+    assert priors["forklift"].of_height(2.1).footprints == ((3.6, 1.3),)
+    assert priors["transporter"] == SIZE_PRIORS["transporter"]
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

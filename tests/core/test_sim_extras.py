@@ -8,6 +8,13 @@ import pytest
 
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.geometry.back_projection import back_project
+from smolrgpt_core.language.interpreter import evaluate
+from smolrgpt_core.language.mask_labels import mask_labels
+from smolrgpt_core.language.operators.questions import Count
+from smolrgpt_core.language.operators.selections import All
+from smolrgpt_core.language.question import read_question
+from smolrgpt_core.scene.copies import SceneCopies
+from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.sim import (
     LABEL_ID_RANGES,
     RenderOptions,
@@ -17,6 +24,8 @@ from smolrgpt_core.sim import (
 )
 from smolrgpt_core.sim.config import EXTRA_LABELS
 from smolrgpt_core.simulated_data.randomization import read_randomization
+from smolrgpt_core.synthesis import AmbiguityMargins, generate_mixture
+from smolrgpt_core.synthesis.view import MarginView
 
 CONFIG = Path(__file__).parents[2] / "config" / "randomization_busy_hall.yaml"
 BUSY = read_randomization(CONFIG).warehouse
@@ -135,6 +144,53 @@ def test_a_cage_can_be_seen_through():
         window = (rows.max() - rows.min() + 1) * (columns.max() - columns.min() + 1)
         fullness.append(mask.sum() / window)
     assert min(fullness) < 0.5
+
+
+@pytest.fixture(scope="module")
+def busy_scene(scenes):
+    """The truth of a frame with people, a forklift, cages, drums and cones."""
+    intrinsics = CameraIntrinsics.from_vertical_fov(480, 360, 60.0)
+    with WarehouseRenderer(scenes[2], intrinsics, RenderOptions(supersampling=1)) as renderer:
+        made = renderer.render(scenes[2].camera_poses(1)[0])
+    return TrueScene(made.truth, made.frame.regions, intrinsics)
+
+
+def test_questions_about_extras_are_made_and_their_masks_keep_their_names(busy_scene):
+    asked = generate_mixture(busy_scene, np.random.default_rng(0), "language", 60)
+    names = set()
+    for _, item in asked:
+        for label, id in zip(mask_labels(item.text), item.region_ids, strict=True):
+            assert label == busy_scene.regions[id].label, item.text
+            names.add(label)
+    assert names >= {"person", "forklift", "cage", "drum", "cone"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How far is the nearest person?",
+        "Is there a forklift within 3 m of the nearest cage?",
+        "How many cones are there?",
+        "Which drum is nearest to a person?",
+        "How tall is the nearest person?",
+    ],
+)
+def test_people_ask_about_extras_in_plain_words(busy_scene, text):
+    question = read_question(text, busy_scene.regions)
+    assert question.program is not None
+    assert evaluate(question.program, SceneCopies(busy_scene, copies=1)).value is not None
+
+
+def test_a_hidden_forklift_leaves_the_number_of_transporters_open(busy_scene):
+    """A forklift is a transporter, whatever label it has."""
+    view = MarginView(busy_scene, AmbiguityMargins(), np.random.default_rng(0))
+    count = Count(All("transporter"))
+    labels = {region.label for region in busy_scene.regions}
+    assert {"forklift", "transporter"} <= labels
+    hidden = AmbiguityMargins(min_visible_fraction=1.0)
+    blind = MarginView(busy_scene, hidden, np.random.default_rng(0))
+    assert view.truth(Count(All("forklift"))) == 1
+    assert blind.truth(count) is None
 
 
 def test_colors_are_those_of_what_has_a_single_one(scenes):

@@ -214,6 +214,12 @@ def test_masks_of_one_image_are_regions_once(data_set: Path) -> None:
         ),
         ("How far is the box behind <mask>?", ("",)),
         ("How far is the cardboard box touching <mask>?", ("",)),
+        ("Is person <mask> above or below cone <mask>?", ("person", "cone")),
+        ("Is the forklift <mask> nearer than person <mask>?", ("forklift", "person")),
+        (
+            "How far are the forklifts <mask> <mask> from buffer <mask>?",
+            ("forklift", "forklift", "buffer"),
+        ),
     ],
 )
 def test_labels_are_the_nouns_of_the_text(text: str, labels: tuple[str, ...]) -> None:
