@@ -67,6 +67,7 @@ OTHER_MARKS = (
     "asks",
     "yes_no",
     "there",
+    "bound",
     "tells",
     "whether",
     "commands",
@@ -93,6 +94,9 @@ ITEM_RULES = (
     ("CLASS", "NOUN"), ("ONE", "ONE"),
 )  # fmt: skip
 """Kinds of items, and the rules by which they are read."""
+
+PLACE_RULES = ("ONE", "BARE_ID", "LIST", "CAMERA", "LEN")
+"""Rules of what a preposition may say the place of."""
 
 BARE = ("left", "right")
 """Not sides of a region with another preposition: "are left in buffer 1", "right at shelf 80"."""
@@ -171,6 +175,7 @@ class GistTable:
         asks: senses that ask for another one: they may stand for it where a gist needs it.
         yes_no: words with which a question for yes or no begins.
         there: words behind one of `yes_no` that ask whether something is there.
+        bound: prepositions that mean nothing but with a region or a length right behind them.
         tells: words with which a sentence begins that asks for something else than yes or no,
             unless there is one of `whether` in it.
         whether: words before what may be so or not.
@@ -192,6 +197,7 @@ class GistTable:
     asks: Mapping[str, str]
     yes_no: frozenset[str]
     there: frozenset[str]
+    bound: frozenset[str]
     tells: frozenset[str]
     whether: frozenset[str]
     commands: frozenset[str]
@@ -267,6 +273,7 @@ def load_gists(
         asks=dict(pair.split("=") for pair in marks.get("asks", "").split()),
         yes_no=frozenset(marks.get("yes_no", "").split()),
         there=frozenset(marks.get("there", "").split()),
+        bound=frozenset(marks.get("bound", "").split()),
         tells=frozenset(marks.get("tells", "").split()),
         whether=frozenset(marks.get("whether", "").split()),
         commands=frozenset(marks.get("commands", "").split()),
@@ -401,8 +408,12 @@ def _by_items(
 
 def _is_yes_or_no(asked: Asked) -> bool:
     """Whether "Is ...?" may ask this; "Is pallet 3 tall?" does not ask how tall it is."""
-    is_measured = asked.program.type in (Type.QUANTITY, Type.POINT, Type.SIZE)
-    return not is_measured and asked.program.operator is not selections.The
+    program = asked.program
+    if program.operator is selections.Extreme:
+        # "Is pallet 3 or pallet 7 nearer?" chooses; "Is it the tallest pallet?" speaks of another.
+        return program.parts[0].operator is selections.Listed
+    is_measured = program.type in (Type.QUANTITY, Type.POINT, Type.SIZE)
+    return not is_measured and program.operator is not selections.The
 
 
 def _read(
@@ -537,6 +548,8 @@ def _sequences(
         ]  # fmt: skip
         options = _longest(options) + (_split(options) if split else [])
         if all(end == at + 1 and _may_mean_nothing(item, items, marks) for end, item in options):
+            if keys[at] in table.bound and not _stands_before_place(at, parse):
+                continue
             if keys[at] in table.prepositions:
                 waiting.append((at + 1, items, (*marks, table.prepositions[keys[at]]), after))
             elif keys[at] in table.pronouns:
@@ -552,6 +565,11 @@ def _sequences(
             placed = replace(item, marks=frozenset(marks), after=after)
             last = item.value if item.value in table.sides else ""
             waiting.append((end, (*before, placed), (), last))
+
+
+def _stands_before_place(at: int, parse: Parse) -> bool:
+    """Whether a region or a length begins behind a word: "around pallet 3"; no "round pallets"."""
+    return any(next(iter(parse.at(rule, at + 1)), None) for rule in PLACE_RULES)
 
 
 def _passed_over(

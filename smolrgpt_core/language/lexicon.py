@@ -71,6 +71,7 @@ class Lexicon:
         asides: how the unit of the answer is named anywhere in a question, with the unit as its
             group `unit`.
         unanswerable: the reason by word.
+        distinct: words that are near to known ones and no misspelling of them.
         references: patterns, in lower case, of words for a region named before, and what is read in
             their place.
         context: what may stand around a question; None where nothing may.
@@ -104,6 +105,7 @@ class Lexicon:
     endings: re.Pattern[str]
     asides: re.Pattern[str]
     unanswerable: Mapping[str, str]
+    distinct: frozenset[str]
     references: Sequence[tuple[re.Pattern[str], str]]
     context: Context | None
     framing: Framing | None
@@ -173,6 +175,7 @@ def load_lexicon(language: str) -> Lexicon:
         endings=_any_of(sections["endings"], "[ ,]*\\b(?:{})[ ,?.!]*$"),
         asides=_asides(sections["asides"], _written(units, forms)),
         unanswerable=_unanswerable(sections["unanswerable"]),
+        distinct=frozenset(sections.get("distinct", "").split()),
         references=tuple((item.pattern, item.replacement) for item in reworded("references")),
         context=make_context(dict(_entries(sections.get("context", "")))),
         framing=make_framing(dict(_entries(sections.get("framing", "")))),

@@ -157,6 +157,9 @@ def _read_restated(
     unwrapped = [*unframed(text, lexicon.framing, lexicon.context, lexicon.meaningful)]
     # What is so long costs time with every try.
     is_short = len(text.split()) <= MOST_RESTATED_WORDS
+    if is_short:
+        with suppress(SpatialError):
+            return _Attempt(text, language, regions, mask_ids).read_with_numbers_named()
     unwrapped += [text] if is_short else []
     for question in unwrapped:
         if read := first_read(question):
@@ -398,8 +401,9 @@ class _Attempt:
         return words
 
     def _is_understood(self, key: str) -> bool:
-        """Whether a word is known, if only as one that cannot be answered."""
-        return self._is_known(key) or key in self._lexicon.unanswerable
+        """Whether a word is known, if only as one that cannot be answered or as no typo."""
+        lexicon = self._lexicon
+        return self._is_known(key) or key in lexicon.unanswerable or key in lexicon.distinct
 
     def _means_something(self, word: Word) -> bool:
         return word.kind != "word" or self._is_known(word.key)

@@ -31,6 +31,7 @@ FILES = (
     "english_restated.txt",
     "english_orders.txt",
     "english_forms.txt",
+    "english_clauses.txt",
     "german_speakers.txt",
     "german_gists.txt",
     "german_traps.txt",
