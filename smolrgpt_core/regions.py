@@ -10,6 +10,7 @@ import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -388,10 +389,21 @@ class RegionSet:
 
 
 def names_of(regions: Sequence[Region]) -> str:
-    """Names of regions for a message; if there are many, the first ones and a count."""
-    names = ", ".join(region.name for region in regions[:_NAMES_SHOWN])
+    """Names of regions for a message, by class; if there are many, the first ones and a count.
+
+    Such as "buffer 1, 2; pallet 3, 4, 5".
+    """
+    groups = groupby(regions[:_NAMES_SHOWN], lambda region: region.name.rsplit(" ", 1)[0])
+    names = "; ".join(
+        _names_of_class(noun, [region.id for region in group]) for noun, group in groups
+    )
     more = len(regions) - _NAMES_SHOWN
     return f"{names} and {more} more" if more > 0 else names
+
+
+def _names_of_class(noun: str, ids: Sequence[int]) -> str:
+    between = ", region " if noun == "region" else ", "
+    return f"{noun} {between.join(map(str, ids))}"
 
 
 def decode_rle(rle: Mapping) -> NDArray[np.bool_]:

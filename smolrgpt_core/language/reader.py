@@ -35,7 +35,7 @@ from smolrgpt_core.language.placeholders import MASK
 from smolrgpt_core.language.preface import questions_behind
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.rewording import in_lower_case, replaced, reworded, without
-from smolrgpt_core.language.suggestion import example, shortened
+from smolrgpt_core.language.suggestion import Mentioned, example, like, shortened
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.wording import say, say_phrase
 from smolrgpt_core.language.words import (
@@ -59,6 +59,8 @@ UnitAsked = tuple[str, float, str]
 """SI unit, factor and word, as the terminal UNIT has them."""
 MAX_WORDS = 250
 """More words than this are no question."""
+FOREIGN_WORDS = 3
+"""So many unknown words, if they are half of a question, are of another language."""
 MOST_RESTATED_WORDS = 40
 """Words of a question that is tried in common words, if it has no reading."""
 
@@ -230,6 +232,11 @@ class _UnreadableError(SpatialError):
         super().__init__(Status.BAD_QUESTION, message)
 
 
+def _reasoned(message: str) -> SpatialError:
+    """Why a word cannot be answered; where something else can be asked, with a question."""
+    return _UnreadableError(message) if "; ask" in message else bad_question(message)
+
+
 class _NoAnswerError(SpatialError):
     """All words are understood together, and cannot be answered: fewer are another question."""
 
@@ -245,6 +252,9 @@ class _Attempt:
         language: in which it is read.
         knows_all: whether all words do, as they are written.
     """
+
+    COUNTED = frozenset({"many", "which", "any", "viele", "welche", "irgendein"})
+    """Words behind which a class is named."""
 
     def __init__(
         self, text: str, language: str, regions: RegionSet, mask_ids: Sequence[int]
@@ -419,11 +429,29 @@ class _Attempt:
         for word in unknown:
             reason = self._lexicon.unanswerable.get(word.key)
             if reason:
-                raise bad_question(self._with_reason(word, reason))
+                raise _reasoned(self._with_reason(word, reason))
         if unknown:
-            raise _UnreadableError(
-                f"the question cannot be read because of {quote_all(w.text for w in unknown)}"
-            )
+            raise _UnreadableError(self._because_of(unknown))
+
+    def _because_of(self, unknown: Sequence[Word]) -> str:
+        """Which words are not known, and what may have been meant."""
+        words = [word for word in self._words if word.kind == "word"]
+        letters = [word for word in unknown if word.key.isalpha()]
+        if len(letters) >= FOREIGN_WORDS and 2 * len(letters) >= len(words):
+            return "the question seems to be in another language than English and German"
+        problem = f"the question cannot be read because of {quote_all(w.text for w in unknown)}"
+        meant = like(unknown[0].key, self._nouns) if len(unknown) == 1 else []
+        if meant:
+            return f"{problem} (do you mean {' or '.join(map(quote, meant))}?)"
+        return problem + self._classes_instead(unknown)
+
+    def _classes_instead(self, unknown: Sequence[Word]) -> str:
+        """What the frame has, where a word that is not known stands for a class."""
+        behind = {second for first, second in pairwise(self._words) if first.key in self.COUNTED}
+        classes = sorted({known_class(label) for label in self._regions.labels} - {""})
+        if behind.isdisjoint(unknown) or not classes:
+            return ""
+        return f"; the frame has objects of these classes: {', '.join(classes)}"
 
     def _with_reason(self, word: Word, reason: str) -> str:
         """Why a word cannot be answered; one that stands for several was never written."""
@@ -434,21 +462,35 @@ class _Attempt:
         for word in self._words:
             reason = self._lexicon.unanswerable.get(word.key)
             if reason:
-                return bad_question(self._with_reason(word, reason))
+                return _reasoned(self._with_reason(word, reason))
         rest = " ".join(word.text for word in self._words[max(farthest, 0) :][:4])
-        where = f"at {quote(rest)}" if rest else "at its end: something is missing"
-        return _UnreadableError(f"the question does not fit any form that is understood, {where}")
+        if rest:
+            at = f"at {quote(rest)}"
+            return _UnreadableError(f"the question does not fit any form that is understood, {at}")
+        return _UnreadableError(
+            "something is missing at the end of the question, or it asks several things at once"
+        )
 
     def nearest(self) -> Program | None:
         """A question that works on this frame and is as near to this one as can be."""
         unknown = [word.text for word in self._words if not self._means_something(word)]
-        for text in shortened(self._written, unknown):
+        for text in shortened(self._written, unknown, self._nouns):
             if text.count(MASK) == len(self._mask_ids):
                 with suppress(SpatialError):
                     return (
                         _Attempt(text, self.language, self._regions, self._mask_ids).read().program
                     )
-        return example({word.key for word in self._words}, self._regions)
+        return example(self._mentioned(), self._regions)
+
+    def _mentioned(self) -> Mentioned:
+        """What is understood of the question, word by word."""
+        table = noun_table(self._lexicon, tuple(self._regions.labels))
+        words = [word.key for word in self._words]
+        numbers = [int(word.key) for word in self._words if word.kind in ("number", "region")
+                   and word.key.isdigit()]  # fmt: skip
+        ids = [id for id in (*self._mask_ids, *numbers) if id in self._regions]
+        classes = [known_class(noun.name) for word in words for noun in table.get((word,), ())]
+        return Mentioned(frozenset(words), tuple(dict.fromkeys(ids)), tuple(dict.fromkeys(classes)))
 
 
 def _nests_zones(program: Program, regions: RegionSet) -> bool:

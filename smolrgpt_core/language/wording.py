@@ -288,10 +288,10 @@ class Writer:
         first, how, second = program.arguments
         if how not in COUNTED_MORE or not (first.operator is second.operator is questions.Count):
             return ""
-        if is_list(first.parts[0]) or is_list(second.parts[0]):
+        kinds = first.parts[0], second.parts[0]
+        if not all(map(_is_nominal, kinds)):
             return ""
-        counted = self._each_kind(first.parts[0]), self._each_kind(second.parts[0])
-        return COUNTED_MORE[how].format(*counted)
+        return COUNTED_MORE[how].format(*map(self.plural, kinds))
 
     def nearer_of_two(self, program: Program) -> tuple[str, str] | None:
         """For "pallet 3" is "nearer to buffer 1 than to buffer 2"; None for any other."""
@@ -325,10 +325,6 @@ class Writer:
             return None
         subject, adjective, other = compared
         return subject, f"at least {limit.arguments[0]:.10g} times as {adjective} as {other}"
-
-    def _each_kind(self, chosen: Program) -> str:
-        words = self.plural(chosen)
-        return words if _is_nominal(chosen) else self.closed(words)
 
     def _room_in(self, zone: Program) -> str:
         return f"room for another pallet in {self.phrase(zone, last=True)}"
@@ -574,6 +570,8 @@ class Writer:
         """In parentheses where its clause could be taken for one on the whole list."""
         if chosen.operator is selections.Where and not _is_bare(chosen):
             return self.closed(self.plural(chosen))
+        if chosen.type is Type.REGION and not _is_closed(chosen):
+            return self.closed(self._region(chosen))
         return self.phrase(chosen, last)
 
     def _closed_list(self, ids: Sequence[int]) -> str:
@@ -1028,6 +1026,9 @@ def _is_short(program: Program) -> bool:
         return False
     base, predicate = program.parts
     holds = predicate.operator is predicates.Holds and predicate.parts[0].operator in NAMING
+    first, *rest = _conjuncts(predicate)
+    if len(rest) == 1 and base.operator is selections.All and _adjective(first):
+        return _stands_alone(rest[0])
     return _is_bare(base) and (bool(_adjective(predicate)) or holds or _stands_alone(predicate))
 
 

@@ -18,7 +18,7 @@ from smolrgpt_core.language.lexicon import Lexicon, Phrase
 from smolrgpt_core.language.operators.selections import Listed, Region
 from smolrgpt_core.language.placeholders import MASK, without_image
 from smolrgpt_core.object_classes import known_class, label_noun
-from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.regions import RegionSet, names_of
 from smolrgpt_core.scene.copies import ANY_REGION
 
 AFTER_INCHES = frozenset(
@@ -623,12 +623,12 @@ class Words:
             )
 
     def _of_class(self, name: str) -> str:
-        names = [
-            region.name
+        members = [
+            region
             for region in self._regions
             if name in (label_noun(region.label), known_class(region.label))
         ]
-        return ", ".join(names[:12]) or "none"
+        return names_of(members) or "none"
 
     def _number(self, position: int) -> list[Reading]:
         if position < len(self.words) and self.words[position].kind == "number":

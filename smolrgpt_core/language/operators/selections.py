@@ -118,8 +118,10 @@ def The(copies: SceneCopies, chosen: Chosen) -> Indices:
     only = np.where(numbers == 1, chosen.mask.argmax(axis=1), -1)
     if numbers[0] != 1:
         if np.mean(only >= 0) < MIN_PRESUMED:
+            fitting = [copies.regions.regions[place] for place in np.flatnonzero(chosen.mask[0])]
+            which = "; name one, or say which one, such as the nearest" if fitting else ""
             raise cannot_tell(
-                f"one region is meant, but {numbers[0]} fit: {copies.names(chosen.mask[0])}"
+                f"one region is meant, but {numbers[0]} fit: {names_of(fitting) or 'none'}{which}"
             )
         # Whoever asks for the only one knows of one: the likeliest is meant.
         only[0] = np.bincount(only[only >= 0]).argmax()
