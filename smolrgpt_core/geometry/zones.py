@@ -57,6 +57,9 @@ FLOOR_READINGS = 100
 OUTLINE_POINTS = 500
 """Points of the outline that take part: more place no side better."""
 
+FLOOR_M = 0.03
+"""Height up to which a surface counts as floor, without noise."""
+
 SIDE_WINDOW_M = 0.06
 """Points of a visible side lie within this of it."""
 
@@ -77,7 +80,7 @@ MIN_STD_M = 0.02
 
 
 def free_floor(
-    frame: RGBDFrame, plane: GroundPlane, objects: NDArray[np.bool_], tolerance_m: float = 0.03
+    frame: RGBDFrame, plane: GroundPlane, objects: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Pixels (H, W) that show the floor: their reading lies in it, and no object has them.
 
@@ -85,7 +88,6 @@ def free_floor(
         frame: gives the depth.
         plane: the floor.
         objects: bool (H, W), pixels of regions that are not painted on the floor.
-        tolerance_m: height up to which a surface counts as floor, without noise.
     """
     camera = frame.intrinsics
     x = (np.arange(camera.width, dtype=np.float32) - camera.cx) / camera.fx
@@ -93,7 +95,7 @@ def free_floor(
     rise = plane.up[0] * x + (plane.up[1] * y + plane.up[2])[:, None]
     height = rise.astype(np.float32) * frame.depth + np.float32(plane.camera_height)
     noise = 3 * plane.noise * plane.camera_height
-    is_floor: NDArray[np.bool_] = (np.abs(height) < tolerance_m + noise * frame.depth) & ~objects
+    is_floor: NDArray[np.bool_] = (np.abs(height) < FLOOR_M + noise * frame.depth) & ~objects
     return is_floor
 
 

@@ -56,6 +56,9 @@ BOX_COLUMN_STD = 0.1
 """Standard deviation of the middle of a mask from that of its box, relative to the width of the
 box: 0.07 of pallets and shelves to 0.10 of zones and trucks in 36 simulated halls."""
 
+SEED = 0
+"""Of the disturbances; those of a region do not depend on which others are measured."""
+
 COPIES = 128
 """Enough for a confidence that is good to a few percent."""
 
@@ -66,7 +69,6 @@ class SceneCopies:
     Args:
         scene: what is known.
         copies: K, with the undisturbed one.
-        seed: of the disturbances; those of a region do not depend on which others are measured.
         at_limits: every quantity is off by its standard deviation in one direction or the other,
             instead of distributed around it: what is the same in all copies holds as long as
             nothing is off by more.
@@ -86,7 +88,6 @@ class SceneCopies:
         self,
         scene: SpatialScene,
         copies: int = COPIES,
-        seed: int = 0,
         at_limits: bool = False,
         ratio_std: float = 0.0,
     ) -> None:
@@ -97,7 +98,7 @@ class SceneCopies:
         self._index = {id: index for index, id in enumerate(self.ids)}
         self._labels = np.array([region.label for region in scene.regions])
         self._known = np.array([known_class(region.label) for region in scene.regions])
-        self._seed, self._at_limits = seed, at_limits
+        self._at_limits = at_limits
         shape = (copies, self.number)
         self.center = np.full((*shape, 3), np.nan)
         self.size = np.full((*shape, 3), np.nan)
@@ -238,7 +239,7 @@ class SceneCopies:
                 raise
             self._colors[index] = error
             return error
-        generator = np.random.default_rng((self._seed, self.ids[index], COLOR_STREAM))
+        generator = np.random.default_rng((SEED, self.ids[index], COLOR_STREAM))
         self.color[:, index] = generator.choice(len(COLORS), self.count, p=seen.weights)
         self.color[0, index] = np.argmax(seen.weights)
         return seen
@@ -338,7 +339,7 @@ class SceneCopies:
         choices = placed.choices
         if choices is None or self._at_limits:
             return np.zeros((self.count, 3, 2)), placed.shift_std, placed.face_std
-        generator = np.random.default_rng((self._seed, self.ids[index], CHOICE_STREAM))
+        generator = np.random.default_rng((SEED, self.ids[index], CHOICE_STREAM))
         size = generator.choice(len(choices.weights), self.count, p=choices.weights)
         outward = choices.outward[size]
         outward[0] = 0.0
@@ -349,7 +350,7 @@ class SceneCopies:
         cargo = UNSEEN if placed.cargo is None else self._index.get(placed.cargo, UNSEEN)
         loaded = np.full(self.count, placed.loaded >= 0.5)
         if not self._at_limits:
-            generator = np.random.default_rng((self._seed, self.ids[index], LOAD_STREAM))
+            generator = np.random.default_rng((SEED, self.ids[index], LOAD_STREAM))
             loaded[1:] = generator.random(self.count - 1) < placed.loaded
         return np.where(loaded, cargo, NOTHING)
 
@@ -366,7 +367,7 @@ class SceneCopies:
 
     def _noise(self, of: tuple[int, ...], width: int) -> Values:
         """(K, width) disturbances of something, always the same ones."""
-        generator = np.random.default_rng((self._seed, *of))
+        generator = np.random.default_rng((SEED, *of))
         noise = generator.standard_t(TAIL, (self.count, width)) / np.sqrt(TAIL / (TAIL - 2))
         noise = np.sign(noise) if self._at_limits else noise
         noise[0] = 0.0
