@@ -16,6 +16,7 @@ that is hardly seen is found, and with up one that is not seen is known all the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
-from smolrgpt_core.geometry.order_statistics import median, medians_of, quantiles_of
+from smolrgpt_core.geometry.order_statistics import median, quantiles
 from smolrgpt_core.geometry.plane_error import fit_with_offset, least_squares
 from smolrgpt_core.object_classes import is_zone
 from smolrgpt_core.regions import Region
@@ -168,7 +169,7 @@ def find_ground_plane(frame: RGBDFrame) -> GroundPlane | None:
             known.
     """
     rays, inverse_depth, weights = _candidates(frame)
-    total, objects = weights.sum(), ObjectReadings.of(frame)
+    total, objects = weights.sum(), object_readings(frame)
     for _ in range(TRIES):
         if len(rays) < MIN_POINTS:
             return None
@@ -285,74 +286,56 @@ def _scatter(
 
 
 def _carries(
-    plane: GroundPlane, objects: ObjectReadings, scatter: float, fills_zones: bool
+    plane: GroundPlane, objects: Sequence[NDArray[np.float64]], scatter: float, fills_zones: bool
 ) -> bool:
     """Whether the objects stand on a plane as on a floor.
 
     Args:
         plane: plausible otherwise.
-        objects: what stands on it.
+        objects: readings (N, 3) of each in the optical frame, meters.
         scatter: of its pixels, see `_scatter`.
         fills_zones: whether most of the painted zones lie in it.
     """
-    count = len(objects)
-    heights = objects.points @ plane.up + plane.camera_height
-    low, middle, high = quantiles_of(heights, objects.is_reading, (0.05, 0.5, 0.95))
-    away = medians_of(objects.points[..., 2], objects.is_reading)
-    blur = 2 * plane.noise * plane.camera_height * away
-    under = np.count_nonzero(middle < -CONTACT_M / 3 - blur)
-    touching = np.count_nonzero(np.abs(low) < CONTACT_M + blur)
-    flush = np.count_nonzero(high < CONTACT_M / 3 + blur)
+    under = touching = flush = 0
+    for points in objects:
+        heights = points @ plane.up + plane.camera_height
+        low, middle, high = quantiles(heights, (0.05, 0.5, 0.95))
+        blur = 2 * plane.noise * plane.camera_height * median(points[:, 2])
+        under += middle < -CONTACT_M / 3 - blur
+        touching += abs(low) < CONTACT_M + blur
+        flush += high < CONTACT_M / 3 + blur
     faces = -plane.up[2] > np.sin(np.deg2rad(FACING_DEG))
     # Objects rise from a floor that is seen from above, not from a wall or depth that stands still.
-    if under > MAX_UNDER_SHARE * count or (faces and flush > count / 2):
+    if under > MAX_UNDER_SHARE * len(objects) or (faces and flush > len(objects) / 2):
         return False
     if fills_zones:
         return True
     if scatter >= ROUGH_SCATTER:
         return False
-    if plane.inlier_fraction >= (FACING_SEEN_SHARE if faces else WELL_SEEN_SHARE) or not count:
+    if plane.inlier_fraction >= (FACING_SEEN_SHARE if faces else WELL_SEEN_SHARE) or not objects:
         return True
-    return touching >= count / 2 or (touching > 0 and scatter < FLAT_SCATTER)
+    return touching >= len(objects) / 2 or (touching > 0 and scatter < FLAT_SCATTER)
 
 
-@dataclass(frozen=True, eq=False)
-class ObjectReadings:
-    """Some readings of each region that is no painted zone.
+def object_readings(
+    frame: RGBDFrame, readings: int = 200, min_readings: int = 6
+) -> list[NDArray[np.float64]]:
+    """Readings (N, 3) in the optical frame, meters, of each region that is no painted zone.
 
-    Attributes:
-        points: (B, N, 3), of B objects, meters, optical frame; what only fills a row up is 0.
-        is_reading: (B, N), whether there is such a reading.
+    Args:
+        frame: with regions.
+        readings: about so many of each.
+        min_readings: regions with fewer are skipped.
     """
-
-    points: NDArray[np.float64]
-    is_reading: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    @classmethod
-    def of(cls, frame: RGBDFrame, readings: int = 200, min_readings: int = 6) -> ObjectReadings:
-        """Those of the regions of a frame.
-
-        Args:
-            frame: with regions.
-            readings: about so many of each.
-            min_readings: regions with fewer are skipped.
-        """
-        objects = [region for region in frame.regions if not is_zone(region)]
-        pixels = [np.zeros((2, 0), np.intp), *(_some_pixels(item, readings) for item in objects)]
-        rows, columns = np.concatenate(pixels, axis=1)
-        owners = np.repeat(np.arange(len(pixels)), [places.shape[1] for places in pixels])
-        depth = frame.depth[rows, columns].astype(np.float64)
-        seen = np.isfinite(depth)
-        seen &= (np.bincount(owners[seen], minlength=len(pixels)) >= min_readings)[owners]
-        _, counts = np.unique(owners[seen], return_counts=True)
-        is_reading = np.arange(counts.max(initial=1)) < counts[:, None]
-        points = np.zeros((*is_reading.shape, 3))
-        rays = pixel_rays(rows[seen], columns[seen], frame.intrinsics)
-        points[is_reading] = rays * depth[seen, None]
-        return cls(points, is_reading)
+    pixels = [_some_pixels(region, readings) for region in frame.regions if not is_zone(region)]
+    if not pixels:
+        return []
+    rows, columns = np.concatenate(pixels, axis=1)
+    depth = frame.depth[rows, columns].astype(np.float64)
+    points = pixel_rays(rows, columns, frame.intrinsics) * depth[:, None]
+    ends = np.cumsum([places.shape[1] for places in pixels])
+    found = [own[np.isfinite(own[:, 2])] for own in np.split(points, ends[:-1])]
+    return [own for own in found if len(own) >= min_readings]
 
 
 def _some_pixels(region: Region, count: int) -> NDArray[np.intp]:
