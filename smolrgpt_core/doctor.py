@@ -150,7 +150,8 @@ print(json.dumps({name: getattr(modules[name], "__version__", "") for name in mo
 def _versions_together(modules: Iterable[str]) -> dict[str, str]:
     """Versions of those modules that are installed, "" for one without; {} if any is broken."""
     present = [module for module in modules if importlib.util.find_spec(module)]
-    works, output = _try([sys.executable, "-c", _IMPORT_ALL, *present])
+    command = [sys.executable, "-c", _IMPORT_ALL, *present]
+    works, output = _try(command, CHECK_TIMEOUT_S * len(present))
     return dict(json.loads(output)) if works else {}
 
 
@@ -277,10 +278,10 @@ def _try_python(program: str) -> tuple[bool, str]:
     return _try([sys.executable, "-c", program])
 
 
-def _try(command: list[str]) -> tuple[bool, str]:
+def _try(command: list[str], timeout_s: int = CHECK_TIMEOUT_S) -> tuple[bool, str]:
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=CHECK_TIMEOUT_S, check=False
+            command, capture_output=True, text=True, timeout=timeout_s, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return False, str(error)

@@ -35,7 +35,7 @@ SMALLEST = {
     "mask_pooling": "--size 64 64 --masks 1 --channels 8 --repeats 1",
     "measured_answers": "--scenes 1",
     "model_memory": f"{NANO} --dtypes bfloat16",
-    "nano_path": "--scenes 1 --views 1 --rounds 1 --size 160x120",
+    "nano_path": "--scenes 1 --views 1 --rounds 1",
     "own_masks": "--scenes 1 --views 1",
     "page_latency": "--repeats 1 --answerers geometric",
     "point_encoding": "--sizes 28 --width 4 --repeats 1",
