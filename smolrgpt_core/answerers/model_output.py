@@ -11,6 +11,7 @@ from smolrgpt_core.answer.scoring import VECTORS, read_value
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import CATEGORIES, Category, SpatialQuestion
 from smolrgpt_core.language.answer_wording import answer_sentence
+from smolrgpt_core.language.operators import questions
 from smolrgpt_core.language.options import choose
 from smolrgpt_core.language.question import asked_side
 from smolrgpt_core.language.wording import say
@@ -56,6 +57,7 @@ def read_output(text: str, question: SpatialQuestion) -> Any:
     if category is Category.LIST:
         assert isinstance(value, tuple)
         return tuple(_chosen_region(index, question, text) for index in value)
+    _check_side(value, question, text)
     return value
 
 
@@ -122,6 +124,16 @@ def _sentence(question: SpatialQuestion, value: Any, known: Any, regions: Region
         Category.MCQ: lambda: f"It is {regions[value].name}.",
     }
     return sentences[question.category]()
+
+
+def _check_side(value: Any, question: SpatialQuestion, output: str) -> None:
+    """Check that a word is one of the two that the question offers: "above" or "below"."""
+    program = question.program
+    if program is None or program.operator is not questions.Side:
+        return
+    offered = program.arguments[2].split("_")
+    if value not in offered:
+        raise output_error(f"{value!r} is neither {offered[0]!r} nor {offered[1]!r}", output)
 
 
 def _chosen_region(index: int | None, question: SpatialQuestion, output: str) -> int:
