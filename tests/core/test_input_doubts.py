@@ -14,7 +14,7 @@ import pytest
 
 from smolrgpt_core.answerers.geometric import DOUBTED, GeometricAnswerer
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.geometry import frame_geometry
+from smolrgpt_core.geometry import frame_geometry, surface
 from smolrgpt_core.geometry.frame_geometry import FLAT, FrameGeometry
 from smolrgpt_core.geometry.input_doubts import MaskDoubt, edge_offsets
 from smolrgpt_core.language import read_question
@@ -58,7 +58,7 @@ def answer(frame, text):
 def looked_at(monkeypatch):
     """Ids of the regions whose surface was measured, in order."""
     ids = []
-    measure = frame_geometry.measure_surface
+    measure = surface.measure_surface
 
     def measured(frame, region, *rest):
         ids.append(region.id)
