@@ -220,7 +220,7 @@ def demo_run(
     demo_output: Path, fork_python: Callable[..., Any]
 ) -> subprocess.CompletedProcess[str]:
     printed = demo_output.with_name("printed.txt")
-    words = ["demo", "--seed", 0, "--questions", 8, "--output", demo_output]
+    words = ["demo", "--seed", "0", "--questions", "8", "--output", str(demo_output)]
     command, folder = ["smolrgpt_core.cli", *words], demo_output.parent
     process = fork_python(command, printed, folder, {"COLUMNS": "100"})
     return subprocess.CompletedProcess(command, process.wait(380), printed.read_text())

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,19 +134,21 @@ def questions(regions: list[int]) -> list[dict[str, Any]]:
     ]
 
 
-def replayed(recording: Path, questions: Path, out: Path) -> list[dict[str, Any]]:
+def replayed(fork_python: Any, recording: Path, questions: Path, out: Path) -> list[dict[str, Any]]:
     """The lines that `smolrgpt replay` writes."""
     command = [
-        "replay", str(recording), "--questions", str(questions), "--out", str(out),
+        "smolrgpt_core.cli", "replay", recording, "--questions", questions, "--out", out,
         "--answerer", "geometric",
     ]  # fmt: skip
-    subprocess.run([sys.executable, "-m", "smolrgpt_core.cli", *command], check=True, timeout=300)
+    printed = out.with_suffix(".txt")
+    assert fork_python(command, printed, out.parent, {}).wait(300.0) == 0, printed.read_text()
     return [json.loads(line) for line in out.read_text().splitlines()]
 
 
 def test_replay_answers_as_the_node_does(
-    query_node: Any, graph: Any, make_operator: Any, drive: Path, wait_for: Any, tmp_path: Path
-) -> None:
+    query_node: Any, graph: Any, make_operator: Any, drive: Path, wait_for: Any, tmp_path: Path,
+    fork_python: Any,
+) -> None:  # fmt: skip
     """The equality that users rely on, over real DDS, with stamps and without."""
     query_node(*PATIENT)
     operator = make_operator(graph)
@@ -185,7 +185,7 @@ def test_replay_answers_as_the_node_does(
             }
         )
     file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    found = replayed(drive, file, tmp_path / "answers.jsonl")
+    found = replayed(fork_python, drive, file, tmp_path / "answers.jsonl")
     assert [item.pop("line") for item in found] == list(range(1, len(lines) + 1))
     statuses = set()
     for line, answer in zip(found, expected, strict=True):
