@@ -293,7 +293,14 @@ def _label(
 
 
 def plain(rng: np.random.Generator, color: Color, grain: float, size: int = TILE) -> Canvas:
-    """Painted metal, rubber or paper: one color with faint patches and scratches."""
+    """Painted metal, rubber or paper: one color with faint patches and scratches.
+
+    Args:
+        rng: of the grain.
+        color: RGB.
+        grain: strength of the patches, of 255.
+        size: side of the canvas, pixels.
+    """
     shape = (size, size)
     canvas = blank(color, shape) + clouds(rng, shape, 5) * grain + clouds(rng, shape, 32) * grain
     return canvas.astype(np.float32)
