@@ -290,7 +290,7 @@ def test_mask_of_another_size(operator: Any, camera: Any, until: Any) -> None:
 
 def test_unknown_region(operator: Any) -> None:
     answer = operator.ask("How far is <mask> from <mask>?", region_ids=[1, 99])
-    refused(answer, Status.UNKNOWN_REGION, "99", "pallet 1, pallet 2, buffer 3")
+    refused(answer, Status.UNKNOWN_REGION, "99", "pallet 1, 2; buffer 3")
 
 
 def test_more_placeholders_than_ids(operator: Any) -> None:

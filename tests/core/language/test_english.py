@@ -68,12 +68,18 @@ def in_words(read: Read, regions: RegionSet) -> str:
     return say(read.program, regions) + unit
 
 
+def canonical(meaning: str, regions: RegionSet) -> str:
+    """The canonical sentence for a plain one, which may name a unit in brackets behind it."""
+    sentence, *unit = re.split(r" (?=\[[a-z0-9 %']+\]$)", meaning)
+    return " ".join([say(read_text(sentence, regions).program, regions), *unit])
+
+
 @pytest.mark.parametrize(
     ("frame", "text", "ids", "meaning"), wordings(), ids=[item[1] for item in wordings()]
 )
 def test_a_wording_means(frame, text, ids, meaning):
     read = read_text(text, FRAMES[frame], ids)
-    assert in_words(read, FRAMES[frame]) == meaning
+    assert in_words(read, FRAMES[frame]) == canonical(meaning, FRAMES[frame])
     assert read_text(say(read.program, FRAMES[frame]), FRAMES[frame]).program == read.program
 
 
@@ -141,15 +147,15 @@ def refusal(text: str, regions: RegionSet = SMALL, ids: tuple[int, ...] = ()) ->
         ("How far is pallet 3 and how wide is it?", '"how wide is it"'),
         # Ids.
         ("how far is pallet 2 from pallet 3", "region 2 is a buffer, no pallet"),
-        ("how far is pallet 42 from buffer 2", "pallet 7, transporter 8"),
-        ("how far is pallet 99999999999999999999 from buffer 2", "pallet 7, transporter 8"),
-        ("how far is [Region 0] from us", "pallet 7, transporter 8"),
+        ("how far is pallet 42 from buffer 2", "pallet 7; transporter 8"),
+        ("how far is pallet 99999999999999999999 from buffer 2", "pallet 7; transporter 8"),
+        ("how far is [Region 0] from us", "pallet 7; transporter 8"),
         ("how far is pallet 3 from pallet 3", "both sides"),
         ("how many of pallets 3, 4 and 3 are in buffer 2", "named twice"),
         # Words and signs in the way.
         ("how far is pallet 3 from the moon", '"moon"'),
-        ("how far is pallet 3 from", "at its end"),
-        ("what is the distance between pallet 3", "at its end"),
+        ("how far is pallet 3 from", "something is missing at the end"),
+        ("what is the distance between pallet 3", "something is missing at the end"),
         ("how far is pallet 3 in buffer 2", '"in buffer 2"'),
         ("which pallet is nearest to pallet 3 or pallet 4", '"or pallet 4"'),
         ("which of pallets 3-5 is leftmost", '"-"'),
@@ -158,8 +164,8 @@ def refusal(text: str, regions: RegionSet = SMALL, ids: tuple[int, ...] = ()) ->
         ("how far is pallet 3.5 from buffer 2", '"3.5'),
         ("how far is pallet \uff13 from buffer 2", '"\uff13'),
         ("how far is pallet \U0001f642 3", "\U0001f642"),
-        ("hello", "at its end"),
-        ("pallet 3", "at its end"),
+        ("hello", "something is missing at the end"),
+        ("pallet 3", "something is missing at the end"),
         ("", "empty"),
     ],
 )
