@@ -264,7 +264,7 @@ def fuse(
         doubt: why the model's answer does not count; empty if it does.
         confidence_of: decides for "confident" which of them is more likely correct.
         looks: whether the question is about colors alone. The model then answers where the measured
-            colors leave it open, which is no tie; not where an image has none.
+            colors leave it open, which is no tie; not where something has several colors or none.
     """
     for outcome in (model, geometry):
         if isinstance(outcome, SpatialError) and _is_late(outcome):
@@ -273,7 +273,7 @@ def fuse(
         if looks and isinstance(model, SpatialAnswer):
             return _without_geometry(model, geometry, doubt())
         return _confirmed(model, geometry, settings, doubt)
-    if isinstance(geometry, SpatialError) and geometry.status in DECIDED:
+    if isinstance(geometry, SpatialError) and (looks or geometry.status in DECIDED):
         return geometry
     if isinstance(model, UntrainedQuestionError):
         if isinstance(geometry, SpatialError):
