@@ -33,6 +33,7 @@ from smolrgpt_core.language.operators.questions import DepthAt
 from smolrgpt_core.region_doubts import doubled_note, lost_note, low_score_note
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene import SceneCopies
+from smolrgpt_core.scene.spatial_scene import cannot_tell
 
 CERTAINTY = 0.8
 """An answer that fewer of the disturbed copies of the scene agree on is a tie."""
@@ -102,6 +103,7 @@ class GeometricAnswerer:
             finding = evaluate(question.program, measured.copies)
             shown = _shown_ids(finding)
             colors = measured.copies.color_notes(self._certainty, shown)[:MOST_COLOR_NOTES]
+            is_mixed = measured.copies.has_mixed_colors(self._certainty)
             marks = marks_of(finding, measured.copies, question.unit)
             point = _point_at_pixel(finding, measured.copies)
             used = [id for id in shown if measured.copies.is_needed(id)]
@@ -119,6 +121,9 @@ class GeometricAnswerer:
             doubts.append(doubled_note(finding.counted, frame.regions))
         noted = replace(placed, message=_joined(notes))
         answer = _with_notes(noted, measured.geometry, used, is_measured, _joined(doubts))
+        if uncertain and is_mixed:
+            # No model knows better: those that know colors learned them of things that have one.
+            raise cannot_tell(_joined((uncertain, *colors)))
         if uncertain:
             raise UncertainAnswerError(_joined((uncertain, *colors)), answer)
         return answer

@@ -69,8 +69,9 @@ def names_in_words(ids: Sequence[int], regions: RegionSet) -> str:
 
 
 def _step(step: Step, writer: Writer) -> str:
-    has_number = step.value is not None and step.unit not in ("", "px")
-    number = f" ({quantity(step.value, step.unit)})" if has_number else ""
+    number = ""
+    if step.value is not None and step.unit not in ("", "px"):
+        number = f" ({quantity(step.value, step.unit)})"
     if step.program.type is Type.REGION:
         return f"{writer.phrase(step.program)} is {writer.name(step.ids[0])}{number}"
     members = in_words([str(id) for id in step.ids]) or "none"
@@ -172,12 +173,14 @@ class _Answer:
             words = self._writer.clause(predicate, "are", chosen)
             return f"{amount} of {self._writer.all_of(chosen)} {words}."
         if program.operator is questions.Measure:
-            return self._measure(*program.arguments, value, amount)
+            region, attribute = program.arguments
+            return self._measure(region, attribute, value, amount)
         if difference_word(program, self._writer.is_zone):
-            return self._difference(*program.parts, amount)
+            first, second = program.parts
+            return self._difference(first, second, amount)
         if program.operator is questions.Ratio:
-            first, second = (self._writer.phrase(part) for part in program.parts)
-            return f"{first} is {value:.2f} times {second} ({amount})."
+            more, less = (self._writer.phrase(part) for part in program.parts)
+            return f"{more} is {value:.2f} times {less} ({amount})."
         return f"{self._writer.phrase(program, last=True)} is {amount}."
 
     def _measure(self, region: Program, attribute: Program, value: float, amount: str) -> str:

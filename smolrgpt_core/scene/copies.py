@@ -271,6 +271,18 @@ class SceneCopies:
                 notes.append(f"{self.name(index)} is {seen.in_words()}")
         return notes
 
+    def has_mixed_colors(self, certainty: float) -> bool:
+        """Whether something of an unsure color that was read since `begin_question` has several.
+
+        Args:
+            certainty: a color that is less likely than this, 0 to 1, is unsure.
+        """
+        read = (self._colors[index] for index in map(int, np.flatnonzero(self._looked)))
+        return any(
+            isinstance(seen, SeenColors) and seen.weights.max() < certainty and seen.is_mixed
+            for seen in read
+        )
+
     def name(self, index: int) -> str:
         """Such as "pallet 3"."""
         return self.regions.regions[index].name

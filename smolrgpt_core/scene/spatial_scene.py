@@ -9,7 +9,7 @@ height is above the floor; the camera is at (0, 0, camera_height).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +23,15 @@ COLORS = (
     "black", "white", "gray", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown",
 )  # fmt: skip
 """The names of colors: the basic color terms of English."""
+
+HUES = (
+    ("red", "pink"), ("orange", "yellow", "brown"), ("green",), ("blue",), ("purple",),
+)  # fmt: skip
+"""Colors that light and shade may turn into each other."""
+
+MIXED_HUE, MIXED_LIGHT = 0.15, 0.25
+"""Fractions of a hue, and of white and gray together, from which they are more than a label, a
+strip of steel or the wood under a load."""
 
 
 MOST_NAMED = 3
@@ -51,6 +60,16 @@ class SeenColors:
         named = [f"{self.shares[i]:.0%} {COLORS[i]}" for i in order if self.shares[i] >= MIN_NAMED]
         *head, last = named or ["of many colors"]
         return f"{', '.join(head)} and {last}" if head else last
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether it has several colors, as cartons in film; black may be shadow or rubber."""
+        hues = [self._fraction(names) >= MIXED_HUE for names in HUES]
+        is_light = self._fraction(("white", "gray")) >= MIXED_LIGHT
+        return sum(hues) + is_light > 1
+
+    def _fraction(self, names: Iterable[str]) -> float:
+        return float(sum(self.shares[COLORS.index(name)] for name in names))
 
     @classmethod
     def only(cls, name: str) -> SeenColors:

@@ -2,6 +2,7 @@
 
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,7 +92,7 @@ def test_doors_hang_at_the_walls_at_the_ends(scenes):
 def test_the_plain_objects_of_a_seed_are_where_they_are_without_extras():
     for seed in SEEDS:
         plain = build_scene(seed)
-        counts = {f"{label}s": (3, 3) for label in EXTRA_LABELS}
+        counts: dict[str, Any] = {f"{label}s": (3, 3) for label in EXTRA_LABELS}
         busy = build_scene(seed, WarehouseConfig(**counts))
         assert not extras(plain)
         assert extras(busy)
