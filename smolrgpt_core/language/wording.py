@@ -448,7 +448,13 @@ class Writer:
         return f"{noun} that {self.singles_out(attribute, end, rank)}"
 
     def singles_out(self, attribute: Program, end: str, rank: float) -> str:
-        """What singles out one, with its verb: "is the tallest", "holds the most pallets"."""
+        """What singles out one, with its verb: "is the tallest", "holds the most pallets".
+
+        Args:
+            attribute: in which it is the first.
+            end: "most" or "least".
+            rank: from 1, counted from that end.
+        """
         if rank == 1 and attribute.operator is attributes.Holding:
             (held,) = attribute.parts
             if held.operator is selections.All:
