@@ -132,13 +132,10 @@ class _Answer:
     ) -> str:
         words = self._writer.singles_out(attribute, end, rank)
         word = words.removeprefix("is ")
-        if chosen.operator is selections.All and not word.startswith("the "):
+        if is_list(chosen) or (chosen.operator is selections.All and not word.startswith("the ")):
             return f"{name} {words}."
-        if (attribute.operator, end) in SUPERLATIVES:
-            of = "of " if is_list(chosen) else ""
-            noun = self._writer.plural(chosen) if of else self._writer.singular(chosen)
-            if " from the " not in word:
-                return f"{name} is {word} {of}{noun}."
+        if (attribute.operator, end) in SUPERLATIVES and " from the " not in word:
+            return f"{name} is {word} {self._writer.singular(chosen)}."
         if chosen.operator is selections.All:
             return f"{name} {words}."
         return f"of {self._writer.all_of(chosen)}, {name} {words}."

@@ -437,7 +437,7 @@ class _Attempt:
         """Which words are not known, and what may have been meant."""
         words = [word for word in self._words if word.kind == "word"]
         letters = [word for word in unknown if word.key.isalpha()]
-        if len(letters) >= FOREIGN_WORDS and 2 * len(letters) >= len(words):
+        if len(letters) >= FOREIGN_WORDS and 2 * len(letters) > len(words):
             return "the question seems to be in another language than English and German"
         problem = f"the question cannot be read because of {quote_all(w.text for w in unknown)}"
         meant = like(unknown[0].key, self._nouns) if len(unknown) == 1 else []

@@ -7,8 +7,6 @@ import os
 import sys
 from pathlib import Path
 
-from smolrgpt_core.garbage_collection import unsettle
-
 _STATM = Path("/proc/self/statm")
 
 _M_ARENA_MAX = -8
@@ -44,6 +42,9 @@ def release_memory() -> None:
     free pages between those in use, which it would keep for later. Libraries that were loaded stay
     loaded.
     """
+    # It imports NumPy, which programs do after `share_one_arena` and `use_one_blas_thread`.
+    from smolrgpt_core.garbage_collection import unsettle
+
     unsettle()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():

@@ -102,7 +102,7 @@ REGIONS = RegionSet(
         ("which pallet in buffer 2 is nearest to transporter 60", 12,
          "Of the pallets in buffer 2, pallet 12 is nearest to transporter 60."),
         ("which is the tallest of pallets 12 and 14", 12,
-         "Pallet 12 is the tallest of pallets 12 and 14."),
+         "Pallet 12 is the tallest."),
         ("sort the pallets by height", (14, 12), "In order of height: pallets 14 and 12."),
         ("which two pallets are nearest to transporter 60", (12, 14),
          "The 2 pallets nearest to transporter 60 are pallets 12 and 14."),

@@ -413,7 +413,7 @@ def test_regions_from_an_instance_image(operator: Any, until: Any) -> None:
     operator.restart()
     assert until(Status.OK, "How many boxes do you see?").value == 2.0
     unknown = operator.ask(category=Category.DISTANCE, region_ids=[1, 9])
-    refused(unknown, Status.UNKNOWN_REGION, "box 1, box 2, zone 3")
+    refused(unknown, Status.UNKNOWN_REGION, "box 1, 2; zone 3")
     assert operator.set(region_source="regions", instance_labels=[""]).successful
     operator.restart()
 

@@ -209,7 +209,7 @@ def test_a_model_that_knows_colors_answers_where_they_are_open(frame, anything, 
     left = mask & (np.arange(mask.shape[1]) < np.nonzero(mask)[1].mean())
     halves = np.full_like(frame.rgb, 160)
     halves[:60] = 225, 225, 225
-    halves[mask], halves[left] = (30, 80, 165), (200, 30, 30)
+    halves[mask], halves[left] = (235, 115, 20), (140, 95, 55)
     open_color = replace(frame, rgb=halves)
     with pytest.raises(UncertainAnswerError):
         GeometricAnswerer(GeometryCache(looks=True)).answer(open_color, question)
