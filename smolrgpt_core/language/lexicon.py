@@ -141,7 +141,6 @@ def load_lexicon(language: str) -> Lexicon:
     words = {key: value.split() for key, value in _entries(sections["words"])}
     number_words = read_numbers(language)
     forms = dict(_inflected(sections.get("forms", "")))
-    units = read_units(language)
     nouns = {key: tuple(_forms(value)) for key, value in _entries(sections["nouns"])}
     classes = read_classes(_entries(sections.get("classes", "")), _noun_classes(nouns))
 
@@ -164,7 +163,7 @@ def load_lexicon(language: str) -> Lexicon:
         nouns=nouns,
         numbers=number_words,
         ordinals=read_ordinals(language),
-        units=units,
+        units=(units := read_units(language)),
         rewordings=reworded("rewordings"),
         restatements=reworded("restatements"),
         synonyms=make_synonyms(list(_entries(sections.get("synonyms", "")))),

@@ -236,7 +236,7 @@ class Writer:
             if _is_one_of_several(predicate):
                 # "Is it in buffer 1 or in buffer 2?" may ask in which, "red or blue?" does.
                 return f"is it true that {self.statement(program)}?"
-            return f"is {self.phrase(region)} {self.said_of(region, predicate)}?"
+            return f"is {self.phrase(region)} {self.complement(region, predicate)}?"
         if program.operator is questions.Exists:
             if some := self._some_of_list(program.parts[0]):
                 return "are {} {}?".format(*some)
@@ -256,7 +256,7 @@ class Writer:
             return "is {} {}?".format(*claim)
         return f"is it false that {self.statement(program.parts[0])}?"
 
-    def said_of(self, subject: Program, predicate: Program) -> str:
+    def complement(self, subject: Program, predicate: Program) -> str:
         """What stands behind "pallet 3 is": "loaded", "the tallest pallet in buffer 2"."""
         if predicate == predicates.Not(predicates.Empty()) and not self.is_zone(subject):
             return "loaded"
@@ -281,7 +281,7 @@ class Writer:
         ):
             return None
         listed, predicate = chosen.arguments
-        return f"any of {self.plural(listed)}", self.said_of(listed, predicate)
+        return f"any of {self.plural(listed)}", self.complement(listed, predicate)
 
     def more_of_them(self, program: Program) -> str:
         """For "more pallets in buffer 1 than empty pallets"; empty for any other comparison."""
@@ -348,7 +348,7 @@ class Writer:
             first, how, second = program.arguments
             return self.phrase(first), f"{HOW_WORDS[how]} {self.phrase(second, last=True)}"
         chosen, predicate = program.arguments
-        words = self.said_of(chosen, predicate)
+        words = self.complement(chosen, predicate)
         subject = self.plural(chosen)
         if self.lists_one_class(chosen):
             return subject, f"{'both' if len(chosen.arguments[0]) == 2 else 'all'} {words}"
@@ -363,7 +363,7 @@ class Writer:
             if predicate.operator is predicates.HasRoom:
                 return f"there is {'no ' if negative else ''}{self._room_in(region)}"
             joined = predicate.operator in (predicates.And, predicates.Or)
-            words = self._operand(predicate, True) if joined else self.said_of(region, predicate)
+            words = self._operand(predicate, True) if joined else self.complement(region, predicate)
             return f"{self.phrase(region)} is {no}{words}"
         if program.operator is questions.Exists:
             some = "no" if negative else "some"
@@ -696,7 +696,7 @@ class Writer:
             return f"{'holds' if one else 'hold'} {held}"
         words = self.predicate(predicate, last=True)
         if subject is not None and predicate.operator is predicates.Not:
-            words = self.said_of(subject, predicate)
+            words = self.complement(subject, predicate)
         has = (predicates.Measures, predicates.HasRoom)
         if words.startswith("with ") and (predicate.operator in has or _is_range(predicate)):
             return f"{'has' if one else 'have'} {words.removeprefix('with ')}"

@@ -149,7 +149,6 @@ def test_replay_answers_as_the_node_does(
     query_node: Any, graph: Any, make_operator: Any, drive: Path, wait_for: Any, tmp_path: Path,
     fork_python: Any,
 ) -> None:  # fmt: skip
-    """The equality that users rely on, over real DDS, with stamps and without."""
     query_node(*PATIENT)
     operator = make_operator(graph)
     shift_ns = graph.node.get_clock().now().nanoseconds - FIRST_STAMP_NS - 10**9

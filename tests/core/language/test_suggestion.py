@@ -65,7 +65,7 @@ def test_proposes_what_is_like_the_question(text: str, question: str) -> None:
         "Wie gefährlich ist Palette 12?", "Which of pallets 10 and 11 is prettier?",
     ],
 )  # fmt: skip
-def test_what_is_proposed_is_read_as_it_is_said(text: str) -> None:
+def test_what_is_proposed_reads_back(text: str) -> None:
     question = proposed(text)
     assert say(read_text(question, HALL).program, HALL) == question
 
