@@ -10,12 +10,6 @@ import gc
 
 
 def settle() -> None:
-    """Leave what has been loaded so far out of all later collections, until `unsettle`."""
+    """Leave what has been loaded so far out of all later collections, until `gc.unfreeze`."""
     gc.collect()
     gc.freeze()
-
-
-def unsettle() -> None:
-    """Collect all that nothing refers to any more, also of what was loaded before `settle`."""
-    gc.unfreeze()
-    gc.collect()

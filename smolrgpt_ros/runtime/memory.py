@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import sys
 from pathlib import Path
@@ -42,10 +43,8 @@ def release_memory() -> None:
     free pages between those in use, which it would keep for later. Libraries that were loaded stay
     loaded.
     """
-    # It imports NumPy, which programs do after `share_one_arena` and `use_one_blas_thread`.
-    from smolrgpt_core.garbage_collection import unsettle
-
-    unsettle()
+    gc.unfreeze()
+    gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from smolrgpt_core.garbage_collection import settle, unsettle
+from smolrgpt_core.garbage_collection import settle
 
 
 class Loop:
@@ -33,5 +33,6 @@ def test_what_is_loaded_is_collected_only_when_it_is_released() -> None:
     gc.collect()
     assert of_later() is None
     assert of_loaded() is not None
-    unsettle()
+    gc.unfreeze()
+    gc.collect()
     assert of_loaded() is None

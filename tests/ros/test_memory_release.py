@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ from lifecycle_msgs.msg import Transition
 from std_srvs.srv import Trigger
 
 from smolrgpt_core.errors import Status
+from smolrgpt_core.garbage_collection import settle
 from smolrgpt_core.model import SmolRGPTConfig, SmolRGPTForConditionalGeneration
 from smolrgpt_core.model.official import import_checkpoint
+from smolrgpt_ros.runtime.memory import release_memory
 
 OFFICIAL = Path(__file__).parents[1] / "data" / "official_tiny"
 
@@ -66,6 +70,24 @@ def test_memory_of_other_threads_is_released() -> None:
 
     assert kept("shared") < 5e6
     assert kept("own") > 40e6  # or nobody needs `share_one_arena` any more
+
+
+class Loop:
+    """An object that only a collection can free."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_was_left_out_of_collections_is_released() -> None:
+    loaded = Loop()
+    settle()
+    of_loaded = weakref.ref(loaded)
+    del loaded
+    gc.collect()
+    assert of_loaded() is not None
+    release_memory()
+    assert of_loaded() is None
 
 
 @pytest.fixture(scope="module")
