@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 DECK_M = 0.5
 """Half of the usual depth of a deck, meters."""
@@ -56,37 +56,34 @@ class SizePrior:
         return self.tall if self.tall is not None and top > self.tall_m else self
 
 
+_TRANSPORTER = SizePrior(
+    ((1.35, 0.9), (1.65, 0.8), (2.0, 0.9)),
+    tolerance=0.1,
+    on_floor=True,
+    side_std=0.06,
+    flat_m=0.6,
+    tall=SizePrior(
+        ((2.0, 0.9),), tolerance=0.15, on_floor=True, side_std=0.06, flat_m=0.6, deck_m=0.1
+    ),
+    tall_m=1.5,
+)
+"""Carriers of one pallet are about as wide as it. Flat mobile robots are hardly longer (MiR1350:
+1.35 x 0.91 m); trucks add to 1.15 m of forks a drive unit of 0.5 m (pedestrian) to 0.85 m
+(driverless or with a platform). What has a mast is a stacker, about 2 m long."""
+
 SIZE_PRIORS: Mapping[str, SizePrior] = {
     # EUR 1 (EN 13698-1) 1.2 x 0.8 m and EUR 2 / industrial (EN 13698-2) 1.2 x 1.0 m; loads hang
     # over or stay behind the edge by a few centimeters.
     "pallet": SizePrior(((1.2, 0.8), (1.2, 1.0)), tolerance=0.03, on_floor=False),
-    # Carriers of one pallet are about as wide as it. Flat mobile robots are hardly longer (MiR1350:
-    # 1.35 x 0.91 m); trucks add to 1.15 m of forks a drive unit of 0.5 m (pedestrian) to 0.85 m
-    # (driverless or with a platform). What has a mast is a stacker, about 2 m long.
-    "transporter": SizePrior(
-        ((1.35, 0.9), (1.65, 0.8), (2.0, 0.9)),
-        tolerance=0.1,
-        on_floor=True,
-        side_std=0.06,
-        flat_m=0.6,
-        tall=SizePrior(
-            ((2.0, 0.9),), tolerance=0.15, on_floor=True, side_std=0.06, flat_m=0.6, deck_m=0.1
-        ),
-        tall_m=1.5,
-    ),
+    "transporter": _TRANSPORTER,
     # Counterbalance trucks for 1.5 to 2.5 t by their data sheets (VDI 2198): 1.1 to 1.25 m wide,
     # 1.95 to 2.35 m long to the face of forks of 1.15 m. The forks are thin and near the floor, so
     # hardly any reading tells at which end they are. What is too low for a mast is a pallet truck.
-    "forklift": SizePrior(
-        ((1.35, 0.9), (1.65, 0.8), (2.0, 0.9)),
-        tolerance=0.1,
-        on_floor=True,
-        side_std=0.06,
-        flat_m=0.6,
+    "forklift": replace(
+        _TRANSPORTER,
         tall=SizePrior(
             ((3.3, 1.15),), tolerance=0.15, on_floor=True, side_std=0.4, flat_m=0.6, deck_m=0.1
         ),
-        tall_m=1.5,
     ),
     # Adults who stand, about 0.5 m across the arms (DIN 33402-2), or make a step.
     "person": SizePrior(
