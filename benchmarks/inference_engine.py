@@ -25,6 +25,7 @@ from performance_page import Table, describe_machine, median_ms, publish, sectio
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from smolrgpt_core.answerer_settings import INT8
 from smolrgpt_core.files import read_depth, read_rgb
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine, TorchSteps
@@ -61,7 +62,7 @@ DECODED_TOKENS = 33
 
 BANDWIDTH_BYTES = 2**30
 
-DTYPES = ("float32", "bfloat16")
+DTYPES = ("float32", "bfloat16", INT8)
 
 
 def load_frame(scale: int) -> RGBDFrame:
@@ -132,7 +133,7 @@ class Bench:
         model, self.processor = build(arguments, [question.text for question in self.questions])
         # transformers types `to` as if it were no method.
         copied: Any = deepcopy(model)
-        self.plain = copied.to(device, getattr(torch, arguments.dtype)).eval()
+        self.plain = copied.to(device, self.engine_config(LENGTHS).torch_dtype()).eval()
         self.steps = TorchSteps(model, self.processor, self.engine_config(LENGTHS))
         self.engine = InferenceEngine(self.steps)
 
@@ -165,7 +166,7 @@ class Bench:
     def check(self) -> None:
         """End the benchmark if engine and plain generation write different tokens.
 
-        In half precision their roundings differ, so that equal tokens cannot be asked for.
+        In other types their roundings differ, so that equal tokens cannot be asked for.
         """
         if self.arguments.dtype != "float32":
             return
@@ -234,6 +235,8 @@ def questions_table(bench: Bench) -> Table:
 
 
 def _sameness(bench: Bench) -> str:
+    if bench.arguments.dtype == INT8:
+        return ", plain and released in float32"
     return ", the same ones" if bench.arguments.dtype == "float32" else ""
 
 
@@ -254,7 +257,9 @@ def decoding_table(bench: Bench) -> Table:
     config = bench.engine_config({"short": DECODED_TOKENS})
     engine = InferenceEngine(TorchSteps(bench.steps.model, bench.processor, config))
     bandwidth = measure_bandwidth(bench)
-    read = sum(weight.nbytes for weight in bench.plain.model.language_model.parameters())
+    weights = list(bench.plain.model.language_model.parameters())
+    size = 1 if arguments.dtype == INT8 else weights[0].element_size()
+    read = size * sum(weight.numel() for weight in weights)
     bound = bandwidth / read
     rows = []
     for count in (1, len(QUESTIONS)):

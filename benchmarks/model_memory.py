@@ -17,6 +17,7 @@ from inference_engine import DTYPES, QUESTIONS, build, load_frame
 from own_process import in_own_process
 from performance_page import Table, describe_machine, publish
 
+from smolrgpt_core.answerer_settings import INT8
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine
 from smolrgpt_core.language import read_question
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
@@ -77,7 +78,9 @@ def memory_table(arguments: argparse.Namespace) -> Table:
         size = sum(path.stat().st_size for path in Path(folder).iterdir()) / GB
         found = {"libraries alone": in_own_process(resident, None)}
         for name, ask in CASES.items():
-            for dtype in arguments.dtypes:
+            # transformers alone has no such layers.
+            dtypes = [dtype for dtype in arguments.dtypes if (ask, dtype) != (ask_plain, INT8)]
+            for dtype in dtypes:
                 numbers = in_own_process(ask, arguments, folder, dtype)
                 found[f"{name}, {dtype}"] = numbers
     rows = [(name, *(f"{number:.2f}" for number in found[name])) for name in found]

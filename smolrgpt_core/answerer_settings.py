@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from smolrgpt_core.answer import DISTANCE_TOLERANCE
 from smolrgpt_core.language import MASK, Category
 
-DTYPES = ("float32", "bfloat16", "float16")
+INT8 = "int8"
+DTYPES = ("float32", "bfloat16", "float16", INT8)
 ANSWER_STYLES = ("sentence", "short")
 AUTO = "auto"
 DEVICE = re.compile(r"auto|cpu|mps|(cuda|xpu)(:\d+)?")
@@ -66,7 +67,8 @@ class ComputeSettings:
     Attributes:
         device: "auto" (CUDA where there is one, else the CPU), or a device of PyTorch: "cpu",
             "cuda", "cuda:1", "xpu", "mps". Whether this machine has it shows when it is used.
-        dtype: of weights and computation, one of `DTYPES`.
+        dtype: of weights and computation, one of `DTYPES`; "int8", on a CPU, of the language
+            model's linear layers, and float32 of all else.
         threads: of the computation on a CPU, during the calls of the model alone; 0 = one for a
             small model such as nano, otherwise as many as PyTorch is set to.
         runtime: what computes: "torch", "onnx" = ONNX Runtime, with a folder that `smolrgpt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -91,6 +92,8 @@ def evaluate_command(
     out: Out = None,
     intrinsics: Intrinsics = "",
     depth_scale: options.DepthScale = "",
+    device: options.Device = ModelSettings.device,
+    dtype: options.Dtype = ModelSettings.dtype,
     answer_style: options.AnswerStyle = ModelSettings.answer_style,
     preference: FusionOptions,
     object_sizes: options.ObjectSizes = "",
@@ -105,11 +108,12 @@ def evaluate_command(
     fusion = preference.settings()
     name = answerer or ("model" if checkpoint or adapter else DEFAULT_ANSWERER)
     with exit_on(WRONG_CALL, SpatialError, ValueError, ImportError):
-        settings = ModelSettings(answer_style=answer_style, adapter=adapter)
+        model = replace(options.model_settings(device, dtype, answer_style), adapter=adapter)
+        chosen = AnswererChoice(name, checkpoint, model, fusion, object_sizes=object_sizes)
         with progress_by_name() as progress:
             found = evaluate(
                 SplitFolder(data, split),
-                AnswererChoice(name, checkpoint, settings, fusion, object_sizes=object_sizes),
+                chosen,
                 camera,
                 limit,
                 workers,

@@ -14,6 +14,7 @@ import typer
 from numpy.typing import NDArray
 
 from smolrgpt_core.answerer_settings import (
+    DTYPES,
     PREFER_CHOICES,
     STYLE_CHOICES,
     FusionSettings,
@@ -175,6 +176,13 @@ Adapter = Annotated[
         help="Folder of an adapter for the checkpoint, written by `smolrgpt train` with a `peft` "
         "section; --answerer is then model by default.",
         metavar="DIR",
+    ),
+]
+Device = Annotated[str, typer.Option(help="Device for the model: auto, cpu, cuda, cuda:1.")]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        help=f"Data type of the model: {', '.join(DTYPES)}. int8 is for language models on a CPU."
     ),
 ]
 AnswerStyle = Annotated[

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from smolrgpt_core.answerer_settings import DTYPES, ModelSettings
+from smolrgpt_core.answerer_settings import ModelSettings
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.asking import AskedQuestion, read_questions, stamp_to_json
 from smolrgpt_core.cli import options
@@ -59,8 +59,6 @@ Questions = Annotated[
         dir_okay=False,
     ),
 ]
-Device = Annotated[str, typer.Option(help="Device for the model: auto, cpu, cuda, cuda:1.")]
-Dtype = Annotated[str, typer.Option(help=f"Data type of the model: {', '.join(DTYPES)}.")]
 EveryFrame = Annotated[
     bool,
     typer.Option(
@@ -83,8 +81,8 @@ def replay_command(
     every_frame: EveryFrame = False,
     answerer: options.AnswererName = "",
     checkpoint: options.Checkpoint = "",
-    device: Device = ModelSettings.device,
-    dtype: Dtype = ModelSettings.dtype,
+    device: options.Device = ModelSettings.device,
+    dtype: options.Dtype = ModelSettings.dtype,
     answer_style: options.AnswerStyle = ModelSettings.answer_style,
     preference: FusionOptions,
     object_sizes: options.ObjectSizes = "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from smolrgpt_core.answerer_settings import SENTENCE, SHORT, AnswerStyle, ComputeSettings
+from smolrgpt_core.answerer_settings import INT8, SENTENCE, SHORT, AnswerStyle, ComputeSettings
 
 if TYPE_CHECKING:
     import torch
@@ -58,10 +58,10 @@ class EngineConfig(ComputeSettings):
         return torch_device(self.device)
 
     def torch_dtype(self) -> torch.dtype:
-        """The type that `dtype` names."""
+        """The type of all tensors but the weights that `dtype` int8 is for."""
         import torch
 
-        return getattr(torch, self.dtype)
+        return torch.float32 if self.dtype == INT8 else getattr(torch, self.dtype)
 
     def style(self, name: str) -> AnswerStyle:
         """A style by its name.

@@ -137,7 +137,7 @@ def check_model(model: SmolRGPTForConditionalGeneration) -> None:
         problem = "it fuses points with the image (point_fusion)"
     elif config.prompt_tokens or config.bottlenecks:
         problem = "it has an adapter that cannot be merged (prompt_tokens, bottlenecks)"
-    elif not PlainLlama.fits(model):
+    elif not (is_small(model) and PlainLlama.fits(model)):
         problem = "its language model is no Llama of fewer than 20 million parameters in all"
     if problem:
         raise bad_input(f"this checkpoint cannot be exported to ONNX: {problem}; use PyTorch")

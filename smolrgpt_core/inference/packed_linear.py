@@ -12,6 +12,7 @@ small layer first; where they are missing or compute something else, layers stay
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -46,13 +47,11 @@ class PackedLinear(nn.Module):
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
-        self._bias = None if linear.bias is None else linear.bias.detach().clone()
+        self.bias = None if linear.bias is None else linear.bias.detach().clone()
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(..., out) of features (..., in)."""
-        return torch.ops.mkldnn._linear_pointwise(
-            features, self._weight, self._bias, "none", [], ""
-        )
+        return torch.ops.mkldnn._linear_pointwise(features, self._weight, self.bias, "none", [], "")
 
     def extra_repr(self) -> str:
         """Sizes, as `nn.Linear` shows them."""
@@ -85,20 +84,26 @@ def _operators_work(dtype: torch.dtype) -> bool:
 
 def _problem_of_operators(dtype: torch.dtype) -> str:
     """Why a small packed layer does not compute what the layer computes; empty if it does."""
-    generator = torch.Generator().manual_seed(0)
-    values = torch.randn(3, _TRIED_WIDTH, _TRIED_WIDTH, generator=generator).to(dtype)
-    layer = nn.Linear(_TRIED_WIDTH, _TRIED_WIDTH, dtype=dtype, device="meta")
-    layer.weight, layer.bias = nn.Parameter(values[0]), nn.Parameter(values[1, 0])
+    layer, features = small_layer(dtype)
     try:
         if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
             return "the CPU computes no bfloat16"
         with torch.inference_mode():
-            found, wanted = PackedLinear(layer)(values[2]), layer(values[2])
+            found, wanted = PackedLinear(layer)(features), layer(features)
     except (AttributeError, RuntimeError, TypeError) as error:
         return str(error).partition("\n")[0]
     tolerance = _TOLERANCES[dtype] * float(wanted.abs().max())
     is_same = found.shape == wanted.shape and float((found - wanted).abs().max()) <= tolerance
     return "" if is_same else "the product is another one"
+
+
+def small_layer(dtype: torch.dtype) -> tuple[nn.Linear, torch.Tensor]:
+    """A layer to try operators on, and features (rows, in) for it."""
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(3, _TRIED_WIDTH, _TRIED_WIDTH, generator=generator).to(dtype)
+    layer = nn.Linear(_TRIED_WIDTH, _TRIED_WIDTH, dtype=dtype, device="meta")
+    layer.weight, layer.bias = nn.Parameter(values[0]), nn.Parameter(values[1, 0])
+    return layer, values[2]
 
 
 def pack_linears(model: nn.Module) -> None:
@@ -107,13 +112,19 @@ def pack_linears(model: nn.Module) -> None:
     A weight that is tied to another module stays there as well. Layers within one of an adapter
     that is not merged stay, since it reads their weights.
     """
-    _replace_linears(model)
+    replace_linears(model, lambda linear: PackedLinear(linear) if _gains(linear.weight) else linear)
     # What is left would keep the whole file of a loaded checkpoint mapped.
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.data = tensor.data.clone()
 
 
-def _replace_linears(module: nn.Module) -> None:
+def replace_linears(module: nn.Module, replaced: Callable[[nn.Linear], nn.Module]) -> None:
+    """Replace the linear layers within a module, but for those of an adapter that is not merged.
+
+    Args:
+        module: any but a linear layer.
+        replaced: gives what takes the place of a layer; may be the layer itself.
+    """
     # One after the other, holding none of them, so that no two copies are there for long.
     for name in [name for name, _ in module.named_children()]:
         child = module.get_submodule(name)
@@ -121,10 +132,9 @@ def _replace_linears(module: nn.Module) -> None:
             continue
         # A derived class may compute something else.
         if type(child) is nn.Linear:
-            if _gains(child.weight):
-                setattr(module, name, PackedLinear(child))
+            setattr(module, name, replaced(child))
         else:
-            _replace_linears(child)
+            replace_linears(child, replaced)
 
 
 def _gains(weight: torch.Tensor) -> bool:

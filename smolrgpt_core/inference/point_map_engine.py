@@ -15,11 +15,13 @@ from typing import Any
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
+from smolrgpt_core.answerer_settings import INT8
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
 from smolrgpt_core.inference.engine import EngineAnswer, EngineQuestion, text_and_regions
 from smolrgpt_core.inference.greedy import DECODE, Decoded, cut_at_end
+from smolrgpt_core.inference.int8_linear import check_int8, quantize_language_model
 from smolrgpt_core.inference.stage_clock import StageClock
 from smolrgpt_core.inference.torch_steps import end_ids, forbidden_ids, without_tokens
 from smolrgpt_core.inference.torch_threads import threads_of, torch_threads
@@ -60,6 +62,9 @@ class PointMapEngine:
         self.model = model.eval()
         torch.nn.Module.to(self.model, self._device, self.config.torch_dtype())
         self._threads = threads_of(self.model, self.config.threads)
+        if self.config.dtype == INT8:
+            check_int8(self._device)
+            quantize_language_model(self.model)
         self._finish = partial(finish, self._device)
         self._cached: tuple[RGBDFrame, EncodedPoints | None] | None = None
         self._lock = Lock()

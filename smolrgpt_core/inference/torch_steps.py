@@ -9,9 +9,11 @@ import torch
 from torch.nn.functional import pad
 from transformers import Cache, DynamicCache
 
+from smolrgpt_core.answerer_settings import INT8
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference.config import EngineConfig
 from smolrgpt_core.inference.frame_cache import EncodedFrame
+from smolrgpt_core.inference.int8_linear import check_int8, quantize_language_model
 from smolrgpt_core.inference.key_values import continued_cache, prefix_keys_values, split_cache
 from smolrgpt_core.inference.packed_linear import can_pack, pack_linears
 from smolrgpt_core.inference.plain_llama import (
@@ -60,6 +62,9 @@ class TorchSteps:
         self.model = model.eval()
         self.model.to(self._device, config.torch_dtype())
         self._threads = threads_of(self.model, config.threads)
+        if config.dtype == INT8:
+            check_int8(self._device)
+            quantize_language_model(self.model)
         if config.pack_weights and can_pack(self._device, config.torch_dtype()):
             pack_linears(self.model)
         self.language: LanguageModel = (

@@ -75,7 +75,7 @@ class QueryParameters:
     )
     dtype: str = parameter(
         ModelSettings.dtype,
-        "Data type of the model's weights and computation.",
+        "Data type of the model's weights and computation; int8: of its language model, on a CPU.",
         choices=DTYPES,
         effect=Effect.AT_CONFIGURE,
     )

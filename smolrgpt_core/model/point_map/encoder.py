@@ -124,7 +124,13 @@ class JoinedProjection(nn.Linear):
     Args:
         layer: the layer as it was; its weights are copied.
         point_features: features of points for each of its rows.
+
+    Attributes:
+        points: point features (rows, Dp) of the images that are encoded now, where a
+            vision-language model calls this layer with its images alone.
     """
+
+    points: torch.Tensor | None = None
 
     def __init__(self, layer: nn.Linear, point_features: int) -> None:
         super().__init__(

@@ -81,7 +81,6 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
             AutoModelForImageTextToText.from_config(config.vlm_config) if vlm is None else vlm
         )
         config.vlm_config = self.vlm.config
-        self._joining: torch.Tensor | None = None
         if config.points != "none":
             self._widen_projection()
         add_bottlenecks(self, config.bottlenecks)
@@ -95,7 +94,8 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         blocks = self._family.block_size(self.config.vlm_config) ** 2
         joined = JoinedProjection(layer, layer.in_features)  # type: ignore[arg-type]
         joined._is_hf_initialized = True  # type: ignore[assignment]
-        joined.register_forward_pre_hook(lambda _, rows: (*rows, self._points_of_rows(*rows)))
+        # Of the layer alone: a hook that knows this model would leave a copy of it without points.
+        joined.register_forward_pre_hook(_with_points)
         self.vlm.set_submodule(self._family.projection, joined)
         self.point_encoder = PointEncoder(
             self.config.point_code,
@@ -245,11 +245,14 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
             )
         if points is not None and not isinstance(points, EncodedPoints):
             points = self.encode_points(points, grids)
-        self._joining = None if points is None else points.rows
+        layers = [layer for layer in self.vlm.modules() if isinstance(layer, JoinedProjection)]
+        for layer in layers:
+            layer.points = None if points is None else points.rows
         try:
             yield
         finally:
-            self._joining = None
+            for layer in layers:
+                layer.points = None
 
     def encode_points(self, points: PointMaps, grids: torch.Tensor | None = None) -> EncodedPoints:
         """Point maps of N images behind the encoder, in the order of the projector's rows.
@@ -274,18 +277,6 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         order = self._family.token_order(self.config.vlm_config, grids)
         return EncodedPoints(rows[order.to(rows.device)])
 
-    def _points_of_rows(self, rows: torch.Tensor) -> torch.Tensor | None:
-        """Point features (..., Dp) of the rows (..., Di) that the projector sees."""
-        if self._joining is None:
-            return None
-        if len(self._joining) != rows[..., 0].numel():
-            raise ValueError(
-                f"the point maps make {len(self._joining)} tokens and the images "
-                f"{rows[..., 0].numel()}: give one point map for each image, of the size that the "
-                "vision encoder sees; prepare both with PointMapProcessor"
-            )
-        return self._joining.view(*rows.shape[:-1], -1).to(rows.dtype)
-
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
         """Load a checkpoint, completely or not at all, from safetensors only.
@@ -299,3 +290,19 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return load_strictly(
             super().from_pretrained, pretrained_model_name_or_path, *args, **kwargs
         )
+
+
+def _with_points(layer: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    """Rows (..., Di) that the projector sees, and their point features (..., Dp) if it has any."""
+    (rows,) = inputs
+    assert isinstance(layer, JoinedProjection)
+    points = layer.points
+    if points is None:
+        return inputs
+    if len(points) != rows[..., 0].numel():
+        raise ValueError(
+            f"the point maps make {len(points)} tokens and the images {rows[..., 0].numel()}: give "
+            "one point map for each image, of the size that the vision encoder sees; prepare both "
+            "with PointMapProcessor"
+        )
+    return rows, points.view(*rows.shape[:-1], -1).to(rows.dtype)

@@ -97,8 +97,23 @@ def test_other_models_compute_themselves(model, processor, change):
     assert PlainLlama.fits(model)
 
 
-def test_large_models_compute_themselves(model, processor, monkeypatch):
+@pytest.fixture
+def large(small, monkeypatch):
+    """The same model, counted among those whose layers are not copied."""
     monkeypatch.setattr(torch_threads, "SMALL_PARAMETERS", 1000)
-    assert isinstance(
-        TorchSteps(model, processor, EngineConfig()).language, TransformersLanguageModel
-    )
+    return small
+
+
+def test_layers_of_a_large_model_are_not_copied(large):
+    expected = logits_of_a_call(TransformersLanguageModel(large), large)
+    language = PlainLlama(large)
+    before = logits_of_a_call(language, large)
+    for found, wanted in zip(before, expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+    large.model.language_model.layers[0].self_attn.v_proj.weight.data.zero_()
+    assert not torch.equal(logits_of_a_call(language, large)[0], before[0])
+
+
+def test_packed_layers_are_called_as_they_are(large, processor):
+    steps = TorchSteps(large, processor, EngineConfig(device="cpu"))
+    assert isinstance(steps.language, PlainLlama)

@@ -1,11 +1,16 @@
 """The engine gives what the model generates, question by question, and keeps a frame's points."""
 
+from copy import deepcopy
+from dataclasses import replace
+
 import pytest
 import torch
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, stage_clock
+from smolrgpt_core.inference.int8_linear import Int8Linear
 from smolrgpt_core.inference.point_map_engine import PointMapEngine
+from smolrgpt_core.model.parts import parts_of
 from smolrgpt_core.model.point_map import PointMapForConditionalGeneration
 from smolrgpt_core.model.point_map.points import frame_point_map
 
@@ -20,23 +25,38 @@ QUESTIONS = (
 
 
 @pytest.fixture(params=FAMILIES)
-def engine(request, make_vlm, make_processor) -> PointMapEngine:
-    model = PointMapForConditionalGeneration.from_vlm(make_vlm(request.param))
+def family(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def model(family, make_vlm) -> PointMapForConditionalGeneration:
+    model = PointMapForConditionalGeneration.from_vlm(make_vlm(family))
     for name, weight in model.named_parameters():
         if name.endswith("weight") and weight.dim() > 1:
             torch.nn.init.normal_(weight, std=0.2)
-    return PointMapEngine(model, make_processor(request.param), CONFIG)
+    return model
 
 
-def generated(engine, frame, text, region_ids):
-    """What the model generates for one question alone."""
+@pytest.fixture
+def engine(family, model, make_processor) -> PointMapEngine:
+    return PointMapEngine(model, make_processor(family), CONFIG)
+
+
+def batch_of(engine, frame, text, region_ids):
+    """Inputs of one question."""
     boxes = [frame.regions[id].box for id in region_ids]
     corners = [(box.x, box.y, box.x + box.width, box.y + box.height) for box in boxes]
     colors = ["red", "blue"]
     for id, color in zip(region_ids, colors, strict=False):
         name = f"{frame.regions[id].label} (highlighted by the {color} box)"
         text = text.replace("<mask>", name, 1)
-    batch = engine.processor([frame.rgb], [text], [frame_point_map(frame)], boxes=[corners])
+    return engine.processor([frame.rgb], [text], [frame_point_map(frame)], boxes=[corners])
+
+
+def generated(engine, frame, text, region_ids):
+    """What the model generates for one question alone."""
+    batch = batch_of(engine, frame, text, region_ids)
     sequence = engine.model.generate(**batch, max_new_tokens=NEW_TOKENS, do_sample=False)
     return sequence[0, batch["input_ids"].shape[1] :].tolist()
 
@@ -48,6 +68,24 @@ def test_answers_are_what_the_model_generates(engine, frame):
         assert list(answer.token_ids) == wanted[: len(answer.token_ids)]
         assert answer.complete or len(answer.token_ids) == NEW_TOKENS
         assert 0 < answer.confidence <= 1
+
+
+def test_the_language_model_computes_in_8_bit_integers(family, model, make_processor, frame):
+    # With large random weights the smallest change of an input becomes another output.
+    for weight in model.parameters():
+        weight.data *= 0.2
+    exact = PointMapEngine(deepcopy(model), make_processor(family), CONFIG)
+    engine = PointMapEngine(model, make_processor(family), replace(CONFIG, dtype="int8"))
+    linears = [item for item in parts_of(exact.model)["language_model"].modules()
+               if type(item) is torch.nn.Linear]  # fmt: skip
+    quantized = [item for item in engine.model.modules() if isinstance(item, Int8Linear)]
+    assert len(quantized) == len(linears) + 1
+    batch = batch_of(engine, frame, *QUESTIONS[0])
+    with torch.inference_mode():
+        wanted, found = (one.model(**batch).logits for one in (exact, engine))
+    assert 0 < (found - wanted).norm() <= 0.1 * wanted.norm()
+    (answer,) = engine.ask_each(QUESTIONS[:1], "sentence", frame=frame)
+    assert list(answer.token_ids) == generated(engine, frame, *QUESTIONS[0])
 
 
 def test_points_of_a_frame_are_encoded_once(engine, frame):

@@ -1,5 +1,7 @@
 """Every family sees points, begins as the plain model, and is saved and loaded as it is."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from transformers import AutoModelForImageTextToText
@@ -65,6 +67,16 @@ def test_points_reach_the_token_of_their_place(family, make_vlm, make_processor,
     changed = (features(model, {**batch, "point_values": moved}) - before).abs().amax(dim=-1) > 1e-6
     assert changed.nonzero().flatten().tolist() == [row * (width // side) + column]
     assert len(before) == height * width // side**2
+
+
+@torch.no_grad()
+def test_a_copy_sees_points_of_its_own(make_vlm, make_processor, image, points):
+    batch = make_processor("smolvlm")([image], [TEXT], [points])
+    model = trained(make_vlm("smolvlm"))
+    wanted = model(**batch).logits
+    copied = deepcopy(model)
+    del model
+    assert torch.equal(copied(**batch).logits, wanted)
 
 
 @families
