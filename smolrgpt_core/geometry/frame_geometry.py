@@ -137,7 +137,7 @@ FROM_BOX = "from a box, not a mask"
 SURFACE_ONLY = "from the visible surface only"
 NO_FLOOR = "no floor seen"
 MOUNTED_FLOOR = "no floor seen: it is assumed where the mounting of the camera puts it"
-FLAT = "as flat as the floor; is its label right, and its mask in place?"
+FLAT = "as flat as the floor; is its label correct, and is its mask in the right place?"
 
 
 @dataclass(frozen=True, eq=False)
@@ -411,8 +411,8 @@ class FrameGeometry:
         apart = np.degrees(np.arccos(np.clip(up @ seen.up, -1, 1))) if up is not None else 0.0
         if apart > MAX_TILT_DEG:
             return (
-                f"the floor that depth shows is {apart:.0f} degrees off what tf or the IMU says is "
-                "up; check how the camera is mounted"
+                f"the floor in the depth image is tilted by {apart:.0f} degrees against the up "
+                "direction of tf or the IMU; check how the camera is mounted"
             )
         if height is None:
             return ""
@@ -623,7 +623,9 @@ class FrameGeometry:
         if self._unlabeled_above(fitter.plane).most(areas) < UNLABELED_M2:
             return Load(NOTHING_IN_PART if box.in_part else NOTHING_WHOLE)
         probability = UNLABELED_IN_PART if box.in_part else UNLABELED_WHOLE
-        return Load(probability, notes=(f"{carrier.name} seems to carry what has no region",))
+        return Load(
+            probability, notes=(f"{carrier.name} seems to carry something that has no region",)
+        )
 
     def _find_cargo(self, carrier: Region, seen: OrientedBox, in_part: bool) -> Load | None:
         """The pallet that stands on a carrier, or straight at an end of one seen in part.
@@ -660,7 +662,7 @@ class FrameGeometry:
         if not doubtful:
             return None
         nearest = min(doubtful, key=lambda item: item[0])[1]
-        note = f"{carrier.name} is seen in part and may carry {nearest.name}"
+        note = f"{carrier.name} is only partly visible and may carry {nearest.name}"
         return Load(MAY_CARRY, nearest.id, (note,))
 
     def _cargo_near(self, carrier: Region) -> list[Region]:
@@ -795,7 +797,7 @@ def _as_seen(seen: VisibleExtent, plane: GroundPlane | None, notes: tuple[str, .
 def _notes_of(surface: Surface, pixels: ObjectPixels) -> tuple[str, ...]:
     notes = [FROM_BOX] if pixels.from_box else []
     if surface.sparse or surface.valid_fraction < SPARSE_BELOW:
-        notes.append(f"depth at {surface.valid_fraction:.1%} of the mask only")
+        notes.append(f"depth at only {surface.valid_fraction:.1%} of the mask")
     return tuple(notes)
 
 

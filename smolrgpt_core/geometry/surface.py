@@ -220,7 +220,7 @@ def _check_readings(region: Region, fraction: float, usable: int) -> None:
             f"{region.name} has a depth reading at {fraction:.0%} of its {region.area} mask "
             f"pixels, {usable} of them usable; at least {MIN_VALID_FRACTION:.0%} and "
             f"{MIN_POINTS} are needed. Move the camera, or check that depth is aligned "
-            "to RGB and that the surface does not shine",
+            "to RGB and that the surface is not shiny",
         )
 
 
@@ -249,8 +249,8 @@ def _check_coherence(frame: RGBDFrame, region: Region, from_box: bool) -> None:
             Status.NO_VALID_DEPTH,
             f"depth under the mask of {region.name} is noise: {valid:.0%} of its pixels have a "
             f"reading, and {1 - near:.0%} of these are farther from their median ({median:.2f} m) "
-            "than the object can reach. Is it nearer than the camera can measure, or does it "
-            "shine? Move the camera",
+            "than the object can reach. Is it too close for the camera, or is it shiny? Move "
+            "the camera",
         )
 
 

@@ -148,8 +148,8 @@ def fit_zone(
 def _off_the_floor(region: Region) -> SpatialError:
     return SpatialError(
         Status.CANNOT_TELL,
-        f"the mask of {region.name} does not meet the floor that depth shows; is it a painted "
-        "zone, and is its mask aligned to depth?",
+        f"the mask of {region.name} does not lie on the floor of the depth image; is it a "
+        "painted zone, and is its mask aligned to depth?",
     )
 
 

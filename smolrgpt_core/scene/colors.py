@@ -128,14 +128,14 @@ class ColorImage:
         burnt = (pixels >= BURNT_LEVEL).all(axis=1)
         if len(pixels) < MIN_PIXELS:
             raise cannot_tell(
-                f"{region.name} is too small for its color: {len(pixels)} pixels lie "
+                f"{region.name} is too small to judge its color: {len(pixels)} pixels lie "
                 f"{EDGE_PX} pixels or more inside its mask, {MIN_PIXELS} are needed; ask again "
-                "from closer up"
+                "from nearby"
             )
         if np.mean(burnt) > 0.5:
             raise cannot_tell(
-                f"{region.name} is too bright for its color: {np.mean(burnt):.0%} of its pixels "
-                "are overexposed; expose the image less"
+                f"{region.name} is too bright to judge its color: {np.mean(burnt):.0%} of its "
+                "pixels are overexposed; reduce the exposure"
             )
         lab = _lab(self._lit(region)[~burnt])
         fits = _fits(lab)
