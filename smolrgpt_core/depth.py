@@ -438,7 +438,7 @@ def _is_surface(plateau: NDArray[np.bool_], rest: NDArray[np.float32]) -> bool:
     if rest.size <= _SPECKS * count:
         return True
     raise bad_input(
-        f"depth has two values only, scattered over each other; {rest[0]:.5g} m in "
+        f"depth has only two values, interspersed with each other; {rest[0]:.5g} m in "
         f"{rest.size / (rest.size + count):.0%} of the readings: one of them means no reading; "
         "set those pixels to 0"
     )

@@ -25,7 +25,7 @@ def doubled_note(ids: Iterable[int], regions: RegionSet) -> str:
     shown = [f"{first.name} and {second.name}" for first, second in pairs[:_PAIRS_SHOWN]]
     more = len(pairs) - len(shown)
     listed = ", ".join(shown) + (f" and {more} more pairs" if more else "")
-    return f"{listed} cover the same pixels: is one object detected twice?"
+    return f"{listed} cover the same pixels: was one object detected twice?"
 
 
 def low_score_note(ids: Iterable[int], regions: RegionSet) -> str:
@@ -46,7 +46,7 @@ def lost_note(regions: RegionSet) -> str:
         return ""
     more = len(regions.lost) - _LOST_SHOWN
     listed = ", ".join(regions.lost[:_LOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
-    return f"without its lens distortion the image no longer shows {listed}"
+    return f"with its lens distortion removed, the image no longer shows {listed}"
 
 
 def _doubled(regions: Sequence[Region]) -> list[tuple[Region, Region]]:

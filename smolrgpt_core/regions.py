@@ -474,7 +474,7 @@ def _compressed_run_lengths(counts: str | bytes) -> NDArray[np.int64]:
     text = counts.encode("ascii") if isinstance(counts, str) else counts
     groups = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
     if groups.size and not 0 <= groups.min() <= groups.max() < 64:
-        raise ValueError(f"characters outside of COCO run lengths in {text[:80]!r}")
+        raise ValueError(f"characters that COCO run lengths do not use in {text[:80]!r}")
     last = np.flatnonzero((groups & 0x20) == 0)
     if groups.size and (last.size == 0 or last[-1] != groups.size - 1):
         raise ValueError("the run lengths end in the middle of a number")
@@ -495,7 +495,7 @@ def _check_run_lengths(runs: NDArray[np.int64], height: int, width: int) -> None
         raise ValueError(f"size must be positive and at most {MAX_MASK_PIXELS} pixels")
     if np.any(runs < 0) or np.any(runs > MAX_MASK_PIXELS) or runs.sum() != height * width:
         raise ValueError(
-            f"run lengths must not be negative and add up to {height * width} pixels, "
+            f"run lengths must not be negative and must add up to {height * width} pixels, "
             f"got {runs.sum()}"
         )
 
@@ -504,7 +504,7 @@ def _check_number(regions: int) -> None:
     if regions > MAX_REGIONS:
         raise bad_input(
             f"a frame has {regions} regions, but at most {MAX_REGIONS} are allowed; is the "
-            "segmenter broken, or the topic of the regions wrong?"
+            "segmenter broken, or is this the wrong topic for regions?"
         )
 
 

@@ -21,9 +21,6 @@ class ObjectTruth:
             front and the image had no border, 0 to 1, exact to about 0.02. What is nearer than
             0.2 m or behind the camera does not count.
         buffer_ids: the buffers in which the middle of the object's footprint lies.
-        buffer_margin: meters from the middle of the footprint to the nearest edge of a buffer,
-            positive inside; NaN for buffers and shelves, and where there is no buffer. Near zero
-            it is a matter of taste whether the object is in the buffer.
         cargo_id: the pallet that a transporter carries, in the frame or not; None without one.
         color: one of `scene.spatial_scene.COLORS` for what is known by a single one, which are
             transporters by their paint; empty for anything else. Not published.
@@ -36,7 +33,6 @@ class ObjectTruth:
     rotation: NDArray[np.float64]
     visible_fraction: float
     buffer_ids: tuple[int, ...]
-    buffer_margin: float
     cargo_id: int | None = None
     color: str = ""
 

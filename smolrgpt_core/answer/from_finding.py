@@ -26,6 +26,8 @@ SURE = 0.95
 """What fewer of the disturbed copies agree on makes the answer mention what else it may be: one in
 five that is wrong without a word would be too many."""
 
+_MEASURED = "according to the measurement,"
+
 _ENDS = ((1 - SURE) / 2, (1 + SURE) / 2)
 """Quantiles between which so many of the copies are."""
 
@@ -75,14 +77,14 @@ def alternatives_note(finding: Finding, shown: Unit | None, regions: RegionSet) 
         return ""
     program = finding.program
     if program.type in (Type.POINT, Type.VECTOR):
-        return f"as measured {SURE:.0%} likely {_likely_radius(finding, shown)}"
+        return f"{_MEASURED} {SURE:.0%} likely {_likely_radius(finding, shown)}"
     if program.type is Type.SIZE or (
         program.type is Type.QUANTITY and program.unit != "h" and not is_counted(program)
     ):
-        return f"as measured {SURE:.0%} likely {_likely_range(finding, shown)}"
+        return f"{_MEASURED} {SURE:.0%} likely {_likely_range(finding, shown)}"
     other = _other_hour(finding) if program.unit == "h" else finding.rival
     or_other = "" if other is None else f", or {_shown(other, regions)}"
-    return f"as measured {finding.confidence:.0%} likely{or_other}"
+    return f"{_MEASURED} {finding.confidence:.0%} likely{or_other}"
 
 
 def _other_hour(finding: Finding) -> str:

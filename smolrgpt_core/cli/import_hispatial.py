@@ -57,7 +57,11 @@ def import_hispatial(
     after Ctrl-C.
     """
     with resumable(out):
-        require("torch", "model", "released shards hold pickles of PyTorch; they need torch")
+        require(
+            "torch",
+            "model",
+            "the released shards contain pickles of PyTorch; reading them needs torch",
+        )
         from smolrgpt_core.hispatial_data.run import ImportRun, ImportSettings
 
         with wrong_call():

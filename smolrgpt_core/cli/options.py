@@ -363,7 +363,7 @@ def parse_depth_scale(text: str) -> float | None:
         return None
     (scale,) = _numbers(text, float, 1, "meters per unit, such as 0.001")
     if not (math.isfinite(scale) and scale > 0):
-        raise ValueError(f"expected meters per unit above 0, got {text!r}")
+        raise ValueError(f"expected a positive number of meters per unit, got {text!r}")
     return scale
 
 

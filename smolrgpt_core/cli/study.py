@@ -119,7 +119,7 @@ def study_command(
                 write_page(write_docs, part, rows, _hardware(done))
         _print(study, rows)
     else:
-        typer.echo("No run is finished yet: there is no table.", err=True)
+        typer.echo("No run has finished yet, so there is no table.", err=True)
     for job, problem in failed:
         typer.echo(f"{job.name} failed: {problem}", err=True)
     if failed:

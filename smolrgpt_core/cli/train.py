@@ -60,7 +60,7 @@ def train(config: ConfigFile, changes: Changes = None) -> None:
     missing = sorted(name for module, name in NEEDED.items() if find_spec(module) is None)
     if missing:
         typer.echo(
-            f"training needs {', '.join(missing)}, which cannot be found; install with: "
+            f"training needs {', '.join(missing)}, which cannot be found; install them with: "
             f"{install_command('train')}",
             err=True,
         )

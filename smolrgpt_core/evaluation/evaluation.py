@@ -98,8 +98,10 @@ class EvaluatedSystem:
             if prediction.uncertain_answer
         ]
         scored, of_tasks = _scored(known, truth)
-        not_given = _scored(uncertain, truth)
-        return cls(name, about, predictions, scored, of_tasks, [*not_given[0], *not_given[1]])
+        wrong_category = _scored(uncertain, truth)
+        return cls(
+            name, about, predictions, scored, of_tasks, [*wrong_category[0], *wrong_category[1]]
+        )
 
     @property
     def judged(self) -> Sequence[ScoredAnswer | TaskAnswer]:

@@ -29,7 +29,7 @@ from smolrgpt_core.geometry.turned_view import TurnedViews
 from smolrgpt_core.geometry.visible_surface import USUAL_DEPTH
 from smolrgpt_core.geometry.yaw_search import likeliest_yaws
 
-MISFIT_SHARE = 0.5
+MISFIT_FRACTION = 0.5
 """Standard deviation that is added to a size that is farther from the standard one that fits best
 than its sides allow, relative to that: what was taken for its sides are not all of them."""
 
@@ -61,7 +61,7 @@ FREE_SIZE_STDS = 3.0
 """How many standard deviations a measured size may be away from a standard one before the object
 counts as none of the standard ones."""
 
-MAX_GUESS_M, MAX_GUESS_SHARE = 0.25, 0.5
+MAX_GUESS_M, MAX_GUESS_FRACTION = 0.25, 0.5
 """How far a hidden side of no standard size is guessed beyond what is visible: at most so many
 meters, and this fraction of the object's largest side."""
 
@@ -478,7 +478,7 @@ def _complete(sides: Sides, height: float, prior: SizePrior | None) -> _Complete
     measured_std = _lengths(sides.std)
     largest = measured + sides.hidden.sum(axis=1)
     extent = max(float(measured.max()), height)
-    limit = min(MAX_GUESS_M, MAX_GUESS_SHARE * extent)
+    limit = min(MAX_GUESS_M, MAX_GUESS_FRACTION * extent)
     guess = np.minimum((measured + largest) / 2, measured + limit)
     # What is hidden is seldom deeper than the object is large, and may be nothing.
     guess_std = np.hypot(measured_std, np.minimum(largest - measured, extent) / np.sqrt(12))
@@ -488,7 +488,7 @@ def _complete(sides: Sides, height: float, prior: SizePrior | None) -> _Complete
     misfit = standard - np.clip(standard, measured, largest)
     allowed = measured_std**2 + prior.tolerance**2
     cost = np.sum(misfit**2 / allowed, axis=1) / 2
-    doubt = MISFIT_SHARE * np.sqrt(np.maximum(misfit[np.argmin(cost)] ** 2 - allowed, 0.0))
+    doubt = MISFIT_FRACTION * np.sqrt(np.maximum(misfit[np.argmin(cost)] ** 2 - allowed, 0.0))
     if cost.min() > FREE_SIZE_STDS**2:
         return _Completed(guess, np.hypot(guess_std, doubt))
     weights = np.exp(cost.min() - cost)

@@ -45,7 +45,7 @@ LOWEST_M = 0.1
 STACKED_STD_M = 0.1
 """Standard deviation of that height where another object begins below: no background shows it."""
 
-CUT_BELOW_SHARE, IN_FRONT_M = 0.03, 0.5
+CUT_BELOW_FRACTION, IN_FRONT_M = 0.03, 0.5
 """Fraction of the lowest parts at the border of the image, and how much nearer than these lies what
 is seen beside them, from which an object may go on below."""
 
@@ -70,11 +70,11 @@ ROUGH_M = 0.02
 REACH_M = 0.15
 """Rays of the outline that end within this of a side, without noise, belong to it."""
 
-MIN_END_RAYS, MIN_END_SHARE = 4, 0.25
+MIN_END_RAYS, MIN_END_FRACTION = 4, 0.25
 """Rays of the outline that must end the object at a side that was seen, and the fraction of rays at
 the side that must do so."""
 
-PROTRUSION_M, PROTRUSION_SHARE = 0.1, 0.015
+PROTRUSION_M, PROTRUSION_FRACTION = 0.1, 0.015
 """Parts of the object that reach this far beyond its side, such as the forks of a truck, move the
 side, if more than this fraction of the points shows them."""
 
@@ -331,7 +331,7 @@ def _end_at(
         touch: of all rays.
     """
     own = at_side & touch.ends
-    needed = np.maximum(MIN_END_RAYS, MIN_END_SHARE * counts_of(at_side))
+    needed = np.maximum(MIN_END_RAYS, MIN_END_FRACTION * counts_of(at_side))
     placed = changed & (counts_of(own) >= needed)
     side, number = np.nonzero(placed)
     own, at_side = own[placed], at_side[placed]
@@ -360,7 +360,7 @@ def _are_ends(
         cut: (S, M), where it is hidden what goes on.
     """
     count, end_count, cut_count = (counts_of(rays) for rays in (along, along & ends, along & cut))
-    least = np.maximum(MIN_END_RAYS, MIN_END_SHARE * count)
+    least = np.maximum(MIN_END_RAYS, MIN_END_FRACTION * count)
     return np.asarray(end_count >= np.maximum(least, cut_count))
 
 
@@ -417,7 +417,7 @@ def _are_cut_below(touch: _Touch, under: NDArray[np.bool_]) -> NDArray[np.bool_]
     count, cut, seen_count, at_border = (
         counts_of(rays) for rays in (under, under & touch.cut, seen, seen & (touch.step == -np.inf))
     )
-    is_hidden = at_border / np.maximum(seen_count, 1) > CUT_BELOW_SHARE
+    is_hidden = at_border / np.maximum(seen_count, 1) > CUT_BELOW_FRACTION
     is_hidden |= medians_of(touch.step, seen) < -IN_FRONT_M
     return np.asarray((cut > 0.5 * count) | ((seen_count > 0) & is_hidden))
 
@@ -449,7 +449,7 @@ def _at_sides(
 def _with_protrusions(found: _Bounds, views: TurnedViews) -> _Bounds:
     """Sides moved out to parts that reach beyond them, such as the forks of a truck."""
     reached = OUT * views.points[AXIS] - 2.5 * views.std[AXIS]
-    (farthest,) = quantiles_of(reached, views.is_reading, (1 - PROTRUSION_SHARE,))
+    (farthest,) = quantiles_of(reached, views.is_reading, (1 - PROTRUSION_FRACTION,))
     out = OUTWARD[END][:, None]
     protruding = farthest > out * found.bounds + PROTRUSION_M
     return _Bounds(

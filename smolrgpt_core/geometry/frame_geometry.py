@@ -106,7 +106,7 @@ DISAGREEMENT = 0.3
 """Standard deviation that is added to a box of no known class, relative to how far its center is
 from that of the visible surface."""
 
-CUT_SHARE, OCCLUDED_SHARE = 0.03, 0.25
+CUT_FRACTION, OCCLUDED_FRACTION = 0.03, 0.25
 """Fraction of an outline at the border of the image, or behind something, from which it is cut."""
 
 SPARSE_BELOW = 0.05
@@ -118,7 +118,7 @@ VERTICAL_STD_M = 0.03
 UNIT_CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
 """Corners (8, 3) of a cube with sides of 2."""
 
-LOWEST_SHARE, SUNK_M = 0.98, 0.1
+LOWEST_FRACTION, SUNK_M = 0.98, 0.1
 """An object with this fraction of its readings above a level, and the rest so far below, is
 lower."""
 
@@ -126,7 +126,7 @@ SIZED_PALLETS, MAX_CUT = 6, 0.2
 """Pallets that are compared with the standard sizes, the largest masks, and how much of the edge of
 one may be hidden."""
 
-FLAT_M, FLAT_SHARE = 0.03, 0.9
+FLAT_M, FLAT_FRACTION = 0.03, 0.9
 """An object with this fraction of its readings so close to the floor, the middle one closer than
 half of it, is flat."""
 
@@ -137,7 +137,7 @@ FROM_BOX = "from a box, not a mask"
 SURFACE_ONLY = "from the visible surface only"
 NO_FLOOR = "no floor seen"
 MOUNTED_FLOOR = "no floor seen: it is assumed where the mounting of the camera puts it"
-FLAT = "as flat as the floor; is its label right, and its mask in place?"
+FLAT = "as flat as the floor; is its label correct, and is its mask in the right place?"
 
 
 @dataclass(frozen=True, eq=False)
@@ -411,8 +411,8 @@ class FrameGeometry:
         apart = np.degrees(np.arccos(np.clip(up @ seen.up, -1, 1))) if up is not None else 0.0
         if apart > MAX_TILT_DEG:
             return (
-                f"the floor that depth shows is {apart:.0f} degrees off what tf or the IMU says is "
-                "up; check how the camera is mounted"
+                f"the floor in the depth image is tilted by {apart:.0f} degrees against the up "
+                "direction of tf or the IMU; check how the camera is mounted"
             )
         if height is None:
             return ""
@@ -464,7 +464,7 @@ class FrameGeometry:
         plane = self.plane
         for pallet in self._sized_pallets if plane is not None else ():
             seen = self._seen_if_measured(pallet)
-            if seen and not seen.surface.sparse and seen.surface.outline.cut_share <= MAX_CUT:
+            if seen and not seen.surface.sparse and seen.surface.outline.cut_fraction <= MAX_CUT:
                 assert plane is not None
                 yield seen.fitter(plane, self.frame, True)
 
@@ -583,10 +583,10 @@ class FrameGeometry:
         if plane is None:
             if up is None:
                 return None
-            lowest = quantile(-(points @ up), LOWEST_SHARE)
+            lowest = quantile(-(points @ up), LOWEST_FRACTION)
             return GroundPlane(up, lowest, inlier_fraction=0.0)
         heights = points @ plane.up + plane.camera_height
-        sunk = -quantile(heights, 1 - LOWEST_SHARE)
+        sunk = -quantile(heights, 1 - LOWEST_FRACTION)
         away = median(surface.depth)
         blur = 2 * (plane.noise * plane.camera_height * away + plane.level_std(away))
         if sunk < SUNK_M + blur:
@@ -623,7 +623,9 @@ class FrameGeometry:
         if self._unlabeled_above(fitter.plane).most(areas) < UNLABELED_M2:
             return Load(NOTHING_IN_PART if box.in_part else NOTHING_WHOLE)
         probability = UNLABELED_IN_PART if box.in_part else UNLABELED_WHOLE
-        return Load(probability, notes=(f"{carrier.name} seems to carry what has no region",))
+        return Load(
+            probability, notes=(f"{carrier.name} seems to carry something that has no region",)
+        )
 
     def _find_cargo(self, carrier: Region, seen: OrientedBox, in_part: bool) -> Load | None:
         """The pallet that stands on a carrier, or straight at an end of one seen in part.
@@ -660,7 +662,7 @@ class FrameGeometry:
         if not doubtful:
             return None
         nearest = min(doubtful, key=lambda item: item[0])[1]
-        note = f"{carrier.name} is seen in part and may carry {nearest.name}"
+        note = f"{carrier.name} is only partly visible and may carry {nearest.name}"
         return Load(MAY_CARRY, nearest.id, (note,))
 
     def _cargo_near(self, carrier: Region) -> list[Region]:
@@ -795,7 +797,7 @@ def _as_seen(seen: VisibleExtent, plane: GroundPlane | None, notes: tuple[str, .
 def _notes_of(surface: Surface, pixels: ObjectPixels) -> tuple[str, ...]:
     notes = [FROM_BOX] if pixels.from_box else []
     if surface.sparse or surface.valid_fraction < SPARSE_BELOW:
-        notes.append(f"depth at {surface.valid_fraction:.1%} of the mask only")
+        notes.append(f"depth at only {surface.valid_fraction:.1%} of the mask")
     return tuple(notes)
 
 
@@ -805,14 +807,14 @@ def _is_flat(surface: Surface, plane: GroundPlane) -> bool:
     if abs(median(heights)) > FLAT_M / 2:
         return False
     blur = 2 * plane.noise * plane.camera_height * median(surface.depth)
-    return fraction_of(np.abs(heights) < FLAT_M + blur) > FLAT_SHARE
+    return fraction_of(np.abs(heights) < FLAT_M + blur) > FLAT_FRACTION
 
 
 def _is_cut(surface: Surface) -> bool:
     edges = surface.outline.edges
     return (
-        fraction_of(edges == Edge.IMAGE) > CUT_SHARE
-        or fraction_of(edges == Edge.OCCLUDED) > OCCLUDED_SHARE
+        fraction_of(edges == Edge.IMAGE) > CUT_FRACTION
+        or fraction_of(edges == Edge.OCCLUDED) > OCCLUDED_FRACTION
     )
 
 

@@ -52,7 +52,7 @@ SCORED_POINTS = 2000
 ZONE_WEIGHT = 3.0
 """Weight of a pixel of a painted zone relative to one of no region, which is 1: zones are floor."""
 
-NOISE_M, NEAR_NOISE_SHARE = 0.01, 0.005
+NOISE_M, NEAR_NOISE_FRACTION = 0.01, 0.005
 """Depth noise that does not grow with distance, meters, and at most this fraction of the
 distance."""
 
@@ -66,7 +66,7 @@ MAX_TILT_DEG, MAX_KNOWN_TILT_DEG = 10.0, 3.0
 """Largest tilt of the floor from the up of the frame, and where it states the height of the
 camera too: a plane askew might pass there."""
 
-MAX_OFF_M, MAX_OFF_SHARE = 0.1, 0.05
+MAX_OFF_M, MAX_OFF_FRACTION = 0.1, 0.05
 """How far the floor may be off the height of the camera that the frame states: the sum of an error
 in meters and one as a fraction of that height."""
 
@@ -77,7 +77,7 @@ STEEP_DEG, STEEP_WEIGHT = 75.0, 0.1
 """A camera that looks farther down than this looks straight down, and weight of a floor below it if
 there is a zone; without one it is 0."""
 
-MIN_SHARE, MIN_POINTS = 0.05, 100
+MIN_FRACTION, MIN_POINTS = 0.05, 100
 """Fraction of the scored pixels, and number of grid pixels, that must lie in the plane."""
 
 TRIES = 5
@@ -86,14 +86,14 @@ TRIES = 5
 CONTACT_M = 0.1
 """An object whose lowest part is this close to a plane stands on it."""
 
-MAX_UNDER_SHARE = 0.34
+MAX_UNDER_FRACTION = 0.34
 """Fraction of the objects that may lie under the floor; masks may be wrong."""
 
-WELL_SEEN_SHARE = 0.15
+WELL_SEEN_FRACTION = 0.15
 """Fraction of the scored pixels from which a plane is a floor though hardly any object stands on
 it."""
 
-FACING_SEEN_SHARE, FACING_DEG = 0.5, 60.0
+FACING_SEEN_FRACTION, FACING_DEG = 0.5, 60.0
 """The same of one that the camera looks at by more than this angle: it may be a wall."""
 
 NOISY_SCATTER = 0.38
@@ -184,8 +184,8 @@ def find_ground_plane(frame: RGBDFrame) -> GroundPlane | None:
             found = GroundPlane(-plane / length, 1 / length, fraction, noise)
             own = rays[inliers], inverse_depth[inliers]
             scatter = _scatter(plane, *own)
-            as_said = frame.camera_height is not None and scatter < FLAT_SCATTER
-            if as_said or _carries(found, objects, scatter, fills_zones):
+            as_mounted = frame.camera_height is not None and scatter < FLAT_SCATTER
+            if as_mounted or _carries(found, objects, scatter, fills_zones):
                 return _with_doubts(found, plane, *own, scatter)
         rays, inverse_depth, weights = rays[~inliers], inverse_depth[~inliers], weights[~inliers]
     return None
@@ -273,7 +273,7 @@ def _is_plausible(
 ) -> bool:
     """Whether a camera can hang like that above a plane (3,), and the plane is seen well enough."""
     plausible = _mounting_prior(plane[None], fills_zones, frame)[0] > 0
-    enough = np.count_nonzero(inliers) >= MIN_POINTS and fraction >= MIN_SHARE
+    enough = np.count_nonzero(inliers) >= MIN_POINTS and fraction >= MIN_FRACTION
     return bool(plausible and (enough or fills_zones))
 
 
@@ -306,13 +306,16 @@ def _carries(
         flush += high < CONTACT_M / 3 + blur
     faces = -plane.up[2] > np.sin(np.deg2rad(FACING_DEG))
     # Objects rise from a floor that is seen from above, not from a wall or depth that stands still.
-    if under > MAX_UNDER_SHARE * len(objects) or (faces and flush > len(objects) / 2):
+    if under > MAX_UNDER_FRACTION * len(objects) or (faces and flush > len(objects) / 2):
         return False
     if fills_zones:
         return True
     if scatter >= ROUGH_SCATTER:
         return False
-    if plane.inlier_fraction >= (FACING_SEEN_SHARE if faces else WELL_SEEN_SHARE) or not objects:
+    if (
+        plane.inlier_fraction >= (FACING_SEEN_FRACTION if faces else WELL_SEEN_FRACTION)
+        or not objects
+    ):
         return True
     return touching >= len(objects) / 2 or (touching > 0 and scatter < FLAT_SCATTER)
 
@@ -366,7 +369,7 @@ def _candidates(
 
 def _tolerance(inverse_depth: NDArray[np.float64]) -> NDArray[np.float64]:
     """Three standard deviations of the inverse depth."""
-    near = np.minimum(NOISE_M * inverse_depth, NEAR_NOISE_SHARE)
+    near = np.minimum(NOISE_M * inverse_depth, NEAR_NOISE_FRACTION)
     return 3 * (near * inverse_depth + NOISE_PER_M2)
 
 
@@ -444,7 +447,7 @@ def _mounting_prior(
     max_tilt_deg = MAX_TILT_DEG
     if frame.camera_height is not None:
         max_tilt_deg = MAX_KNOWN_TILT_DEG
-        off = MAX_OFF_M + MAX_OFF_SHARE * frame.camera_height
+        off = MAX_OFF_M + MAX_OFF_FRACTION * frame.camera_height
         as_high = (np.abs(1 / length - frame.camera_height) < off).astype(np.float64)
     if frame.up is not None:
         is_level: NDArray[np.bool_] = up @ frame.up > np.cos(np.deg2rad(max_tilt_deg))

@@ -46,7 +46,7 @@ EDGE_REACH_PX = 2
 
 _NEAR_EDGE = np.ones((2 * EDGE_REACH_PX + 1,) * 2, np.uint8)
 
-EDGE_JUMP_M, EDGE_JUMP_SHARE = 0.05, 0.05
+EDGE_JUMP_M, EDGE_JUMP_FRACTION = 0.05, 0.05
 """A jump is larger than this, plus this fraction of the distance."""
 
 PROFILE_PX = 10
@@ -87,7 +87,7 @@ IN_PLACE, ELSEWHERE = 1.1, 1.05
 that they are in place, and at shifted ones to say that they are not. In simulation the former has
 1.11 and more, and depth that is 8 to 32 pixels beside color has 1.09 and more of the latter."""
 
-FOOT_SHARE = 0.4
+FOOT_FRACTION = 0.4
 """Lower part of a region, where it joins the floor without a jump."""
 
 USUAL_OFF_CENTER = 0.1
@@ -140,7 +140,7 @@ INSET_M = 0.03
 """By how much the sides that are seen of a pallet are shorter than it: loads stay behind its edge,
 and the outermost part of what is rough has few readings. A bias would look like a factor."""
 
-ODD_SHARE = 0.1
+ODD_FRACTION = 0.1
 """Fraction of the pallets whose sizes are anything up to 3 m."""
 
 
@@ -444,7 +444,7 @@ def _jumps(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
     spread = cv2.dilate(far, _NEAR_EDGE)
     # In place: memory that is new for each step takes longer than the steps.
     spread -= cv2.erode(near, _NEAR_EDGE, dst=near)
-    far *= EDGE_JUMP_SHARE
+    far *= EDGE_JUMP_FRACTION
     far += EDGE_JUMP_M
     return np.asarray(spread > far)
 
@@ -468,7 +468,7 @@ def _upper_edge(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of the edge pixels of a mask that should be at a jump."""
     box, reach = region.box, EDGE_REACH_PX + 1
-    upper = int(np.ceil((1 - FOOT_SHARE) * box.height))
+    upper = int(np.ceil((1 - FOOT_FRACTION) * box.height))
     mask = region.mask[: upper + 1].view(np.uint8)
     mask = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     edge = (mask > cv2.erode(mask, AROUND))[1 : upper + 1, 1:-1]
@@ -577,8 +577,8 @@ def are_standard(sizes: Sequence[MeasuredSize], prior: SizePrior) -> bool:
     if len(sizes) < MIN_SIZED:
         return False
     likelihoods = _log_likelihoods(sizes, prior)
-    is_told = np.abs(SCALES - 1) >= MAX_SCALE_ERROR
-    return bool(likelihoods[len(SCALES) // 2] > likelihoods[is_told].max())
+    is_distinguished = np.abs(SCALES - 1) >= MAX_SCALE_ERROR
+    return bool(likelihoods[len(SCALES) // 2] > likelihoods[is_distinguished].max())
 
 
 def common_factor(sizes: Sequence[MeasuredSize], prior: SizePrior) -> tuple[float, float]:
@@ -604,5 +604,7 @@ def _log_likelihoods(sizes: Sequence[MeasuredSize], prior: SizePrior) -> NDArray
     off = np.square((measured - standard[..., None] * SCALES) / stds)
     nearest = off.sum(axis=2).min(axis=1)
     density = np.exp(-nearest / 2) / (2 * np.pi * stds[:, 0].prod(axis=1))
-    likelihoods = np.log((1 - ODD_SHARE) * density / len(standard) + ODD_SHARE / 9).sum(axis=0)
+    likelihoods = np.log((1 - ODD_FRACTION) * density / len(standard) + ODD_FRACTION / 9).sum(
+        axis=0
+    )
     return np.asarray(likelihoods)

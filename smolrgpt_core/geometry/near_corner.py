@@ -31,7 +31,7 @@ INDEPENDENT_READINGS, ALIKE_PX = 16, 25
 """As many readings of a face as err independently at most, and of a deck one in so many pixels:
 neighbors of a stereo camera err alike."""
 
-ROUGH_SHARE = 0.5
+ROUGH_FRACTION = 0.5
 """How far the outermost part of a rough surface is from where its scatter puts it, relative to
 that; a rack is seen through, and its face is rather a few beams than a rough surface."""
 
@@ -44,7 +44,7 @@ FAR_OFF_M = 0.5
 OFF_FACE_M = 0.05
 """A point this far from a face is off it, without noise."""
 
-MIN_FACE_POINTS, MIN_FACE_SHARE = 5, 0.02
+MIN_FACE_POINTS, MIN_FACE_FRACTION = 5, 0.02
 """A face of which fewer points are seen is placed by its outline."""
 
 UPRIGHT = np.arange(2)[:, None, None]
@@ -175,7 +175,7 @@ class NearCorners:
         own = upright < np.minimum(others, gaps[TOP])
         own &= others > OFF_FACE_M + 1.5 * views.std[1::-1]
         own &= views.is_reading
-        needed = np.maximum(MIN_FACE_POINTS, MIN_FACE_SHARE * views.reading_counts)
+        needed = np.maximum(MIN_FACE_POINTS, MIN_FACE_FRACTION * views.reading_counts)
         seen = counts_of(own) >= needed
         return replace(self, sign=np.where(seen, self.sign, 0))
 
@@ -235,4 +235,4 @@ def _roughness(
     off *= np.sqrt(weight)
     roughness = np.sqrt(square)
     off = np.sqrt(square + off) - roughness
-    return roughness, np.hypot(off, ROUGH_SHARE * roughness)
+    return roughness, np.hypot(off, ROUGH_FRACTION * roughness)

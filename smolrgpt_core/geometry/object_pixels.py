@@ -36,7 +36,7 @@ MAX_UPPER = 0.02
 MARGIN_PX = 12
 """How far around a mask to look where its surfaces go on."""
 
-JUMP_M, JUMP_SHARE = 0.02, 0.02
+JUMP_M, JUMP_FRACTION = 0.02, 0.02
 """Neighbors on one surface differ in depth by less than so many meters plus this fraction of their
 depth."""
 
@@ -177,7 +177,7 @@ def _surfaces(depth: NDArray[np.float32], floor: NDArray[np.bool_]) -> NDArray[n
     spread = cv2.dilate(np.where(valid, depth, np.float32(0)), AROUND)
     spread -= cv2.erode(np.where(valid, depth, np.float32(np.inf)), AROUND)
     # Where there is no reading, nothing is less than the jump.
-    smooth = spread < JUMP_M + JUMP_SHARE * depth
+    smooth = spread < JUMP_M + JUMP_FRACTION * depth
     count, objects = cv2.connectedComponents((smooth & ~floor).view(np.uint8), connectivity=4)
     objects[smooth & floor] = count
     numbers: NDArray[np.int32] = objects

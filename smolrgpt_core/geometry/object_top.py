@@ -21,11 +21,11 @@ BLUR_ERROR = 0.7
 """Standard deviation of the height by the highest points, relative to what noise blurs it
 by: readings that noise puts far off are skipped, so that they scatter less than it."""
 
-CUT_TOP_SHARE, TOUCHED_TOP_SHARE = 0.25, 0.1
+CUT_TOP_FRACTION, TOUCHED_TOP_FRACTION = 0.25, 0.1
 """Standard deviation of the height of what is cut off above, and of what something else begins
 beside its upper end, relative to what is seen of it."""
 
-BEYOND_BORDER_SHARE = 0.5
+BEYOND_BORDER_FRACTION = 0.5
 """The same of what the border of the image cuts: the root mean square of 174 racks of 24 simulated
 halls (seeds 510000 to 510023) is 0.51."""
 
@@ -190,8 +190,8 @@ def _unseen_above(views: TurnedViews) -> NDArray[np.float64]:
         counts_of(rays) for rays in (upper, upper & views.cut, upper & views.ends)
     )
     is_touched = count - ending > UNSEEN_TOP * count
-    not_cut = np.where(is_touched, TOUCHED_TOP_SHARE, 0.0)
-    return np.where(cut > UNSEEN_TOP * count, CUT_TOP_SHARE, not_cut)
+    not_cut = np.where(is_touched, TOUCHED_TOP_FRACTION, 0.0)
+    return np.where(cut > UNSEEN_TOP * count, CUT_TOP_FRACTION, not_cut)
 
 
 def beyond_borders(views: TurnedViews) -> NDArray[np.float64]:
@@ -203,7 +203,7 @@ def beyond_borders(views: TurnedViews) -> NDArray[np.float64]:
     outward = views.outline - views.inner_outline
     is_up = outward[2] > FACES_UP * np.sqrt((outward**2).sum(axis=0))
     is_above = (is_up & (views.step == -np.inf)).any(axis=1)
-    return np.where(is_above, BEYOND_BORDER_SHARE, 0.0)
+    return np.where(is_above, BEYOND_BORDER_FRACTION, 0.0)
 
 
 def _highest_points(views: TurnedViews) -> Heights:

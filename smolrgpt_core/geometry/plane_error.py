@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-MIN_DEPTH_SHARE = 0.1
+MIN_DEPTH_FRACTION = 0.1
 """What is left of a depth without the offset is at least this fraction of it."""
 
 ITERATIONS = 3
@@ -34,7 +34,7 @@ def fit_with_offset(
     fitted = plane
     columns = np.vstack([rays.T, np.zeros(len(rays))])
     for _ in range(ITERATIONS):
-        moved = inverse_depth / np.maximum(1 - offset * inverse_depth, MIN_DEPTH_SHARE)
+        moved = inverse_depth / np.maximum(1 - offset * inverse_depth, MIN_DEPTH_FRACTION)
         columns[3] = -np.square(fitted @ columns[:3])
         solution = least_squares(columns, moved)
         fitted = solution[:3]

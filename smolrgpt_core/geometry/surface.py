@@ -45,7 +45,7 @@ EDGE_PX = 2.0
 """Width of the mask's edge that is skipped: flying pixels hang there. Thinner masks lose at most
 half of their half-width."""
 
-JUMP_M, JUMP_SHARE = 0.03, 0.02
+JUMP_M, JUMP_FRACTION = 0.03, 0.02
 """Neighbors on one surface differ in depth by less than so many meters plus this fraction of their
 depth."""
 
@@ -53,22 +53,22 @@ CLUSTER_GAP_M = 0.4
 """Groups of points are separate when a gap in depth of half the object's extent in the image, at
 most of this, lies between them."""
 
-MIN_CLUSTER_SHARE = 0.03
+MIN_CLUSTER_FRACTION = 0.03
 """Groups smaller than this fraction are background seen through the mask."""
 
 CLUSTER_REACH, SPARSE_REACH = 1.5, 0.3
 """So are groups farther from the largest one than so many extents of the object; fewer where
 readings are sparse, as no neighbors back them."""
 
-SPARSE_SHARE = 0.25
+SPARSE_FRACTION = 0.25
 """Below this fraction of readings, most of them without neighbors, they are taken for those of a
 laser scanner."""
 
-NOISE_VALID_SHARE, NOISE_NEAR_SHARE, NOISE_JUMP_SHARE = 0.75, 0.9, 0.03
+NOISE_VALID_FRACTION, NOISE_NEAR_FRACTION, NOISE_JUMP_FRACTION = 0.75, 0.9, 0.03
 """Where fewer pixels have a reading, a smaller fraction of these lies within the object's extent of
 their median, and more of them contradict a neighbor, it is noise."""
 
-MIN_VALID_SHARE, MIN_POINTS = 0.01, 6
+MIN_VALID_FRACTION, MIN_POINTS = 0.01, 6
 """Fraction of mask pixels that must have a depth reading, and points that must remain."""
 
 
@@ -108,13 +108,13 @@ class Outline:
     step: NDArray[np.float64]
 
     @property
-    def flush_share(self) -> float:
+    def flush_fraction(self) -> float:
         """Fraction of the object's edge that lies in the surface beside it, as that of a label."""
         beside = self.step[(self.edges == Edge.OBJECT) & np.isfinite(self.step)]
         return fraction_of(np.abs(beside) < FLUSH_M)
 
     @property
-    def cut_share(self) -> float:
+    def cut_fraction(self) -> float:
         """Fraction of the edge at which the image ends, or something nearer hides the rest."""
         return fraction_of((self.edges == Edge.IMAGE) | (self.edges == Edge.OCCLUDED))
 
@@ -187,7 +187,7 @@ def measure_surface(
         pixels = ObjectPixels(window, cut_out(region, window), from_box=False)
     window, mask = pixels.window, pixels.mask
     raw = frame.depth[window.slices]
-    if fraction < NOISE_VALID_SHARE:
+    if fraction < NOISE_VALID_FRACTION:
         _check_coherence(frame, region, pixels.from_box)
     depth, sparse = _trusted_depth(raw, mask)
     reach = SPARSE_REACH if sparse else CLUSTER_REACH
@@ -214,13 +214,13 @@ def measure_surface(
 
 def _check_readings(region: Region, fraction: float, usable: int) -> None:
     """Refuse a region of which too few pixels have a reading."""
-    if fraction < MIN_VALID_SHARE or usable < MIN_POINTS:
+    if fraction < MIN_VALID_FRACTION or usable < MIN_POINTS:
         raise SpatialError(
             Status.NO_VALID_DEPTH,
             f"{region.name} has a depth reading at {fraction:.0%} of its {region.area} mask "
-            f"pixels, {usable} of them usable; at least {MIN_VALID_SHARE:.0%} and "
+            f"pixels, {usable} of them usable; at least {MIN_VALID_FRACTION:.0%} and "
             f"{MIN_POINTS} are needed. Move the camera, or check that depth is aligned "
-            "to RGB and that the surface does not shine",
+            "to RGB and that the surface is not shiny",
         )
 
 
@@ -239,18 +239,18 @@ def _check_coherence(frame: RGBDFrame, region: Region, from_box: bool) -> None:
     depth = np.where(inside, frame.depth[region.box.slices], np.float32(np.nan))
     readings = depth[np.isfinite(depth)]
     valid = len(readings) / max(int(inside.sum()), 1)
-    if not SPARSE_SHARE <= valid < NOISE_VALID_SHARE:
+    if not SPARSE_FRACTION <= valid < NOISE_VALID_FRACTION:
         return
     median = float(np.median(readings))
     reach = _angular_extent(frame, region) * median / 2 + 0.05
     near = float(np.mean(np.abs(readings - median) < reach))
-    if near < NOISE_NEAR_SHARE and _jump_fraction(depth) > NOISE_JUMP_SHARE:
+    if near < NOISE_NEAR_FRACTION and _jump_fraction(depth) > NOISE_JUMP_FRACTION:
         raise SpatialError(
             Status.NO_VALID_DEPTH,
             f"depth under the mask of {region.name} is noise: {valid:.0%} of its pixels have a "
             f"reading, and {1 - near:.0%} of these are farther from their median ({median:.2f} m) "
-            "than the object can reach. Is it nearer than the camera can measure, or does it "
-            "shine? Move the camera",
+            "than the object can reach. Is it too close for the camera, or is it shiny? Move "
+            "the camera",
         )
 
 
@@ -265,7 +265,7 @@ def _middle(box: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _jump_fraction(depth: NDArray[np.float32]) -> float:
     """Fraction of neighboring readings of (H, W) that are not on one surface."""
     jumps = pairs = 0
-    tolerance = JUMP_M + JUMP_SHARE * float(np.nanmedian(depth))
+    tolerance = JUMP_M + JUMP_FRACTION * float(np.nanmedian(depth))
     for axis in (0, 1):
         steps = np.abs(np.diff(depth, axis=axis))
         pairs += int(np.isfinite(steps).sum())
@@ -280,7 +280,7 @@ def _trusted_depth(
     trusted = _trusted(raw, mask)
     readings = mask & np.isfinite(raw)
     count = np.count_nonzero(readings)
-    is_few = count < SPARSE_SHARE * np.count_nonzero(mask)
+    is_few = count < SPARSE_FRACTION * np.count_nonzero(mask)
     sparse = bool(is_few and np.count_nonzero(trusted) < 0.8 * count)
     return np.where(readings if sparse else trusted, raw, np.float32(np.nan)), sparse
 
@@ -324,7 +324,7 @@ def _trace_outline(
     neighbor[in_image] = _local_depth(outside, 5, *beside)
     density = np.count_nonzero(np.isfinite(depth)) / max(int(np.count_nonzero(mask)), 1)
     own = _local_depth(depth, _neighborhood(density), rows, columns)
-    tolerance = JUMP_M + JUMP_SHARE * own + 2 * noise * own**2
+    tolerance = JUMP_M + JUMP_FRACTION * own + 2 * noise * own**2
     touched = np.zeros(len(inside), dtype=bool)
     touched[in_image] = cargo[beside]
     touched &= neighbor < own + tolerance
@@ -370,7 +370,7 @@ def _trusted(depth: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.
     """
     inside = _eroded(mask, EDGE_PX)
     surface = np.where(mask, depth, np.nan)
-    tolerance = JUMP_M + JUMP_SHARE * surface
+    tolerance = JUMP_M + JUMP_FRACTION * surface
     valid = np.isfinite(surface)
     agreeing = np.zeros(mask.shape, dtype=np.uint8)
     for one, other in NEIGHBORS:
@@ -422,6 +422,6 @@ def _other_clusters(
     low, high = ordered[first], ordered[first + counts - 1]
     main = np.argmax(counts)
     away = np.maximum(low - high[main], low[main] - high)
-    is_small = counts < MIN_CLUSTER_SHARE * len(values)
+    is_small = counts < MIN_CLUSTER_FRACTION * len(values)
     is_other: NDArray[np.bool_] = is_small | (away > reach * size + CLUSTER_GAP_M)
     return is_other[np.searchsorted(low, values, side="right") - 1]

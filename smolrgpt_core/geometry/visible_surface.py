@@ -26,7 +26,7 @@ DEPTH_STD = 0.5
 SIDE_STD = 0.05
 """Standard deviation of where the visible surface ends, relative to its size."""
 
-FLUSH_SHARE, FLUSH_DEPTH = 0.7, 0.5
+FLUSH_FRACTION, FLUSH_DEPTH = 0.7, 0.5
 """An object flush with what is around it, by this fraction of its edge, is likely flat: a label, or
 one of a packed group. So it is taken for as much less deep."""
 
@@ -92,7 +92,7 @@ def visible_extent(
     standard = _standard_depth(float(across[0]), prior)
     if standard is not None:
         deep = standard
-    elif surface.outline.flush_share > FLUSH_SHARE:
+    elif surface.outline.flush_fraction > FLUSH_FRACTION:
         # Flat or as deep as usual, hardly between them.
         deep_std = float(np.hypot(deep_std, (1 - FLUSH_DEPTH) * deep))
         deep *= FLUSH_DEPTH
@@ -103,7 +103,7 @@ def visible_extent(
     # Readings that are not the object's pull at all that is measured.
     strays = surface.stray_fraction * float(across.max())
     depth_std = np.hypot(deep_std / 2 + SIDE_STD * seen, blur) + strays
-    sides_std = (SIDE_STD + CUT_STD * surface.outline.cut_share) * across + strays
+    sides_std = (SIDE_STD + CUT_STD * surface.outline.cut_fraction) * across + strays
     sides_std = np.hypot(sides_std, _unread_std(surface, axes[[0, 2]], low[[0, 2]], high[[0, 2]]))
     center_std = np.maximum([sides_std[0], depth_std, sides_std[1]], MIN_STD_M)
     size = np.array([across[0], seen + hidden, across[1]])

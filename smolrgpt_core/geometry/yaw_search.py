@@ -138,15 +138,15 @@ def _corner_misfits(
     # nowhere.
     position = np.where(low > 0, low, -high)
     facing = rays > 1e-6
-    per_metre = np.divide(facing, np.maximum(rays, 1e-6, out=rays), out=rays)
-    weights = np.square(per_metre * sureness)
+    per_meter = np.divide(facing, np.maximum(rays, 1e-6, out=rays), out=rays)
+    weights = np.square(per_meter * sureness)
     scales, behind = np.empty((2, *rays.shape), dtype=np.float32)
     for _ in range(iterations):
-        np.multiply(position, per_metre, out=scales)
+        np.multiply(position, per_meter, out=scales)
         own = scales >= _last_entered(scales, deck)
         np.clip(np.subtract(away, position, out=behind), -0.5, 0.5, out=behind)
         position = position + _shifts(np.multiply(weights, own, out=scales), behind, counts)
-    entered = _last_entered(np.multiply(position, per_metre, out=scales), deck)
+    entered = _last_entered(np.multiply(position, per_meter, out=scales), deck)
     deviation = np.where(entered > 0, (depth - entered) * sureness, np.float32(np.inf))
     square = np.minimum(np.square(deviation), 9.0)
     return np.stack(

@@ -36,10 +36,10 @@ OUTWARD = np.array([-1.0, 1.0])
 EDGE_STD_PX = 0.5
 """Standard deviation of the edge of a mask, pixels; far away one covers much floor."""
 
-FITTING_SHARE = 0.8
+FITTING_FRACTION = 0.8
 """Fraction of a visible outline that must fit a rectangle; the rest may be its mask's faults."""
 
-HIDDEN_SHARE, HIDDEN_STD = 1 / 3, 0.5
+HIDDEN_FRACTION, HIDDEN_STD = 1 / 3, 0.5
 """Where a hidden side lies between the last paint and the first free floor, and the standard
 deviation of that, relative to the way. Half of those in simulated scenes lie between 0.08 and 0.66
 of the way, one in ten not behind the last paint; so do about the disturbances, with their tails."""
@@ -63,11 +63,11 @@ FLOOR_M = 0.03
 SIDE_WINDOW_M = 0.06
 """Points of a visible side lie within this of it."""
 
-MIN_SIDE_POINTS, MIN_SIDE_SHARE = 3, 0.1
+MIN_SIDE_POINTS, MIN_SIDE_FRACTION = 3, 0.1
 """Points of the outline that show a side, off its neighbors, and the fraction of its length along
 which they lie at least."""
 
-MIN_SEEN_SHARE = 0.2
+MIN_SEEN_FRACTION = 0.2
 """Fraction of the outline that must be seen; else it is not known how the zone is turned, and each
 side is as little known as the worst."""
 
@@ -136,10 +136,10 @@ def fit_zone(
     off = np.hypot(MIN_STD_M, _misfit(turn(sides, yaw), bounds))
     seen_std = np.hypot(off, _at_sides(blur, turn(points, yaw), bounds))
     may_end = _may_end(turn(points[at_hole], yaw), bounds)
-    bounds = bounds + OUTWARD * np.where(may_end, 0.0, HIDDEN_SHARE * hidden)
+    bounds = bounds + OUTWARD * np.where(may_end, 0.0, HIDDEN_FRACTION * hidden)
     std = np.hypot(seen_std, HIDDEN_STD * hidden)
     choices = _hidden_sides(hidden, may_end, seen_std)
-    if np.mean(at_free_floor) < MIN_SEEN_SHARE:
+    if np.mean(at_free_floor) < MIN_SEEN_FRACTION:
         std, choices = np.full((2, 2), std.max()), None
     rectangle = FloorRectangle.from_bounds(yaw, bounds[:, 0], bounds[:, 1])
     return OrientedBox(rectangle, 0.0, 0.0, np.zeros(2), std, choices=choices)
@@ -148,8 +148,8 @@ def fit_zone(
 def _off_the_floor(region: Region) -> SpatialError:
     return SpatialError(
         Status.CANNOT_TELL,
-        f"the mask of {region.name} does not meet the floor that depth shows; is it a painted "
-        "zone, and is its mask aligned to depth?",
+        f"the mask of {region.name} does not lie on the floor of the depth image; is it a "
+        "painted zone, and is its mask aligned to depth?",
     )
 
 
@@ -165,10 +165,10 @@ def _hidden_sides(
     """
     if not hidden.any():
         return None
-    shares = np.interp((np.arange(HIDDEN_CHOICES) + 0.5) / HIDDEN_CHOICES, *HIDDEN_QUANTILES)
+    fractions = np.interp((np.arange(HIDDEN_CHOICES) + 0.5) / HIDDEN_CHOICES, *HIDDEN_QUANTILES)
     # Every fraction once for each side, and together with others of the other sides.
     order = np.outer(np.arange(HIDDEN_CHOICES), HIDDEN_STRIDES) % HIDDEN_CHOICES
-    at = shares[order].reshape(-1, 2, 2) - np.where(may_end, 0.0, HIDDEN_SHARE)
+    at = fractions[order].reshape(-1, 2, 2) - np.where(may_end, 0.0, HIDDEN_FRACTION)
     outward = np.zeros((HIDDEN_CHOICES, 3, 2))
     outward[:, :2] = hidden * at
     weights = np.full(HIDDEN_CHOICES, 1 / HIDDEN_CHOICES)
@@ -251,7 +251,7 @@ def _misfit(sides: NDArray[np.float64], bounds: NDArray[np.float64]) -> float:
     What fits badly is no rectangle, or is turned otherwise, and then no side is where it seems.
     """
     gaps = np.abs(sides[:, :, None] - bounds).reshape(-1, 4).min(axis=1)
-    return quantile(gaps, FITTING_SHARE)
+    return quantile(gaps, FITTING_FRACTION)
 
 
 def _at_sides(
@@ -279,7 +279,7 @@ def _side_bounds(
     outermost = np.stack([points.min(axis=0), points.max(axis=0)], axis=1)
     bounds, seen = outermost.copy(), np.zeros((2, 2), dtype=bool)
     for axis in (0, 1):
-        length = MIN_SIDE_SHARE * float(np.ptp(outermost[1 - axis]))
+        length = MIN_SIDE_FRACTION * float(np.ptp(outermost[1 - axis]))
         for end in (0, 1):
             near = np.abs(sides[:, axis] - bounds[axis, end]) < SIDE_WINDOW_M
             if near.sum() >= 3:

@@ -81,8 +81,8 @@ def drawn_pair(item: Mapping[str, Any], rng: np.random.Generator) -> Pair | None
     formats = [format for format in Format if by_format[format]]
     if not formats:
         return None
-    shares = np.array([MIXTURES["hispatial"].formats[format] for format in formats])
-    pairs = by_format[formats[int(rng.choice(len(formats), p=shares / shares.sum()))]]
+    weights = np.array([MIXTURES["hispatial"].formats[format] for format in formats])
+    pairs = by_format[formats[int(rng.choice(len(formats), p=weights / weights.sum()))]]
     return _put_right(pairs[int(rng.integers(len(pairs)))])
 
 
@@ -175,15 +175,15 @@ def _fair(statements: Sequence[Pair]) -> list[Pair]:
     for axis, sides in _AXES.items():
         of_axis = [pair for pair in fair if any(side in pair.qa_type for side in sides)]
         overlapping = any(
-            f"{axis}_overlap_tf" in pair.qa_type and _says(pair, _YES) for pair in statements
+            f"{axis}_overlap_tf" in pair.qa_type and _is_answered(pair, _YES) for pair in statements
         )
-        negative = sum(_says(pair, _NO) for pair in of_axis)
+        negative = sum(_is_answered(pair, _NO) for pair in of_axis)
         if overlapping or 2 * negative != len(of_axis):
             fair = [pair for pair in fair if pair not in of_axis]
     return fair
 
 
-def _says(pair: Pair, words: Iterable[str]) -> bool:
+def _is_answered(pair: Pair, words: Iterable[str]) -> bool:
     return any(_bare(answer) in words for answer in _several(pair.answer))
 
 

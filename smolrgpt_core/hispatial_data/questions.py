@@ -127,8 +127,8 @@ class QuestionDraw:
         made: list[ImportedQuestion] = []
         while self._items and len(made) < self.limit:
             kinds = list(self._items)
-            shares = np.array([weights[kind] for kind in kinds])
-            kind = kinds[int(self.rng.choice(len(kinds), p=shares / shares.sum()))]
+            wanted = np.array([weights[kind] for kind in kinds])
+            kind = kinds[int(self.rng.choice(len(kinds), p=wanted / wanted.sum()))]
             items = self._items[kind]
             item = items.pop(int(self.rng.integers(len(items))))
             if not items:

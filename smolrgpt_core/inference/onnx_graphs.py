@@ -32,7 +32,7 @@ class _Appended:
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, layer: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """All keys and values of a layer."""
+        """All keys and values of a layer, (B, G, P + T, d) each, from those of T new tokens."""
         self._new += [keys, values]
         if self._past is None:
             return keys, values

@@ -348,7 +348,7 @@ def read_batch(
 
 
 def count_masks(form: MaskForm | Tensor) -> int:
-    """Number of masks in one form."""
+    """Number of masks in one form; a tensor is (M, H, W)."""
     return len(form) if is_tensor(form) else len(form.names)
 
 

@@ -208,7 +208,7 @@ def _full_projection(message: Message) -> CameraIntrinsics:
         if difference:
             raise bad_input(
                 f"camera_info is inconsistent: {difference}, although there is no distortion "
-                "(D = 0) and no rotation (R = 1); is one of them for another resolution?"
+                "(D = 0) and no rotation (R = I); is one of them for another resolution?"
             )
     return projection
 
@@ -227,9 +227,9 @@ def _refuse_rotation(message: Message) -> None:
     difference = _difference(_full_matrix(message), _full_projection(message))
     if difference:
         raise bad_input(
-            f"camera_info has a rotation (R is not 1), and {difference}: P is right for rectified "
-            "images, K for raw ones; set rectify to never if the images are rectified, else set R "
-            "to 1 and P to K"
+            f"camera_info has a rotation (R is not the identity), and {difference}: P applies to "
+            "rectified images, K to raw ones; set rectify to never if the images are rectified, "
+            "otherwise set R to the identity and P to K"
         )
 
 
@@ -264,9 +264,9 @@ def _distortion(message: Message) -> tuple[LensModel, tuple[float, ...]]:
         )
     if model in FISHEYE_MODELS and not any(coefficients):
         raise bad_input(
-            f"camera_info has the distortion model {model!r} with coefficients of 0, as of a lens "
-            "that is not calibrated, or of images that are already rectified; calibrate it, or set "
-            "rectify to never if the images are rectified"
+            f"camera_info has the distortion model {model!r}, but all coefficients are 0: "
+            "either the lens is not calibrated, or the images are already rectified; calibrate the "
+            "lens, or set rectify to never if the images are rectified"
         )
     if len(coefficients) in PINHOLE_MODELS.get(model, ()):
         return "pinhole", coefficients
@@ -276,7 +276,7 @@ def _distortion(message: Message) -> tuple[LensModel, tuple[float, ...]]:
     known = ", ".join([*PINHOLE_MODELS, *FISHEYE_MODELS])
     expected = f"takes {' or '.join(map(str, counts))}" if counts else f"is none of {known}"
     raise bad_input(
-        f"camera_info has {len(coefficients)} coefficients of the distortion model {model!r}, "
+        f"camera_info has {len(coefficients)} coefficients for the distortion model {model!r}, "
         f"which {expected}; correct the calibration file, or provide rectified images (image_proc) "
         "and set rectify to never"
     )

@@ -176,7 +176,7 @@ def _regions(detections: Sequence[_Detection], image_size: tuple[int, int]) -> R
     if regions.is_in_fractions:
         raise bad_input(
             "all detections lie in the first two rows and columns of the image: their coordinates "
-            "are fractions of the image; the detector must give pixels"
+            "look like fractions of the image size; the detector must output pixels"
         )
     return regions
 
@@ -200,8 +200,8 @@ def _region_ids(tracking_ids: Sequence[str]) -> list[int]:
     twice = Counter(tracked).most_common(1)
     if twice and twice[0][1] > 1:
         raise bad_input(
-            f"{twice[0][1]} detections have the tracking id {twice[0][0]!r}; a tracking id must be "
-            "that of one object, and empty if the detector does not track"
+            f"{twice[0][1]} detections have the tracking id {twice[0][0]!r}; a tracking id must "
+            "belong to a single object, and be empty if the detector does not track"
         )
     first = UNTRACKED_IDS if tracked else 1
     return [

@@ -16,8 +16,8 @@ from typing import Any
 
 from smolrgpt_core.messages.stamps import NANOSECONDS, SYNCHRONIZED, nearest
 
-ZERO = "are 0: the publisher must set header.stamp, a detector to that of its image"
-AGAIN = "repeat: the same message arrives again and again; check the publisher"
+ZERO = "are 0: the publisher must set header.stamp; a detector must copy that of its image"
+AGAIN = "repeat: the same message keeps arriving; check the publisher"
 STILL = "repeat although the messages differ: check the publisher, and that there is only one"
 RESTARTS = "go back: a simulation or a recording was restarted, or there are two publishers"
 """Problems with the stamps of an input; continue the sentence "the stamps ..."."""

@@ -20,7 +20,7 @@ class QuietLinear(nn.Linear):
         self.first = first
 
     def first_bias(self) -> torch.Tensor:
-        """The bias to start from; the weights start at 0."""
+        """The bias (outputs,) to start from; the weights start at 0."""
         bias = torch.zeros_like(self.bias)
         bias[0] = self.first
         return bias

@@ -107,15 +107,15 @@ def color_losses(names: torch.Tensor, truths: torch.Tensor) -> torch.Tensor:
 
 
 def _codes(colors: torch.Tensor) -> torch.Tensor:
-    """(R, N, _CHANNELS) of colors (R, N, 3): levels, opponents, logarithm, and shares."""
+    """(R, N, _CHANNELS) of colors (R, N, 3): levels, opponents, logarithm, and fractions."""
     red, green, blue = colors.unbind(dim=-1)
     total = colors.sum(dim=-1)
     span = colors.amax(dim=-1) - colors.amin(dim=-1)
-    shares = colors / total.clamp_min(_DARKEST)[..., None]
+    fractions = colors / total.clamp_min(_DARKEST)[..., None]
     values = [
         red - green,
         (red + green) / 2 - blue,
         (total / 3).clamp_min(_DARKEST).log() / 2,
         span / colors.amax(dim=-1).clamp_min(_DARKEST),
     ]
-    return torch.cat([2 * colors - 1, 3 * shares - 1, torch.stack(values, dim=-1)], dim=-1)
+    return torch.cat([2 * colors - 1, 3 * fractions - 1, torch.stack(values, dim=-1)], dim=-1)

@@ -120,7 +120,7 @@ class RegionMeasures:
         return fine + steps * math.pi / 2
 
     def of(self, regions: torch.Tensor) -> RegionMeasures:
-        """Those of regions, by their places, int64 of any shape."""
+        """Those of regions, by their places, int64 (...)."""
         return RegionMeasures(*(getattr(self, item.name)[regions] for item in fields(self)))
 
     def packed(self) -> torch.Tensor:
@@ -132,7 +132,7 @@ class RegionMeasures:
 
     @classmethod
     def unpacked(cls, table: torch.Tensor) -> RegionMeasures:
-        """From what `packed` gives."""
+        """From the (R, N) that `packed` gives."""
         center, optical, sizes, turn, axes, height, has_depth, states = table.split(
             [3, 3, 3, 4, 9, 1, 1, table.shape[1] - 24], dim=1
         )

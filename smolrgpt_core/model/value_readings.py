@@ -97,7 +97,7 @@ class ValueReadings:
 
 
 def bent(values: torch.Tensor) -> torch.Tensor:
-    """Values on a scale on which equal ratios are equal, but near 0 equal differences."""
+    """Values (...) on a scale on which equal ratios are equal, but near 0 equal differences."""
     return torch.asinh(values / _BEND_M)
 
 

@@ -128,22 +128,22 @@ class ColorImage:
         burnt = (pixels >= BURNT_LEVEL).all(axis=1)
         if len(pixels) < MIN_PIXELS:
             raise cannot_tell(
-                f"{region.name} is too small for its color: {len(pixels)} pixels lie "
+                f"{region.name} is too small to judge its color: {len(pixels)} pixels lie "
                 f"{EDGE_PX} pixels or more inside its mask, {MIN_PIXELS} are needed; ask again "
-                "from closer up"
+                "from nearby"
             )
         if np.mean(burnt) > 0.5:
             raise cannot_tell(
-                f"{region.name} is too bright for its color: {np.mean(burnt):.0%} of its pixels "
-                "are overexposed; expose the image less"
+                f"{region.name} is too bright to judge its color: {np.mean(burnt):.0%} of its "
+                "pixels are overexposed; reduce the exposure"
             )
         lab = _lab(self._lit(region)[~burnt])
         fits = _fits(lab)
         vividness = np.clip(np.hypot(lab[:, 1], lab[:, 2]) / VIVID_CHROMA, 0.0, 1.0)
         vivid = np.where(_IS_NEUTRAL, fits, fits * vividness[:, None]).mean(axis=0)
-        shares = fits.mean(axis=0)
-        likely = _name_weights(vivid, shares)
-        return SeenColors(shares, (1 - LAPSE) * likely + LAPSE / len(COLORS))
+        fractions = fits.mean(axis=0)
+        likely = _name_weights(vivid, fractions)
+        return SeenColors(fractions, (1 - LAPSE) * likely + LAPSE / len(COLORS))
 
     def _lit(self, region: Region) -> NDArray[np.float32]:
         """(P, 3) linear light of the pixels of a region, as if the scene had white light."""
@@ -222,14 +222,18 @@ def _fits(lab: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(fits / fits.sum(axis=1, keepdims=True))
 
 
-def _name_weights(vivid: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+def _name_weights(
+    vivid: NDArray[np.float64], fractions: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """(11,) how likely each name is the one for a region.
 
     Args:
         vivid: (11,) fractions of its pixels, those of pale ones lowered.
-        shares: (11,) of its pixels.
+        fractions: (11,) of its pixels.
     """
-    cases = [_likely(item, counts, SHARPNESS) for item in (vivid, shares) for counts in INCIDENTAL]
+    cases = [
+        _likely(item, counts, SHARPNESS) for item in (vivid, fractions) for counts in INCIDENTAL
+    ]
     likely = np.mean(cases, axis=0)
     # Where the name is unsure, a smaller part may be what gives a thing its color.
     unsure = min(1.0, UNSURE_FACTOR * (1 - float(likely.max())))
@@ -238,16 +242,16 @@ def _name_weights(vivid: NDArray[np.float64], shares: NDArray[np.float64]) -> ND
 
 
 def _likely(
-    shares: NDArray[np.float64], counts: Mapping[str, float], sharpness: float
+    fractions: NDArray[np.float64], counts: Mapping[str, float], sharpness: float
 ) -> NDArray[np.float64]:
     """(11,) how likely each name is by fractions of pixels alone.
 
     Args:
-        shares: (11,) of the pixels.
+        fractions: (11,) of the pixels.
         counts: what pixels of a name count, where that is not 1.
         sharpness: power of the fraction by which a name becomes likely.
     """
-    evidence = shares * [counts.get(name, 1.0) for name in COLORS]
+    evidence = fractions * [counts.get(name, 1.0) for name in COLORS]
     powers = (evidence / evidence.max()) ** sharpness
     return np.asarray(powers / powers.sum())
 

@@ -266,7 +266,7 @@ class SceneCopies:
             if isinstance(seen, SpatialError):
                 notes.append(seen.message)
                 continue
-            is_odd = self.ids[index] in ids and np.argmax(seen.shares) != np.argmax(seen.weights)
+            is_odd = self.ids[index] in ids and np.argmax(seen.fractions) != np.argmax(seen.weights)
             if is_odd or seen.weights.max() < certainty:
                 notes.append(f"{self.name(index)} is {seen.in_words()}")
         return notes

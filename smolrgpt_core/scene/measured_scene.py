@@ -204,7 +204,7 @@ class MeasuredScene:
         region = self.regions[id]
         if not self._looks:
             raise bad_question(
-                "colors cannot be told from depth and masks; the answerer fused looks at the image"
+                "depth and masks have no colors; use the answerer fused, which looks at the image"
             )
         return self._image.colors(region)
 

@@ -46,18 +46,20 @@ class SeenColors:
     """The colors of one region.
 
     Attributes:
-        shares: (11,), fractions of what is seen of it, by the place of the name in `COLORS`; the
+        fractions: (11,), fractions of what is seen of it, by the place of the name in `COLORS`; the
             sum is 1.
         weights: (11,) how likely each name is the one for the region; the sum is 1.
     """
 
-    shares: NDArray[np.float64]
+    fractions: NDArray[np.float64]
     weights: NDArray[np.float64]
 
     def in_words(self) -> str:
         """The largest fractions, such as "55 % black and 30 % yellow"."""
-        order = np.argsort(-self.shares)[:MOST_NAMED]
-        named = [f"{self.shares[i]:.0%} {COLORS[i]}" for i in order if self.shares[i] >= MIN_NAMED]
+        order = np.argsort(-self.fractions)[:MOST_NAMED]
+        named = [
+            f"{self.fractions[i]:.0%} {COLORS[i]}" for i in order if self.fractions[i] >= MIN_NAMED
+        ]
         *head, last = named or ["of many colors"]
         return f"{', '.join(head)} and {last}" if head else last
 
@@ -69,7 +71,7 @@ class SeenColors:
         return sum(hues) + is_light > 1
 
     def _fraction(self, names: Iterable[str]) -> float:
-        return float(sum(self.shares[COLORS.index(name)] for name in names))
+        return float(sum(self.fractions[COLORS.index(name)] for name in names))
 
     @classmethod
     def only(cls, name: str) -> SeenColors:

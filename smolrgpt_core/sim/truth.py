@@ -42,7 +42,6 @@ def frame_truth(
 def _object_truth(
     scene: Scene, item: SceneObject, visible: int, pose: CameraPose, intrinsics: CameraIntrinsics
 ) -> ObjectTruth:
-    margins = scene.buffer_margins(item)
     return ObjectTruth(
         id=item.id,
         label=item.label,
@@ -50,8 +49,7 @@ def _object_truth(
         size=item.size.copy(),
         rotation=pose.world_from_optical.T @ item.rotation,
         visible_fraction=float(min(1.0, visible / full_silhouette_area(item, pose, intrinsics))),
-        buffer_ids=tuple(id for id, margin in margins.items() if margin > 0),
-        buffer_margin=max(margins.values(), default=float("nan")),
+        buffer_ids=tuple(id for id, margin in scene.buffer_margins(item).items() if margin > 0),
         cargo_id=item.cargo_id if item.loaded else None,
         color=body_color(item.parts) or load_color(item.parts),
     )

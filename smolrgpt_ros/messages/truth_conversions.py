@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from geometry_msgs.msg import Point, Quaternion, Vector3
 from numpy.typing import NDArray
 
 from smolrgpt_core.geometry.rigid_transform import rotation_matrix
-from smolrgpt_core.sim.footprints import Footprint
 from smolrgpt_core.truth import ObjectTruth, SceneTruth
 from smolrgpt_ros.msg import ObjectTruth as ObjectTruthMessage
 from smolrgpt_ros.msg import SceneTruth as SceneTruthMessage
@@ -18,8 +15,6 @@ from smolrgpt_ros.msg import SceneTruth as SceneTruthMessage
 def truth_from_message(message: SceneTruthMessage) -> SceneTruth:
     """Inverse of `camera_messages.truth_message` for a frame with at least one object.
 
-    The margins to the buffers follow from the poses, so only buffers of this frame count.
-
     Raises:
         ValueError: the frame has no object.
     """
@@ -27,8 +22,7 @@ def truth_from_message(message: SceneTruthMessage) -> SceneTruth:
         raise ValueError(
             "the ground truth of this frame has no object, so the up direction is unknown"
         )
-    buffers = [item for item in message.objects if item.label == "buffer"]
-    objects = tuple(_object_from_message(item, buffers) for item in message.objects)
+    objects = tuple(map(_object_from_message, message.objects))
     return SceneTruth(
         seed=message.seed,
         objects=objects,
@@ -37,10 +31,7 @@ def truth_from_message(message: SceneTruthMessage) -> SceneTruth:
     )
 
 
-def _object_from_message(
-    message: ObjectTruthMessage, buffers: Sequence[ObjectTruthMessage]
-) -> ObjectTruth:
-    margins = [] if message.label in ("buffer", "shelf") else [_margin(message, b) for b in buffers]
+def _object_from_message(message: ObjectTruthMessage) -> ObjectTruth:
     return ObjectTruth(
         id=message.id,
         label=message.label,
@@ -49,16 +40,8 @@ def _object_from_message(
         rotation=_rotation(message.pose.orientation),
         visible_fraction=message.visible_share,
         buffer_ids=tuple(message.buffer_ids),
-        buffer_margin=max(margins, default=float("nan")),
         cargo_id=message.cargo_id if message.loaded else None,
     )
-
-
-def _margin(message: ObjectTruthMessage, buffer: ObjectTruthMessage) -> float:
-    """Meters from the middle of an object's footprint to the edge of a buffer, positive inside."""
-    offset = _vector(message.pose.position) - _vector(buffer.pose.position)
-    x, y, _ = _rotation(buffer.pose.orientation).T @ offset
-    return Footprint(0.0, 0.0, buffer.size.x, buffer.size.y, 0.0).signed_distance(x, y)
 
 
 def _rotation(orientation: Quaternion) -> NDArray[np.float64]:

@@ -92,7 +92,7 @@ class ManagedNode(LifecycleNodeMixin, Node, Generic[NodeParameters]):
                 self.trigger_activate()
         except RCLError as error:
             self.get_logger().warning(
-                f"autostart skipped: the state is already being changed: {error}"
+                f"autostart skipped: another transition is in progress: {error}"
             )
         self._is_starting = False
         if self._state.name == LOADING:

@@ -14,7 +14,7 @@ _M_ARENA_MAX = -8
 """Of `mallopt` in glibc's malloc.h."""
 
 
-def share_one_arena() -> None:
+def use_one_arena() -> None:
     """Make all threads of this process allocate from one arena, which `release_memory` can empty.
 
     To be called before anything starts threads, as NumPy does when it is imported. glibc gives

@@ -49,7 +49,7 @@ def _send(
         if time.monotonic() > deadline:
             node.get_logger().error(
                 f"a client of {name} did not become ready for its response within {matching_s:g} "
-                "s, so the response is lost; its quality of service must be that of services"
+                "s, so the response is lost; its QoS must be the default for services"
             )
             return
 

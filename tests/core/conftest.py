@@ -282,7 +282,6 @@ def box_truth(
         rotation=axes,
         visible_fraction=1.0,
         buffer_ids=tuple(b for b, margin in margins.items() if stands and margin > 0),
-        buffer_margin=max(margins.values()) if stands else float("nan"),
         cargo_id=cargo,
     )
 

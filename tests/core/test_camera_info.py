@@ -193,7 +193,7 @@ def test_a_rotation_without_distortion_leaves_open_which_matrix_is_correct() -> 
     turned = [0.9998, 0, 0.02, 0, 1, 0, -0.02, 0, 0.9998]
     message = camera_info(r=turned, p=projection(130, 130, CX, CY))
     with pytest.raises(
-        SpatialError, match=r"R is not 1.*fx=130.*fx=100.*rectify to never"
+        SpatialError, match=r"R is not the identity.*fx=130.*fx=100.*rectify to never"
     ) as caught:
         rectification(message, SIZE, "auto", "/left/image_raw")
     assert caught.value.status is Status.BAD_INPUT

@@ -70,7 +70,7 @@ def test_a_plain_thing_has_the_name_of_its_paint(name: str) -> None:
     seen = ColorImage(painted((PAINTS[name], 1.0))).colors(region())
     assert named(seen) == name
     assert seen.weights.max() > 0.9
-    assert seen.shares.sum() == pytest.approx(1)
+    assert seen.fractions.sum() == pytest.approx(1)
     assert seen.weights.sum() == pytest.approx(1)
 
 
@@ -118,7 +118,7 @@ def test_a_gray_car_that_mirrors_the_sky_is_not_surely_blue() -> None:
 def test_what_is_beside_a_mask_does_not_count() -> None:
     grown = Box(BOX.x - EDGE_PX, BOX.y - EDGE_PX, BOX.width + 2 * EDGE_PX, BOX.height + 2 * EDGE_PX)
     seen = ColorImage(painted((PAINTS["blue"], 1.0))).colors(region(grown))
-    assert seen.shares[COLORS.index("blue")] > 0.98
+    assert seen.fractions[COLORS.index("blue")] > 0.98
 
 
 def refusal(image: np.ndarray, box: Box = BOX) -> str:

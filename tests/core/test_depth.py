@@ -140,7 +140,7 @@ def test_a_bare_wall_between_nearer_specks_is_a_reading(near: float) -> None:
 def test_which_of_two_scattered_values_is_the_wall_is_not_guessed() -> None:
     depth = wall()
     depth[SCATTERED] = 1.0
-    with pytest.raises(SpatialError, match="two values only, scattered") as caught:
+    with pytest.raises(SpatialError, match="only two values, interspersed") as caught:
         clean_depth(depth)
     assert caught.value.status is Status.BAD_INPUT
 

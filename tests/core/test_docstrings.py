@@ -1,7 +1,8 @@
 """Public functions describe their parameters and what they raise.
 
-Ruff sees that there is a docstring, and nothing of its sections. Commands are described by their
-options, and the functions that build programs from sentences by the docstring of their package.
+Ruff sees that there is a docstring, and nothing of its sections. A command is described by the help
+of its options, of which its docstring is the beginning, and the functions that build programs from
+sentences by the docstring of their package.
 
 pydoclint 0.12 cannot replace this: it demands every parameter of every function or none, and takes
 `bad_input` in `raise bad_input(...)` for the type of the exception. Over both packages, with the
@@ -17,19 +18,33 @@ from pathlib import Path
 
 import pytest
 
+from smolrgpt_core.cli.application import app
+
 ROOT = Path(__file__).resolve().parents[2]
 MANY = 3
 """So many parameters need a section."""
 
-ELSEWHERE = re.compile(r"(\b[Aa]s (in )?|\bsee )`|^As the ")
+ELSEWHERE = re.compile(r"(\b[Aa]s (in )?|\b[Ss]ee )`|^As the ")
 """The docstring refers to another one, such as that of the protocol."""
 
 FOLDERS = sorted(
     path
     for package in ("smolrgpt_core", "smolrgpt_ros")
     for path in (ROOT / package, *(ROOT / package).iterdir())
-    if path.is_dir() and path.name not in ("cli", "__pycache__") and next(path.glob("*.py"), None)
+    if path.is_dir() and path.name != "__pycache__" and next(path.glob("*.py"), None)
 )
+
+
+COMMANDS = {
+    command.callback.__name__
+    for group in (app, *(group.typer_instance for group in app.registered_groups))
+    if group is not None
+    for command in group.registered_commands
+    if command.callback is not None
+}
+
+SHAPE = re.compile(r"\((\.\.\.|[A-Z]|([a-z]+|\d+),)")
+"""Shapes are written (B, T, D), (4, H, W), (..., D) or (outputs,)."""
 
 
 def public_functions(body: list[ast.stmt]) -> Iterator[ast.FunctionDef]:
@@ -88,9 +103,53 @@ def test_parameters_and_exceptions_are_described(folder: Path) -> None:
         for path in sorted(files)
         if "builders" not in path.parts
         for function in public_functions(ast.parse(path.read_text(encoding="utf-8")).body)
+        if "cli" not in path.parts or function.name not in COMMANDS
         for section in lacking(function)
     ]
     assert not found, "\n".join(found)
+
+
+def is_array(annotation: ast.expr | None) -> bool:
+    """Whether it is a tensor or an array; checkpoints and mappings hold those of many shapes."""
+    text = "" if annotation is None else ast.unparse(annotation)
+    return bool(re.search("Tensor|NDArray", text)) and not re.search("dict|Mapping|TypeIs", text)
+
+
+def lacks_shape(function: ast.FunctionDef) -> bool:
+    """Whether it takes or returns tensors, and its docstring states no shape."""
+    arguments = [*function.args.args, *function.args.kwonlyargs]
+    arrays = [function.returns, *(item.annotation for item in arguments)]
+    text = ast.get_docstring(function) or ""
+    return any(map(is_array, arrays)) and not (SHAPE.search(text) or ELSEWHERE.search(text))
+
+
+@pytest.mark.parametrize("folder", ["inference", "kernels", "model"])
+def test_shapes_of_tensors_are_stated(folder: str) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{function.lineno} {function.name} states no shape"
+        for path in sorted((ROOT / "smolrgpt_core" / folder).rglob("*.py"))
+        for function in public_functions(ast.parse(path.read_text(encoding="utf-8")).body)
+        if lacks_shape(function)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_what_states_no_shape_is_found() -> None:
+    source = '''
+def without(states: torch.Tensor) -> None:
+    """Of states."""
+
+def returned() -> NDArray[np.float32]:
+    """Numbers."""
+
+def stated(states: torch.Tensor) -> torch.Tensor:
+    """States (B, T, D) as (..., D)."""
+
+def of_many(weights: dict[str, torch.Tensor]) -> int:
+    """How many there are."""
+'''
+    functions = list(public_functions(ast.parse(source).body))
+    assert [lacks_shape(function) for function in functions] == [True, True, False, False]
 
 
 def test_what_lacks_a_section_is_found() -> None:

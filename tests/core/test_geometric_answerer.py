@@ -265,7 +265,7 @@ def test_less_sure_answers_have_less_confidence(frame, stereo_noise):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("How wide is pallet 10?", "as measured 95% likely 0."),
+        ("How wide is pallet 10?", "according to the measurement, 95% likely 0."),
         ("What are the dimensions of pallet 10?", " x 0."),
         ("What is the bearing of pallet 10?", ""),
     ],
@@ -287,7 +287,9 @@ def test_the_range_of_a_value_is_wider_than_what_counts_as_the_same(frame, stere
     assert sure.message == ""
     unsure = ask(stereo_noise(frame, std_per_m=0.01), text)
     assert CERTAINTY < unsure.confidence < SURE
-    found = re.fullmatch(r"as measured 95% likely ([\d.]+) m to ([\d.]+) m", unsure.message)
+    found = re.fullmatch(
+        r"according to the measurement, 95% likely ([\d.]+) m to ([\d.]+) m", unsure.message
+    )
     assert found, unsure.message
     low, high = float(found[1]), float(found[2])
     assert low < unsure.value < high
@@ -298,7 +300,10 @@ def test_a_choice_that_is_no_tie_and_not_sure_names_the_next_one(doubtful, stere
     ready = GeometricAnswerer(certainty=0.0)
     answer = ask(stereo_noise(doubtful, std_per_m=0.01, seed=5), "Is pallet 10 in buffer 1?", ready)
     other = "no" if answer.truth else "yes"
-    assert answer.message == f"as measured {answer.confidence:.0%} likely, or {other}"
+    assert (
+        answer.message
+        == f"according to the measurement, {answer.confidence:.0%} likely, or {other}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -311,7 +316,9 @@ def test_a_choice_that_is_no_tie_and_not_sure_names_the_next_one(doubtful, stere
 def test_an_unsure_place_says_how_far_it_may_be_off(frame, stereo_noise, text, unit, same):
     answer = ask(stereo_noise(frame, std_per_m=0.03), text)
     assert answer.confidence < SURE
-    found = re.match(rf"as measured 95% likely within ([\d.]+) {unit} of it", answer.message)
+    found = re.match(
+        rf"according to the measurement, 95% likely within ([\d.]+) {unit} of it", answer.message
+    )
     assert found, answer.message
     assert float(found[1]) > same
 
@@ -321,7 +328,10 @@ def test_an_unsure_hour_names_the_other_one(ray_caster, block):
     answer = ask(frame, "At what hour of the clock is pallet 10?")
     assert answer.confidence < 0.8
     other = {12: 1, 1: 12}[int(answer.value)]
-    assert answer.message == f"as measured {answer.confidence:.0%} likely, or {other} o'clock"
+    assert (
+        answer.message
+        == f"according to the measurement, {answer.confidence:.0%} likely, or {other} o'clock"
+    )
 
 
 def test_a_reading_that_its_neighbors_contradict_is_not_sure(frame):
@@ -329,7 +339,7 @@ def test_a_reading_that_its_neighbors_contradict_is_not_sure(frame):
     depth[300, 300] += 1.0
     answer = ask(replace(frame, depth=depth), "What is the depth at pixel (300, 300)?")
     assert answer.confidence < 0.8
-    assert answer.message.startswith("as measured 95% likely")
+    assert answer.message.startswith("according to the measurement, 95% likely")
 
 
 def test_further_questions_about_a_frame_measure_nothing_again(frame):

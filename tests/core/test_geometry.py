@@ -496,7 +496,7 @@ def test_a_load_without_a_region_is_one(ray_caster, block, loaded):
     located = FrameGeometry(seen).locate(60)
     assert located.load.cargo is None
     assert (located.load.probability > 0.5) == loaded
-    assert any("carry what has no region" in note for note in located.notes) == loaded
+    assert any("carry something that has no region" in note for note in located.notes) == loaded
 
 
 @pytest.mark.parametrize("loaded", [True, False])
@@ -716,7 +716,7 @@ def test_a_zone_above_the_horizon_is_refused(ray_caster):
     mask = np.zeros(frame.depth.shape, dtype=bool)
     mask[5:25, 50:80] = True
     regions = RegionSet(mask.shape, (Region.from_bitmap(4, "buffer", mask),))
-    with pytest.raises(SpatialError, match="buffer 4 does not meet the floor") as caught:
+    with pytest.raises(SpatialError, match="buffer 4 does not lie on the floor") as caught:
         FrameGeometry(replace(frame, regions=regions)).locate(4)
     assert caught.value.status is Status.CANNOT_TELL
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,7 @@ def value(regions: RegionSet, question: str = HOW_MANY) -> Any:
     objects = tuple(
         ObjectTruth(
             region.id, region.label, np.array([2.0 * place, 0.5, 8.0]), np.ones(3), rotation, 1.0,
-            buffer_ids=(), buffer_margin=math.nan,
+            buffer_ids=(),
         )
         for place, region in enumerate(regions)
     )  # fmt: skip

@@ -227,7 +227,7 @@ def test_the_same_message_again_is_used_until_it_is_too_old(buffer: FrameBuffer)
     for _ in range(3):
         add_frame(buffer, at, 3)
     assert buffer.select(NEWEST, at).rgb.payload == "rgb 3"
-    assert "the same message arrives again" in refusal(buffer, NEWEST, at + 2 * S).message
+    assert "the same message keeps arriving" in refusal(buffer, NEWEST, at + 2 * S).message
 
 
 @pytest.mark.parametrize("name", SYNCHRONIZED)

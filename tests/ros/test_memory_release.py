@@ -33,9 +33,9 @@ GROWTH = 0.1
 
 FREE_IN_A_THREAD = """
 import ctypes, sys, threading
-from smolrgpt_ros.runtime.memory import release_memory, resident_bytes, share_one_arena
+from smolrgpt_ros.runtime.memory import release_memory, resident_bytes, use_one_arena
 if sys.argv[1] == "shared":
-    share_one_arena()
+    use_one_arena()
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.free.argtypes = [ctypes.c_void_p]
@@ -69,7 +69,7 @@ def test_memory_of_other_threads_is_released() -> None:
         return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
     assert kept("shared") < 5e6
-    assert kept("own") > 40e6  # or nobody needs `share_one_arena` any more
+    assert kept("own") > 40e6  # or nobody needs `use_one_arena` any more
 
 
 class Loop:

@@ -217,7 +217,7 @@ def test_up_that_contradicts_the_floor_is_doubted(
     asked = start("tf", prefix="/hall/")
     right, down, forward = hall.truth.up
     asked.give("base_link", np.array([right, -forward, down]))
-    assert "90 degrees off what tf or the IMU says is up" in asked.ask().message
+    assert "tilted by 90 degrees against the up direction of tf or the IMU" in asked.ask().message
 
 
 def test_height_of_the_camera_by_tf(

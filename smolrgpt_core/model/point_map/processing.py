@@ -192,7 +192,7 @@ class PointMapProcessor:
         return written.replace(self._family.image_token, image, 1)
 
     def decode(self, token_ids: Sequence[int] | torch.Tensor) -> str:
-        """The words of an answer, without control tokens."""
+        """The words of an answer of tokens (T,), without control tokens."""
         return str(self.tokenizer.decode(token_ids, skip_special_tokens=True)).strip()
 
     def _drawn(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8]:

@@ -137,7 +137,7 @@ def test_no_calibration_makes_up_for_inputs_that_contradict_each_other(
         asked = replace(frame, up=np.array([0.0, 0.0, -1.0])) if doubted else frame
         answer = answerer.answer(asked, read_question(lessons[number], frame.regions))
         assert (answer.confidence <= DOUBTED) is doubted
-        assert ("degrees off" in answer.message) is doubted
+        assert ("degrees against" in answer.message) is doubted
 
 
 def test_without_calibration_nobody_is_more_confident_than_geometry(taught, ask):
@@ -248,7 +248,7 @@ def test_the_error_range_of_geometry_appears_once_and_beside_its_own_value(
     frame = stereo_noise(frames[0], std_per_m=0.01, seed=1)
     question = read_question(lessons[AGREED], frame.regions)
     likely = make_answerer("geometric").answer(frame, question).message
-    assert likely.startswith("as measured 95% likely 3.")
+    assert likely.startswith("according to the measurement, 95% likely 3.")
     curves = {
         Evidence.MODEL_WITH_GEOMETRY.value: {"distance": SURE},
         Evidence.GEOMETRY_WITH_MODEL.value: {"distance": SURE},
@@ -266,7 +266,7 @@ def test_remarks_of_geometry_follow_its_words_where_the_model_is_believed(
     frame = stereo_noise(frames[0], std_per_m=0.01, seed=1)
     question = read_question(lessons[CONTRADICTED], frame.regions)
     geometric = make_answerer("geometric").answer(frame, question)
-    assert geometric.message.startswith("as measured 95% likely 7.")
+    assert geometric.message.startswith("according to the measurement, 95% likely 7.")
     answer = fused(calibrated, prefer="model").answer(frame, question)
     assert answer.value == 2.0
     assert answer.message == f"geometry disagrees: {geometric.text} {geometric.message}"

@@ -27,7 +27,7 @@ from smolrgpt_core.files import write_image
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.inference import PointMapEngine, load_engine
 from smolrgpt_core.model.adapter_files import load_adapter
-from smolrgpt_core.model.point_map import PointMapForConditionalGeneration
+from smolrgpt_core.model.point_map import FAMILIES, PointMapForConditionalGeneration
 from smolrgpt_core.model.point_map.processing import PointMapProcessor
 from smolrgpt_core.regions import Region, RegionSet, encode_rle
 from smolrgpt_core.synthesis.mixtures import MIXTURES
@@ -57,7 +57,7 @@ from smolrgpt_core.training.run import train
 from smolrgpt_core.training.start import make_start
 from smolrgpt_core.training.stream import ReadReport, TrainingStream
 
-FAMILIES = MIXTURES["hispatial"].families
+QUESTION_FAMILIES = MIXTURES["hispatial"].families
 RECIPES = Path(__file__).parents[3] / "config" / "train" / "point_map"
 WIDTH, HEIGHT = 48, 32
 CAMERA = CameraRecord(CameraIntrinsics(WIDTH, HEIGHT, 40.0, 40.0, 23.5, 15.5), 0.001)
@@ -88,7 +88,7 @@ def spatial(image: str, prefix: str, meters: str) -> list[WarehouseRecord]:
             meters,
             reasoning=PLAN,
         )
-        for family in FAMILIES
+        for family in QUESTION_FAMILIES
     ]
 
 
@@ -354,8 +354,8 @@ def drawn(config: TrainConfig, groups: int) -> list[str]:
 
 def test_tasks_have_the_weights_of_the_paper_and_general_an_eighth(config):
     rows = drawn(config(), 1500)
-    found, whole = Counter(rows), sum(family.weight for family in FAMILIES.values())
-    expected = {name: 7 / 8 * family.weight / whole for name, family in FAMILIES.items()}
+    found, whole = Counter(rows), sum(family.weight for family in QUESTION_FAMILIES.values())
+    expected = {name: 7 / 8 * family.weight / whole for name, family in QUESTION_FAMILIES.items()}
     for name, share in (expected | {"": 1 / 8}).items():
         error = math.sqrt(share * (1 - share) / len(rows))
         assert found[name] / len(rows) == pytest.approx(share, abs=4 * error), name
@@ -365,9 +365,9 @@ def test_what_is_dropped_is_replaced_and_nothing_else_changes(config):
     whole = config()
     without = replace(whole, data=replace(whole.data, levels_left_out=(0, 1)))
     for before, after in zip(drawn(whole, 100), drawn(without, 100), strict=True):
-        left_out = before in FAMILIES and FAMILIES[before].level in (0, 1)
+        left_out = before in QUESTION_FAMILIES and QUESTION_FAMILIES[before].level in (0, 1)
         assert after == ("" if left_out else before)
-    assert {before for before in drawn(whole, 100) if before in FAMILIES} > set()
+    assert {before for before in drawn(whole, 100) if before in QUESTION_FAMILIES} > set()
 
 
 def test_validation_takes_questions_as_they_come(config):
@@ -543,9 +543,7 @@ def test_the_wrong_kind_of_start_is_named(config, vlm, tmp_path):
         make_start(StartConfig(vlm=str(tmp_path / "points")), 0, list)
 
 
-@pytest.mark.parametrize(
-    "family", ["paligemma", "idefics3", "smolvlm", "internvl", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"]
-)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_parts_are_the_whole_model_and_do_not_overlap(make_vlm, family):
     model = PointMapForConditionalGeneration.from_vlm(make_vlm(family))
     rates = {part: 1e-3 * place for place, part in enumerate(parts_of(model), start=1)}

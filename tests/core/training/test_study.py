@@ -277,7 +277,7 @@ def test_what_is_finished_is_shown_and_nothing_is_trained(study_file, tmp_path):
     command = ["study", str(study_file), "--finished", "--only=images=4", "--only=seed=1"]
     found = CliRunner().invoke(app, command)
     assert found.exit_code == 0, found.output
-    assert "No run is finished yet" in found.output
+    assert "No run has finished yet" in found.output
     before, lora, full = jobs_of(chosen(read_study(study_file), ["images=4", "seed=1"]))
     assert [attempt(job) for job in (before, lora)] == ["", ""]
     page = tmp_path / "studies.md"
