@@ -80,6 +80,11 @@ _SEVERAL = _word_set("stacked piled multiple several many two three four group")
 _ALMOST = 0.85
 """A word is almost another one if at least so many of their letters are the same, in order."""
 
+_SHORTEST = 3
+"""Letters of an abbreviation of a name, at least."""
+
+_VOWELS = frozenset("aeiou")
+
 _JOINS = _word_set("and or plus")
 _PREPOSITIONS = _word_set(
     "with without on in inside at near under below above behind beside from of for by to"
@@ -137,14 +142,32 @@ def names_no_class(label: str) -> bool:
 
 
 def sounds_like(label: str, name: str) -> bool:
-    """Whether a label may be a way to write the name of a class: "pallett", "pallet stack"."""
+    """Whether a label may be a way to write the name of a class: "pallett", "plt", "pallet bay"."""
     words = words_of(unicodedata.normalize("NFKC", label))
     if set(words) & _NEGATIONS:
         return False
     spellings = {name, *(other for other, meant in _OTHER_NAMES.items() if meant == name)}
     return any(spelling in "".join(words) for spelling in spellings) or any(
-        SequenceMatcher(None, word, name).ratio() > _ALMOST for word in words
+        SequenceMatcher(None, word, name).ratio() > _ALMOST or _abbreviates(word, name)
+        for word in words
     )
+
+
+def _abbreviates(word: str, class_name: str) -> bool:
+    """Whether a word may be short for a name of a class: "plt", "plts", "pal", "frklft"."""
+    singular = word.removesuffix("s")
+    return len(singular) >= _SHORTEST and any(
+        _is_short_for(singular, name) for name in LABEL_SYNONYMS.get(class_name, (class_name,))
+    )
+
+
+def _is_short_for(word: str, name: str) -> bool:
+    """Whether a word is a name's beginning, or begins alike and is some of its consonants."""
+    if len(word) >= len(name) or " " in name:
+        return False
+    letters = iter(name[1:])
+    is_thinned = all(letter in letters and letter not in _VOWELS for letter in word[1:])
+    return name.startswith(word) or (word[0] == name[0] and is_thinned)
 
 
 def words_of(label: str) -> tuple[str, ...]:

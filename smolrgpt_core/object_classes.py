@@ -21,8 +21,8 @@ LABEL_SYNONYMS: dict[str, tuple[str, ...]] = {
 SIZED_APART = {"forklift": "forklift", "fork lift": "forklift"}
 """Words of a known class for objects whose sizes are others than those of the rest of it."""
 
-ZONE, CARRIER, CARGO = "buffer", "transporter", "pallet"
-"""What objects stand in, what carries them, and what makes a carrier loaded."""
+ZONE, CARRIER, CARGO, RACK = "buffer", "transporter", "pallet", "shelf"
+"""What objects stand in, what carries them, what makes a carrier loaded, and what cargo lies in."""
 
 _KNOWN = {word: name for name, words in LABEL_SYNONYMS.items() for word in words}
 

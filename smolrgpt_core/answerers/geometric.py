@@ -18,6 +18,7 @@ from smolrgpt_core.answer.from_finding import alternatives_note, answer_of, why_
 from smolrgpt_core.answerers.base import UncertainAnswerError, answer_or_error, each_deadline
 from smolrgpt_core.answerers.geometry_cache import (
     GeometryCache,
+    odd_height_note,
     region_notes,
     region_places,
 )
@@ -31,7 +32,6 @@ from smolrgpt_core.language.interpreter import Finding, evaluate
 from smolrgpt_core.language.marks import marks_of
 from smolrgpt_core.language.operators.questions import DepthAt
 from smolrgpt_core.region_doubts import doubled_note, lost_note, low_score_note
-from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene import SceneCopies
 from smolrgpt_core.scene.spatial_scene import cannot_tell
 
@@ -117,7 +117,7 @@ class GeometricAnswerer:
         other = "" if uncertain else alternatives_note(finding, question.unit, frame.regions)
         notes, doubts = [other, *colors], [frame.regions.doubt]
         if answer.unit == "objects":
-            notes += _count_notes(finding, frame.regions)
+            notes += _count_notes(finding, measured.geometry)
             doubts.append(doubled_note(finding.counted, frame.regions))
         noted = replace(placed, message=_joined(notes))
         answer = _with_notes(noted, measured.geometry, used, is_measured, _joined(doubts))
@@ -163,14 +163,17 @@ def _joined(notes: Iterable[str]) -> str:
     return "; ".join(note for note in notes if note)
 
 
-def _count_notes(finding: Finding, regions: RegionSet) -> tuple[str, ...]:
+def _count_notes(finding: Finding, geometry: FrameGeometry) -> tuple[str, ...]:
     """What is to be known of the regions of the frame where some were counted."""
+    regions = geometry.frame.regions
     return (
         low_score_note(finding.counted, regions),
         lost_note(regions),
         unlabeled_note(regions),
         synonyms_note(finding.counted, regions),
         similar_labels_note(finding.counted, regions),
+        # An answer has the places of what it counts, so they are measured already.
+        odd_height_note(geometry, finding.counted),
     )
 
 

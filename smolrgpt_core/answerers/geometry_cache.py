@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from threading import Lock, RLock
 
@@ -12,13 +12,24 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.frame_geometry import FrameGeometry
+from smolrgpt_core.geometry.frame_geometry import FrameGeometry, Located
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import valid_depth_fraction
+from smolrgpt_core.object_classes import CARGO, RACK, known_class
 from smolrgpt_core.scene.copies import SceneCopies
 from smolrgpt_core.scene.measured_scene import MeasuredScene
 
 CACHE_SIZE = 4
+
+LOW_RACK = 0.5
+"""A rack that is in sight as a whole and lower than this fraction of another one may be no rack. In
+16 simulated views none of 103 is, and 11 of 16 pallets that are labeled so are."""
+
+HIGHEST_CARGO_M = 3.0
+"""Pallets with their loads are lower: warehouses stack them up to 2.4 m, trucks load up to 3 m."""
+
+HEIGHT_STDS = 2
+"""A height counts as out of its class only if it is by so many standard deviations."""
 
 
 class MeasuredFrame:
@@ -110,21 +121,52 @@ def region_notes(geometry: FrameGeometry, ids: Sequence[int]) -> str:
     """
     described = []
     for id in dict.fromkeys(ids):
-        try:
-            notes = geometry.locate(id).notes
-        except SpatialError as error:
-            if error.status not in (Status.NO_VALID_DEPTH, Status.CANNOT_TELL):
-                raise
-            continue
-        if notes:
-            described.append(f"{geometry.frame.regions[id].name}: {', '.join(notes)}")
+        found = _located(id, geometry)
+        if found is not None and found.notes:
+            described.append(f"{geometry.frame.regions[id].name}: {', '.join(found.notes)}")
     return "; ".join(described)
 
 
+def odd_height_note(geometry: FrameGeometry, ids: Sequence[int]) -> str:
+    """Note that regions are too low or too high for their labels; empty if none are."""
+    odd = [*_low_racks(geometry, ids), *_high_cargo(geometry, ids)]
+    return f"{', '.join(odd)}: are the labels right?" if odd else ""
+
+
+def _low_racks(geometry: FrameGeometry, ids: Sequence[int]) -> Iterator[str]:
+    racks = _of_class(RACK, geometry, ids)
+    highest = max((float(found.size[2]) for found in racks.values()), default=0.0)
+    for name, found in racks.items():
+        height, std = found.size[2], found.size_std[2]
+        if not found.cut and height + HEIGHT_STDS * std < LOW_RACK * highest:
+            yield f"{name} is only {height:.1f} m high beside one of {highest:.1f} m"
+
+
+def _high_cargo(geometry: FrameGeometry, ids: Sequence[int]) -> Iterator[str]:
+    for name, found in _of_class(CARGO, geometry, ids).items():
+        height, std = found.size[2], found.size_std[2]
+        if height - HEIGHT_STDS * std > HIGHEST_CARGO_M:
+            yield f"{name} is {height:.1f} m high"
+
+
+def _of_class(name: str, geometry: FrameGeometry, ids: Sequence[int]) -> dict[str, Located]:
+    """Where regions of a class are whose heights are known, by their names."""
+    regions = [geometry.frame.regions[id] for id in ids]
+    mine = [region for region in regions if known_class(region.label) == name]
+    located = {region.name: _located(region.id, geometry) for region in mine}
+    return {name: found for name, found in located.items() if found and found.size[2] > 0}
+
+
 def _center(id: int, geometry: FrameGeometry) -> NDArray[np.float64]:
+    found = _located(id, geometry)
+    return np.full(3, np.nan) if found is None else found.center
+
+
+def _located(id: int, geometry: FrameGeometry) -> Located | None:
+    """Where a region is; None where depth does not determine it."""
     try:
-        return geometry.locate(id).center
+        return geometry.locate(id)
     except SpatialError as error:
         if error.status in (Status.NO_VALID_DEPTH, Status.CANNOT_TELL):
-            return np.full(3, np.nan)
+            return None
         raise

@@ -127,6 +127,26 @@ def test_counts_say_what_was_counted(frame, text, number, counted):
 
 
 @pytest.mark.parametrize(
+    ("third", "text", "note"),
+    [
+        (("shelf", 1.1), "How many shelves are visible?",
+         "shelf 3 is only 1.1 m high beside one of 3.5 m: are the labels right?"),
+        (("shelf", 2.6), "How many shelves are visible?", ""),
+        (("pallet", 1.1), "How many pallets are visible?", ""),
+        (("pallet", 3.5), "How many pallets are visible?",
+         "pallet 3 is 3.5 m high: are the labels right?"),
+    ],
+)  # fmt: skip
+def test_a_count_names_what_is_too_low_or_high_for_its_label(ray_caster, block, third, text, note):
+    label, top = third
+    racks = (block(id, "shelf", x, 11.0, length=2.8, top=3.5) for id, x in ((1, -3.5), (2, 0.5)))
+    other = block(3, label, 3.0, 10.0, length=1.2, top=top)
+    low = block(4, "pallet", -1.0, 8.0, length=1.2, top=0.8)
+    frame = ray_caster((*racks, other, low), height=2.0, pitch_deg=5.0).render()
+    assert ask(frame, text).message == note
+
+
+@pytest.mark.parametrize(
     ("text", "side"),
     [
         ("Is pallet 10 to the left or right of pallet 11?", Side.LEFT),

@@ -155,6 +155,19 @@ def test_the_offset_between_depth_and_color_is_reported(frame, pixels):
     assert float(told.split("shifted by ")[1].split()[0]) == pytest.approx(pixels, abs=2)
 
 
+@pytest.mark.parametrize(
+    ("pixels", "reason"),
+    [(-12, "too small"), (-8, "too small"), (-5, "too small"), (6, "too large"),
+     (14, "too large or too small")],
+)  # fmt: skip
+def test_masks_of_another_size_are_not_reported_as_shifted(frame, pixels, reason):
+    change = cv2.dilate if pixels > 0 else cv2.erode
+    brush = np.ones((2 * abs(pixels) + 1,) * 2, np.uint8)
+    found = doubts(with_masks(frame, lambda mask: change(mask.view(np.uint8), brush) > 0))
+    assert reason in found
+    assert "to the right" not in found
+
+
 @pytest.fixture
 def cartons(ray_caster, block, stereo_noise):
     """Low cartons on the floor, seen from above: depth jumps by little more than a jump."""

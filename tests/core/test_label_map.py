@@ -255,7 +255,11 @@ def test_labels_that_count_as_one_class_are_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "label", ["pallett", "pal let", "pallet stack", "\uff50allet", "palletizer", "2 Paletten"]
+    "label",
+    [
+        *("pallett", "pal let", "pallet stack", "\uff50allet", "palletizer", "2 Paletten"),
+        *("wooden_plt", "PLT_03", "pllt", "pal"),
+    ],
 )
 def test_labels_that_sound_like_a_counted_class_are_named(tmp_path: Path, label: str) -> None:
     found = answer(ask(region_file(tmp_path, "pallet", label, "buffer")))
@@ -264,7 +268,9 @@ def test_labels_that_sound_like_a_counted_class_are_named(tmp_path: Path, label:
     assert label in found["message"]
 
 
-@pytest.mark.parametrize("label", ["crate", "not_a_pallet", "wall", "pallet rack"])
+@pytest.mark.parametrize(
+    "label", ["crate", "not_a_pallet", "wall", "pallet rack", "plate", "plant", "box", "pole"]
+)
 def test_other_labels_are_not_named_beside_a_count(tmp_path: Path, label: str) -> None:
     found = answer(ask(region_file(tmp_path, "pallet", label, "buffer")))
     assert (found["value"], found["message"]) == (1, "")
