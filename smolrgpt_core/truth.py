@@ -24,6 +24,8 @@ class ObjectTruth:
         cargo_id: the pallet that a transporter carries, in the frame or not; None without one.
         color: one of `scene.spatial_scene.COLORS` for what is known by a single one, which are
             transporters by their paint; empty for anything else. Not published.
+        has_front: whether the object's x axis points out of its front: so of a truck, out of the
+            end away from its forks. Not published.
     """
 
     id: int
@@ -35,6 +37,7 @@ class ObjectTruth:
     buffer_ids: tuple[int, ...]
     cargo_id: int | None = None
     color: str = ""
+    has_front: bool = False
 
     @property
     def loaded(self) -> bool:

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from smolrgpt_core.language.interpreter import Finding, Step
-from smolrgpt_core.language.operators import attributes, predicates, questions, selections
+from smolrgpt_core.language.operators import attributes, fronts, predicates, questions, selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.terms import COUNTED_HOW, RELATIONS, SUPERLATIVES
 from smolrgpt_core.language.types import Type
@@ -36,6 +36,9 @@ OPPOSITE_HOW = {
     "at_most": "more",
 }
 """What is true of a number where a comparison is false."""
+
+OBSERVERS = (selections.Observer, fronts.Aboard)
+"""Places of somebody who looks somewhere."""
 
 
 def answer_sentence(
@@ -188,9 +191,11 @@ class _Answer:
             return f"the top of {name} is {amount} above the floor."
         if attribute.operator is attributes.Capacity:
             return _more_fit(round(value), name)
+        if attribute.operator is fronts.Heading:
+            return f"{name} is facing {self._off_viewing_direction(value)}."
         if attribute.operator is attributes.ClockHour:
             place = attribute.parts[0]
-            by = "by" if place.operator is selections.Observer else "from"
+            by = "by" if place.operator in OBSERVERS else "from"
             return f"{name} is at {amount}, as seen {by} {self._writer.phrase(place)}."
         if attribute.operator is attributes.Bearing:
             return (
@@ -198,6 +203,12 @@ class _Answer:
             )
         program = questions.Measure(region, attribute)
         return f"{self._writer.phrase(program, last=True)} is {amount}."
+
+    def _off_viewing_direction(self, degrees: float) -> str:
+        """Such as "35 degrees to the left of where the camera looks"."""
+        amount = quantity(abs(degrees), "deg", self._unit)
+        side = "left" if degrees < 0 else "right"
+        return f"{amount} to the {side} of where the camera looks"
 
     def _difference(self, first: Program, second: Program, amount: str) -> str:
         """By how much two differ; which has more of it, the amount does not say."""
@@ -280,7 +291,7 @@ class _Answer:
     def _relation(self, program: Program, value: str) -> str:
         region, place, _ = program.arguments
         words = self._writer.phrase(place, last=True)
-        if place.operator is selections.Observer and value in ("left", "right"):
+        if place.operator in OBSERVERS and value in ("left", "right"):
             return f"to {words}, {self._writer.phrase(region)} is on the {value}."
         return f"{self._writer.phrase(region)} is {RELATIONS[value]} {words}."
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from smolrgpt_core.language.operators import attributes, benchmarks, predicates
+from smolrgpt_core.language.operators import attributes, benchmarks, fronts, predicates
 
 UNIT_WORDS = {"m": "m", "m2": "square meters", "m3": "cubic meters", "deg": "degrees",
               "objects": "objects", "h": "o'clock", "share": "percent"}  # fmt: skip
@@ -84,6 +84,7 @@ ATTRIBUTES: dict[Any, str] = {
     attributes.Bearing: "bearing from {}",
     attributes.ClockHour: "clock hour from {}",
     attributes.Holding: "number of {} held",
+    fronts.Heading: "facing direction",
     benchmarks.SurfaceDistance: "mean distance between surfaces to {}",
     benchmarks.Rightward: "offset to right",
     benchmarks.NearestForward: "depth of nearest point",
@@ -154,6 +155,8 @@ PREDICATES: dict[Any, str] = {
     predicates.Between: "between {} and {}",
     predicates.Is: "the same as {}",
     predicates.IsAmong: "among {}",
+    fronts.Facing: "facing {}",
+    fronts.FacingAway: "facing away from {}",
 }
 
 SIDES = {

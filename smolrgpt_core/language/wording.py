@@ -14,6 +14,7 @@ from smolrgpt_core.language.builders import RELATIONS_TO_ONE
 from smolrgpt_core.language.meant import classes_of
 from smolrgpt_core.language.operators import (
     attributes,
+    fronts,
     predicates,
     questions,
     selections,
@@ -194,6 +195,8 @@ class Writer:
                 return f"how many more pallets fit into {self.phrase(region, last=True)}?"
             if attribute.operator is attributes.Top:
                 return f"how high is the top of {self.phrase(region, last=True)}?"
+            if attribute.operator is fronts.Heading:
+                return f"in which direction is {self.phrase(region)} facing?"
             if attribute.operator in SEEN_FROM:
                 noun, place = SEEN_FROM[attribute.operator], attribute.parts[0]
                 return (
@@ -421,6 +424,8 @@ class Writer:
         if operator is selections.Observer:
             first, second = (self.phrase(part) for part in arguments)
             return f"somebody who stands at {first} and looks at {second}"
+        if operator is fronts.Aboard:
+            return f"somebody who looks ahead from {self.phrase(arguments[0], last=True)}"
         if operator is questions.OfColor:
             return f"the {arguments[1]} {self.phrase(arguments[0])}"
         if operator is selections.The:
@@ -631,6 +636,8 @@ class Writer:
             return NEARNESS[how].format(self.phrase(first), self.phrase(second, last))
         if operator is predicates.Colored:
             return str(arguments[0])
+        if operator is fronts.FacingSide:
+            return f"facing {arguments[0]}"
         if operator is predicates.OfClass:
             return _with_article(arguments[0] or "object")
         if operator is predicates.In and arguments[0].operator is selections.All:
@@ -781,6 +788,9 @@ class Writer:
         if operator is questions.Angle:
             first, second, place = (self.phrase(part) for part in arguments)
             return f"the angle between {first} and {second} from {place}"
+        if operator is fronts.HeadingAngle:
+            first, second = self.phrase(arguments[0]), self.phrase(arguments[1], last)
+            return f"the angle between the facing directions of {first} and {second}"
         words, join = {
             questions.Difference: ("difference between", "and"),
             questions.Sum: ("sum of", "and"),
@@ -994,7 +1004,7 @@ NAMING = (selections.Region, selections.Camera)
 
 BESIDE = (
     predicates.In, predicates.LeftOf, predicates.RightOf, predicates.InFrontOf, predicates.Behind,
-    predicates.Above, predicates.Below, predicates.OnTopOf,
+    predicates.Above, predicates.Below, predicates.OnTopOf, fronts.Facing, fronts.FacingAway,
 )  # fmt: skip
 """Where something is, as a preposition says it."""
 

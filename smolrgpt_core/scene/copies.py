@@ -24,6 +24,7 @@ from smolrgpt_core.object_classes import (
 )
 from smolrgpt_core.scene.spatial_scene import (
     COLORS,
+    Front,
     Placed,
     SeenColors,
     SpatialScene,
@@ -51,6 +52,9 @@ LOAD_STREAM = 5
 
 COLOR_STREAM = 6
 """The same of the colors that regions have."""
+
+FRONT_STREAM, END_STREAM = 7, 8
+"""The same of where fronts point, and of which end is the front."""
 
 BOX_COLUMN_STD = 0.1
 """Standard deviation of the middle of a mask from that of its box, relative to the width of the
@@ -82,6 +86,8 @@ class SceneCopies:
         cargo: (K, N) index of what a transporter carries, or `NOTHING`, or `UNSEEN`.
         column: (K, N) middle of the masks in the image, pixels.
         color: (K, N) place of the color in `COLORS`; -1 until `look`, and where it is unknown.
+        heading: (K, N) where the front points, from right towards forward, radians; NaN until
+            `face`, and for what has no front.
     """
 
     def __init__(
@@ -110,6 +116,8 @@ class SceneCopies:
         self._pixel_needed = False
         self._seen = np.zeros(self.number, dtype=bool)
         self.color = np.full(shape, -1)
+        self.heading = np.full(shape, np.nan)
+        self._fronts: dict[int, Front | SpatialError] = {}
         self._colors: dict[int, SeenColors | SpatialError] = {}
         self._looked = np.zeros(self.number, dtype=bool)
         self.factors = np.ones(shape)
@@ -243,6 +251,45 @@ class SceneCopies:
         self.color[:, index] = generator.choice(len(COLORS), self.count, p=seen.weights)
         self.color[0, index] = np.argmax(seen.weights)
         return seen
+
+    def face(self, which: Mask) -> None:
+        """Make `heading` valid for regions (N,) or (K, N).
+
+        What has a front that points nobody knows where may point anywhere in each copy but the
+        first, so that no answer which depends on it is sure.
+
+        Raises:
+            SpatialError: BAD_QUESTION where none of the regions has a front; CANNOT_TELL where it
+                is known of none.
+        """
+        found = [self._front_of(index) for index in self._each(which)]
+        problems = [item for item in found if isinstance(item, SpatialError)]
+        if problems and len(problems) == len(found):
+            unknown = [item for item in problems if item.status is Status.CANNOT_TELL]
+            raise (unknown or problems)[0]
+
+    def _front_of(self, index: int) -> Front | SpatialError:
+        """The front of a region, or why it is unknown or not there."""
+        if index in self._fronts:
+            return self._fronts[index]
+        id = self.ids[index]
+        generator = np.random.default_rng((SEED, id, END_STREAM))
+        try:
+            front = self._fronts[index] = self.scene.front(id)
+        except SpatialError as error:
+            if error.status not in (Status.CANNOT_TELL, Status.BAD_QUESTION):
+                raise
+            self._fronts[index] = error
+            if error.status is Status.CANNOT_TELL:
+                self.heading[1:, index] = generator.uniform(-np.pi, np.pi, self.count - 1)
+            return error
+        noise = self._draws(index, stream=FRONT_STREAM, width=1)[:, 0]
+        self.heading[:, index] = front.angle + front.std * noise
+        if not self._at_limits:
+            others = generator.random(self.count - 1) >= front.certainty
+            turns = generator.integers(1, 4, self.count - 1) * np.pi / 2
+            self.heading[1:, index] += np.where(others, turns, 0.0)
+        return front
 
     def has_color(self, place: int) -> Mask:
         """(K, N) what has a color after `look`, by its place in `COLORS`.

@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_question
 from smolrgpt_core.regions import Region, RegionSet
 
 COLORS = (
@@ -83,6 +83,21 @@ class SeenColors:
         weights = np.zeros(len(COLORS))
         weights[COLORS.index(name)] = 1.0
         return cls(weights, weights)
+
+
+@dataclass(frozen=True)
+class Front:
+    """Where the front of one region points.
+
+    Attributes:
+        angle: along the floor, from right towards forward, radians.
+        std: standard deviation of it, radians.
+        certainty: how likely it is this end or side and not another one.
+    """
+
+    angle: float
+    std: float = 0.0
+    certainty: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,11 +213,31 @@ class SpatialScene(Protocol):
                 which no colors are known.
         """
 
+    def front(self, id: int) -> Front:
+        """Where the front of a region points.
+
+        Raises:
+            SpatialError: UNKNOWN_REGION; BAD_QUESTION for what has no front; CANNOT_TELL, with the
+                reason, where it has one.
+        """
+
 
 def mask_column(region: Region) -> float:
     """Mean column of the pixels of a mask, in pixels of the image."""
     columns = np.count_nonzero(region.mask, axis=0)
     return region.box.x + float(np.average(np.arange(len(columns)), weights=columns))
+
+
+def no_front(name: str) -> SpatialError:
+    """The refusal of a question about the front of what has none.
+
+    Args:
+        name: of the region.
+    """
+    return bad_question(
+        f"{name} has no front and faces nowhere; only transporters with a mast and forks have one, "
+        "the end away from their load"
+    )
 
 
 def touches_border(region: Region, image_size: tuple[int, int]) -> bool:

@@ -12,7 +12,13 @@ from smolrgpt_core.errors import bad_question
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.scene.spatial_scene import Placed, SeenColors, cannot_tell
+from smolrgpt_core.scene.spatial_scene import (
+    Front,
+    Placed,
+    SeenColors,
+    cannot_tell,
+    no_front,
+)
 from smolrgpt_core.truth import ObjectTruth, SceneTruth
 
 
@@ -125,3 +131,15 @@ class TrueScene:
         if item is None or not item.color:
             raise cannot_tell(f"{region.name} has no single color")
         return SeenColors.only(item.color)
+
+    def front(self, id: int) -> Front:
+        """Where the front of a region points.
+
+        Raises:
+            SpatialError: UNKNOWN_REGION; BAD_QUESTION for what has none.
+        """
+        region = self._regions[id]
+        item = self._objects.get(region.id)
+        if item is None or not item.has_front:
+            raise no_front(region.name)
+        return Front(self.place(id).yaw)

@@ -13,7 +13,7 @@ from smolrgpt_core.sim.camera_path import project_hulls
 from smolrgpt_core.sim.objects import SceneObject
 from smolrgpt_core.sim.pallets import load_color
 from smolrgpt_core.sim.scene import Scene
-from smolrgpt_core.sim.transporters import body_color
+from smolrgpt_core.sim.transporters import TransporterKind, body_color
 from smolrgpt_core.truth import ObjectTruth, SceneTruth
 
 SILHOUETTE_PIXELS = 800
@@ -52,6 +52,7 @@ def _object_truth(
         buffer_ids=tuple(id for id, margin in scene.buffer_margins(item).items() if margin > 0),
         cargo_id=item.cargo_id if item.loaded else None,
         color=body_color(item.parts) or load_color(item.parts),
+        has_front=item.kind == TransporterKind.FORK.value,
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.scene.spatial_scene import Placed, SeenColors, SpatialScene
+from smolrgpt_core.scene.spatial_scene import Front, Placed, SeenColors, SpatialScene
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class AmbiguityMargins:
         size_std_m: of heights and sizes, on top of what a measurement has.
         ratio_std: of distances and sizes, as a fraction of them.
         column_std: of the middle of masks, as a fraction of the image width.
+        front_std: of where a front points, radians.
         min_same_fraction: fraction of the copies that must have the same answer.
 
     Raises:
@@ -47,6 +48,7 @@ class AmbiguityMargins:
     size_std_m: float = 0.03
     ratio_std: float = 0.0527
     column_std: float = 0.01
+    front_std: float = 0.15
     min_same_fraction: float = 0.98
 
     def __post_init__(self) -> None:
@@ -133,3 +135,12 @@ class WithMargins:
             SpatialError: as of the scene.
         """
         return self._scene.colors(id)
+
+    def front(self, id: int) -> Front:
+        """Where the front of a region points, which may be off by the margin.
+
+        Raises:
+            SpatialError: as of the scene.
+        """
+        front = self._scene.front(id)
+        return replace(front, std=front.std + self._margins.front_std)

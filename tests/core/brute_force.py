@@ -153,6 +153,12 @@ class BruteForce:
         length = math.hypot(dx, dy)
         return Place(*self.at(a), forward=(dx / length, dy / length))
 
+    def do_Aboard(self, region):
+        id = self(region)
+        if not self.items[id].has_front:
+            raise NoAnswerError
+        return Place(*self.at(id), forward=self.axes(id)[0])
+
     def bearing(self, id, place):
         fx, fy = place.forward or (0.0, 1.0)
         x, y, _ = self.at(id)
@@ -179,7 +185,10 @@ class BruteForce:
         return [i for i in self.ids if (not self.zone(i) if name == "" else self.label(i) == name)]
 
     def do_Where(self, chosen, predicate):
-        return [id for id in self.some(chosen) if self(predicate)(id)]
+        found = {id: self(predicate)(id) for id in self.some(chosen)}
+        if found and all(is_so is None for is_so in found.values()):
+            raise NoAnswerError
+        return [id for id, is_so in found.items() if is_so]
 
     def do_Either(self, a, b):
         both = {*self.some(a), *self.some(b)}
@@ -632,6 +641,55 @@ class BruteForce:
 
     def do_IsAmong(self, chosen):
         return lambda id: id in self.some(chosen)
+
+    # ---- fronts: None for what has none ----
+
+    def heading(self, id):
+        """Degrees to the right of forward."""
+        if not self.items[id].has_front:
+            return None
+        right, forward = self.axes(id)[0]
+        return math.degrees(math.atan2(right, forward))
+
+    def turned(self, one, other):
+        """Degrees between two directions, 0 to 180."""
+        between = abs(one - other) % 360
+        return min(between, 360 - between)
+
+    def off_front(self, place, is_right):
+        there = self.place(place)
+
+        def is_so(id):
+            own = self.heading(id)
+            if own is None:
+                return None
+            x, y, _ = self.at(id)
+            to_place = math.degrees(math.atan2(there.x - x, there.y - y))
+            is_there = math.hypot(there.x - x, there.y - y) < 1e-6
+            return not is_there and is_right(self.turned(own, to_place))
+
+        return is_so
+
+    def do_Heading(self):
+        return self.heading
+
+    def do_Facing(self, place):
+        return self.off_front(place, lambda off: off < 45)
+
+    def do_FacingAway(self, place):
+        return self.off_front(place, lambda off: off > 135)
+
+    def do_FacingSide(self, side):
+        middle = {"left": -90, "right": 90}[side]
+        return lambda id: (
+            None if self.heading(id) is None else self.turned(self.heading(id), middle) < 45
+        )
+
+    def do_HeadingAngle(self, first, second):
+        headings = self.heading(self(first)), self.heading(self(second))
+        if None in headings:
+            raise NoAnswerError
+        return self.turned(*headings)
 
     def do_Colored(self, color):
         return lambda id: self.color(id) == color

@@ -189,7 +189,7 @@ def make_random_scene(seed: int) -> tuple[SceneTruth, RegionSet]:
 
     Three square buffers with ids 1 to 3 (`BUFFERS`: right, forward and side in meters), pallets
     from 10, transporters from 60, some with a pallet from 40 on them, shelves from 80; objects of
-    one color each.
+    one color each. Transporters with even ids have a front.
     """
     rng = np.random.default_rng(seed)
     made = [
@@ -224,6 +224,7 @@ def make_random_scene(seed: int) -> tuple[SceneTruth, RegionSet]:
             item,
             visible_fraction=float(fraction),
             color="" if item.label == "buffer" else COLORS[color],
+            has_front=item.label == "transporter" and item.id % 2 == 0,
         )
         for item, fraction, color in zip(made, visible, colors, strict=True)
     ]

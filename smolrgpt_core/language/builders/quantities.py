@@ -13,7 +13,7 @@ from smolrgpt_core.language.builders.parts import (
 )
 from smolrgpt_core.language.builders.sets import pair
 from smolrgpt_core.language.grammar import Costly, NoReadingError
-from smolrgpt_core.language.operators import OPERATORS, attributes, questions, selections
+from smolrgpt_core.language.operators import OPERATORS, attributes, fronts, questions, selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 
@@ -322,6 +322,28 @@ def angle(first: Program, second: Program, place: Program) -> Program:
 def angle_of_pair(chosen: Program, place: Program) -> Program:
     """Between the directions to the two of a list."""
     return angle(*pair(chosen), place)
+
+
+@builder
+def heading_angle(chosen: Program) -> Program:
+    """Between the directions in which the two of a set face."""
+    first, second = pair(chosen)
+    return fronts.HeadingAngle(first, second)
+
+
+@builder
+def same_heading(first: Program, second: Program) -> Program:
+    """Whether two face the same way: by less than what they may be off where they face."""
+    if first == second:
+        raise NoReadingError("both are the same region; name two")
+    limit = questions.Amount(fronts.FACING_DEG, "deg")
+    return questions.Compare(fronts.HeadingAngle(first, second), "less", limit)
+
+
+@builder
+def same_heading_of_pair(chosen: Program) -> Program:
+    """The same of the two of a set."""
+    return same_heading(*pair(chosen))
 
 
 @builder

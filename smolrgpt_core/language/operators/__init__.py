@@ -28,10 +28,19 @@ undisturbed copy is the first; an operator raises `SpatialError` where it has no
 from smolrgpt_core.language.operators import (
     attributes,
     benchmarks,
+    fronts,
     predicates,
     questions,
     selections,
 )
 from smolrgpt_core.language.operators.registry import OPERATORS
 
-__all__ = ["OPERATORS", "attributes", "benchmarks", "predicates", "questions", "selections"]
+__all__ = [
+    "OPERATORS",
+    "attributes",
+    "benchmarks",
+    "fronts",
+    "predicates",
+    "questions",
+    "selections",
+]

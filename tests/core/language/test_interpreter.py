@@ -11,7 +11,7 @@ import pytest
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.language.interpreter import evaluate
-from smolrgpt_core.language.operators import OPERATORS, attributes, predicates, questions
+from smolrgpt_core.language.operators import OPERATORS, attributes, fronts, predicates, questions
 from smolrgpt_core.language.operators import selections as s
 from smolrgpt_core.language.operators.predicates import COMPARISONS
 from smolrgpt_core.language.program import Program
@@ -29,6 +29,7 @@ PER_SCENE = 4
 RARE = {"OfColor": 4}
 """Operators that seldom have an answer, and how many times as often they are tried."""
 CLASSES = ("pallet", "transporter", "shelf", "buffer")
+FRONTAL = ("Facing", "FacingAway", "FacingSide")
 SAMPLED = {"Clearance": 0.011, "FreeArea": 0.15, "FreeShare": 0.015}
 """Operators whose plain value is counted or sampled, with what that may be wrong by."""
 
@@ -65,6 +66,9 @@ class Draw:
     def observer(self) -> Program:
         return s.Observer(*(s.Region(int(i)) for i in self.rng.permutation(self.objects)[:2]))
 
+    def aboard(self) -> Program:
+        return fronts.Aboard(self.one("transporter"))
+
     def length(self) -> Program:
         return questions.Amount(float(self.rng.uniform(0.5, 12)), "m")
 
@@ -100,11 +104,13 @@ class Draw:
             return self.using_attribute(name, operator)
         if operator.returns is Type.PREDICATE:
             chosen = {"HasRoom": self.some("buffer"), "Holds": self.some("buffer", "transporter"),
-                      "Empty": self.some("buffer", "transporter", "pallet")}  # fmt: skip
+                      "Empty": self.some("buffer", "transporter", "pallet"),
+                      **dict.fromkeys(FRONTAL, self.some("transporter"))}  # fmt: skip
             subjects = chosen.get(name, self.some())
             return s.Where(subjects, self.predicate_of(name, operator))
         if operator.returns is Type.PLACE:
-            place = s.Camera() if name == "Camera" else self.observer()
+            makers = {"Camera": s.Camera, "Observer": self.observer, "Aboard": self.aboard}
+            place = makers[name]()
             return self.pick([
                 questions.Measure(self.thing(), attributes.Bearing(place)),
                 questions.Side(self.thing(), place, "left_right"),
@@ -116,6 +122,7 @@ class Draw:
         solid = name in ("Height", "Volume", "Bigness", "Clearance", "SurfaceDistance")
         zones = name in ("FreeArea", "FreeShare", "Capacity")
         region = self.one("buffer") if zones else self.thing() if solid else self.one()
+        region = self.one("transporter") if name == "Heading" else region
         taken = {
             "Clearance": self.thing, "SurfaceDistance": self.thing, "Holding": self.some,
             "DistanceToAny": self.some,
@@ -130,6 +137,8 @@ class Draw:
             return operator(self.attribute_in_meters(), how, self.length())
         if name == "Nearness":
             return operator(self.place(), self.pick(["less", "more"]), self.place())
+        if name == "FacingSide":
+            return operator(self.pick(("left", "right")))
         if name == "Colored":
             return operator(self.pick(COLORS))
         if name == "OfClass":
@@ -175,6 +184,7 @@ class Draw:
     )
     use_Ratio = use_Difference
     use_Angle = lambda self, op: op(self.one(), self.one(), self.place())
+    use_HeadingAngle = lambda self, op: op(self.one("transporter"), self.one("transporter"))
     use_Negation = lambda self, op: op(questions.Whether(self.thing(), self.predicate()))
     use_Color = lambda self, op: op(self.one())
     use_OfColor = lambda self, op: questions.Position(op(self.thing(), self.pick(COLORS)))

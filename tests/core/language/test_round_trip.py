@@ -11,6 +11,7 @@ from smolrgpt_core.language.normal_form import normal_form
 from smolrgpt_core.language.operators import (
     attributes,
     benchmarks,
+    fronts,
     predicates,
     questions,
     selections,
@@ -50,11 +51,11 @@ PLAIN = (
     attributes.Length, attributes.Width, attributes.Height, attributes.Span,
     attributes.FootprintArea, attributes.Volume, attributes.Bigness, attributes.FreeArea,
     attributes.FreeShare, attributes.Capacity, benchmarks.Rightward, benchmarks.NearestForward,
-    benchmarks.AlignedVolume,
+    benchmarks.AlignedVolume, fronts.Heading,
 )  # fmt: skip
 OF_PLACES = (
     predicates.LeftOf, predicates.RightOf, predicates.InFrontOf, predicates.Behind,
-    predicates.Above, predicates.Below,
+    predicates.Above, predicates.Below, fronts.Facing, fronts.FacingAway,
 )  # fmt: skip
 AXES = ("left_right", "front_behind", "above_below")
 
@@ -144,7 +145,9 @@ class Programs:
         return self._positive(depth)
 
     def _positive(self, depth: int) -> Program:
-        kind = self._random.randrange(12)
+        kind = self._random.randrange(13)
+        if kind == 12:
+            return fronts.FacingSide(self._choose(("left", "right")))
         if kind == 11:
             return predicates.Colored(self._choose(COLORS))
         if kind == 10:
@@ -191,6 +194,8 @@ class Programs:
         if kind == 0:
             return selections.Camera()
         if kind == 1 and depth > 0:
+            if self._random.random() < 0.3:
+                return fronts.Aboard(self.region(depth - 1))
             return selections.Observer(self.region(depth - 1), self.region(depth - 1))
         return self.region(depth)
 
@@ -239,7 +244,9 @@ class Programs:
 
     def _computed(self, depth: int) -> Program:
         """A total, an average, a ratio or an angle."""
-        kind = self._random.randrange(4)
+        kind = self._random.randrange(5)
+        if kind == 4:
+            return fronts.HeadingAngle(selections.Region(60), self.region(depth - 1))
         if kind == 0:
             first, second = selections.Region(1), self.region(depth - 1)
             place = self._place(depth - 1)
