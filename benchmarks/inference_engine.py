@@ -303,6 +303,8 @@ def main() -> None:
     devices = [torch.device(name) for name in arguments.device]
     tables = []
     for device, dtype in product(devices, arguments.dtype):
+        if dtype == INT8 and device.type != "cpu":
+            continue
         bench = Bench(argparse.Namespace(**{**vars(arguments), "dtype": dtype}), device)
         bench.check()
         tables += [questions_table(bench), decoding_table(bench)]

@@ -31,7 +31,7 @@ SMALLEST = {
     "further_objectives": "--few-scenes 1 --steps 1 1 1 --rows 2 --seeds 1 --kinds few:views",
     "geometric_accuracy": "--scenes 1 --views 1 --noise off",
     "gpu_memory": "",
-    "inference_engine": f"{NANO} --dtype float32 --released-tokens 4 --repeats 1",
+    "inference_engine": f"{NANO} --dtype float32 int8 --released-tokens 4 --repeats 1",
     "mask_pooling": "--size 64 64 --masks 1 --channels 8 --repeats 1",
     "measured_answers": "--scenes 1",
     "model_memory": f"{NANO} --dtypes bfloat16",
