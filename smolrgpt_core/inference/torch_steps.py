@@ -31,13 +31,11 @@ from smolrgpt_core.model import (
     SmolRGPTProcessor,
 )
 from smolrgpt_core.model.parts import Model
+from smolrgpt_core.model.question_regions import MeasuredRegions
 from smolrgpt_core.model_inputs.prompts import TokenRow
 from smolrgpt_core.model_inputs.region_samples import camera_foot, region_samples, with_foot
+from smolrgpt_core.regions import Region
 from smolrgpt_core.torch_device import finish
-
-SAMPLES, COLORS = "samples", "colors"
-"""What the metric depth branch takes of a region, beside the features of the modalities: its depth,
-and how likely each name is for its color."""
 
 
 class TorchSteps:
@@ -151,16 +149,20 @@ class TorchSteps:
             for modality in self.model.config.image_modalities
         }
         if self._is_metric:
-            frame, count = encoded.frame, self.model.config.samples_per_region
-            samples = region_samples(masks, frame.depth, frame.intrinsics, count)
-            if encoded.foot is not None:
-                samples = with_foot(samples, encoded.foot)
-            features[SAMPLES] = torch.from_numpy(samples)
-        if self.model.config.region_colors:
-            colors = self.processor.prepare_colors(masks, encoded.frame.rgb)
-            features[COLORS] = self.model.model.name_colors(colors)
+            features |= self._measured(encoded, masks).tensors()
         for place, id in enumerate(ids):
             encoded.region_features[id] = {name: rows[place] for name, rows in features.items()}
+
+    def _measured(self, encoded: EncodedFrame, masks: Sequence[Region]) -> MeasuredRegions:
+        """What the metric depth branch takes of regions."""
+        frame, config = encoded.frame, self.model.config
+        samples = region_samples(masks, frame.depth, frame.intrinsics, config.samples_per_region)
+        if encoded.foot is not None:
+            samples = with_foot(samples, encoded.foot)
+        colors = None
+        if config.region_colors:
+            colors = self.model.model.name_colors(self.processor.prepare_colors(masks, frame.rgb))
+        return self.model.model.measure_regions(torch.from_numpy(samples), colors)
 
     def begin(self, encoded: EncodedFrame, prompts: Sequence[Prompt], room: int) -> TorchWriting:
         """As `Steps`."""
@@ -176,21 +178,18 @@ class TorchSteps:
         """Embeddings (1, T, D) of the prompts behind the head, one after the other."""
         ids = [id for prompt in prompts for id in prompt.token_ids]
         region_ids = [id for prompt in prompts for id in prompt.region_ids]
-        names = [*self.model.config.image_modalities, *[SAMPLES] * self._is_metric]
-        names += [COLORS] * self.model.config.region_colors
-        features = {
-            name: torch.stack([encoded.region_features[id][name] for id in region_ids])
-            for name in names
-            if region_ids
-        }
-        samples, colors = features.pop(SAMPLES, None), features.pop(COLORS, None)
-        row = torch.tensor([ids], device=self._device)
-        embeds = self.model.model.embed(row, None, features, [len(region_ids)])
-        if samples is None:
+        known = [encoded.region_features[id] for id in region_ids]
+        names = known[0] if known else ()
+        features = {name: torch.stack([of[name] for of in known]) for name in names}
+        modalities = self.model.config.image_modalities
+        of_images = {name: features.pop(name) for name in modalities if name in features}
+        row, count = torch.tensor([ids], device=self._device), len(region_ids)
+        embeds = self.model.model.embed(row, None, of_images, [count])
+        if not features:
             return embeds
         related, _ = self.model.model.relate_regions(
-            embeds, row, self._question_ids(prompts), [samples], [torch.arange(len(region_ids))],
-            colors=colors,
+            embeds, row, self._question_ids(prompts), MeasuredRegions.from_tensors(features),
+            [count], [torch.arange(count)],
         )  # fmt: skip
         return related
 

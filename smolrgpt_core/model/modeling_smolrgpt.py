@@ -38,7 +38,7 @@ from smolrgpt_core.model.metric_branch import MetricBranch
 from smolrgpt_core.model.packing import packed_attention_mask
 from smolrgpt_core.model.point_map.code import WAREHOUSE
 from smolrgpt_core.model.point_map.encoder import JoinedProjection, PointEncoder
-from smolrgpt_core.model.question_regions import asked_regions
+from smolrgpt_core.model.question_regions import MeasuredRegions, asked_regions
 from smolrgpt_core.model.quiet_linear import QuietLinear
 from smolrgpt_core.model.refiner import FeatureRefiner, RefinerLevel
 from smolrgpt_core.model.region_colors import NAMES
@@ -46,6 +46,7 @@ from smolrgpt_core.model.region_inputs import RegionInputs, region_weights
 from smolrgpt_core.model.region_readings import RegionAnswers
 from smolrgpt_core.model.strict_loading import load_strictly
 from smolrgpt_core.model_inputs.prompts import IGNORED_LABEL
+from smolrgpt_core.model_inputs.region_samples import check_samples
 
 
 @dataclass
@@ -332,10 +333,11 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         embeds = self.embed(input_ids, image_tokens, features, counts)
         if self.config.depth_branch == "metric" and any(counts):
             samples = inputs.region_samples or []
+            check_samples(samples, regions)
+            measured = self.measure_regions(torch.cat(list(samples)), self._named_colors(inputs))
             return self.relate_regions(
-                embeds, input_ids, inputs.question_ids, samples, indices, region_answers,
-                self._named_colors(inputs),
-            )  # fmt: skip
+                embeds, input_ids, inputs.question_ids, measured, regions, indices, region_answers
+            )
         return embeds, None
 
     def _named_colors(self, inputs: RegionInputs) -> torch.Tensor | None:
@@ -369,15 +371,27 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         own = torch.tensor([self.config.mask_rgb_token_id], device=self.device)
         return embedding(own).expand(count, -1)
 
+    def measure_regions(
+        self, samples: torch.Tensor, colors: torch.Tensor | None = None
+    ) -> MeasuredRegions:
+        """What the metric branch takes of regions, whatever is asked about them.
+
+        Args:
+            samples: (M, K, 3), see `region_samples`.
+            colors: (M, C) of `name_colors`, with `config.region_colors`.
+        """
+        measure = self.metric_branch.measurer if self.config.region_measures else None
+        return MeasuredRegions.of(samples.to(self.device), measure, colors)
+
     def relate_regions(
         self,
         embeds: torch.Tensor,
         input_ids: torch.Tensor,
         question_ids: torch.Tensor | None,
-        region_samples: Sequence[torch.Tensor],
+        measured: MeasuredRegions,
+        region_counts: Sequence[int],
         region_indices: Sequence[torch.Tensor],
         region_answers: RegionAnswers | None = None,
-        colors: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Put the depth tokens of the metric branch in their places.
 
@@ -385,10 +399,10 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
             embeds: (B, T, D) from `embed`.
             input_ids: (B, T).
             question_ids: (B, T).
-            region_samples: (M_i, K, 3) for each row.
+            measured: the regions of all rows.
+            region_counts: M_i, how many of them are of each row.
             region_indices: (N_i,) for each row, which of the regions each placeholder is.
             region_answers: (B, T), correct answers to the question of each token.
-            colors: (sum of M_i, C) of `name_colors`, with `config.region_colors`.
 
         Returns:
             Embeddings (B, T, D); losses (Q,) of what is read off the regions, if there are answers.
@@ -403,8 +417,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
             )
         token, token_id = self.config.region_token(DEPTH)
         places = input_ids == token_id
-        measure = self.metric_branch.measurer if self.config.region_measures else None
-        asked = asked_regions(places, question_ids, region_samples, region_indices, measure, colors)
+        asked = asked_regions(places, question_ids, measured, region_counts, region_indices)
         words = embeds.flatten(0, 1)[asked.tokens]
         answers = None
         if region_answers is not None:

@@ -5,15 +5,75 @@ Rows hold one or many questions; `question_ids` assigns each token to its questi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import torch
 
 from smolrgpt_core.model.metric_branch import QuestionRegions
 from smolrgpt_core.model.region_geometry import RegionGeometry
 from smolrgpt_core.model.region_measures import RegionMeasures
-from smolrgpt_core.model_inputs.region_samples import check_samples
+
+CODES, MEASURES, COLORS = "codes", "measures", "colors"
+_GEOMETRY = tuple(field.name for field in fields(RegionGeometry))
+
+
+@dataclass(frozen=True)
+class MeasuredRegions:
+    """What depth and colors show of M regions, whatever is asked about them.
+
+    Attributes:
+        geometry: of the regions.
+        codes: (M, REGION_CHANNELS) of it.
+        measures: None where regions are not measured.
+        colors: (M, C) of `RegionColors`; None where they are not named.
+    """
+
+    geometry: RegionGeometry
+    codes: torch.Tensor
+    measures: RegionMeasures | None = None
+    colors: torch.Tensor | None = None
+
+    @classmethod
+    def of(
+        cls,
+        samples: torch.Tensor,
+        measure: Callable[[torch.Tensor], RegionMeasures] | None = None,
+        colors: torch.Tensor | None = None,
+    ) -> MeasuredRegions:
+        """From the samples of regions.
+
+        Args:
+            samples: (M, K, 3), see `region_samples`.
+            measure: measures the regions; the last of their K samples is then the camera's foot,
+                as `with_foot` adds it.
+            colors: (M, C).
+        """
+        # Half precision would round meters to centimeters.
+        with torch.autocast(samples.device.type, enabled=False):
+            geometry = RegionGeometry.measure(samples[:, :-1] if measure else samples)
+            measures = measure(samples) if measure else None
+            return cls(geometry, geometry.region_codes(), measures, colors)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """All of it by name, (M, ...) each."""
+        found = {**vars(self.geometry), CODES: self.codes}
+        if self.measures is not None:
+            found[MEASURES] = self.measures.packed()
+        if self.colors is not None:
+            found[COLORS] = self.colors
+        return found
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, torch.Tensor]) -> MeasuredRegions:
+        """From what `tensors` gives, of these regions or of some of them."""
+        measures = tensors.get(MEASURES)
+        return cls(
+            RegionGeometry(*(tensors[name] for name in _GEOMETRY)),
+            tensors[CODES],
+            None if measures is None else RegionMeasures.unpacked(measures),
+            tensors.get(COLORS),
+        )
 
 
 @dataclass(frozen=True)
@@ -36,10 +96,9 @@ class AskedRegions:
 def asked_regions(
     is_region: torch.Tensor,
     question_ids: torch.Tensor,
-    region_samples: Sequence[torch.Tensor],
+    measured: MeasuredRegions,
+    counts: Sequence[int],
     region_indices: Sequence[torch.Tensor],
-    measure: Callable[[torch.Tensor], RegionMeasures] | None = None,
-    colors: torch.Tensor | None = None,
 ) -> AskedRegions:
     """Questions and their regions, padded to the longest.
 
@@ -47,16 +106,13 @@ def asked_regions(
         is_region: bool (B, T), the placeholders of regions.
         question_ids: (B, T), 0 for tokens of no question, otherwise a number for each question of
             a row.
-        region_samples: (M_i, K, 3) for each row, see `region_samples`.
+        measured: the regions of all rows.
+        counts: M_i, how many of them are of each row.
         region_indices: (N_i,) for each row: which of its M_i regions each placeholder is.
-        measure: measures all M regions of the rows; the last of their K samples is then the
-            camera's foot, as `with_foot` adds it.
-        colors: (M, C) of all M regions of the rows, of `RegionColors`.
 
     Raises:
         ValueError: when a placeholder belongs to no question, or names a region that is not there.
     """
-    check_samples(region_samples, [len(samples) for samples in region_samples])
     ids = question_ids.flatten()
     place = ids.nonzero()[:, 0]
     row = place // question_ids.shape[1]
@@ -76,7 +132,7 @@ def asked_regions(
     tokens, is_word = _padded(place, number, order)
     named = is_named.nonzero()[:, 0]
     mentions = _Mentions(number[named], order[named], row[named])
-    regions = _regions(mentions, region_samples, region_indices, measure, colors)
+    regions = _regions(mentions, measured, counts, region_indices)
     every = torch.arange(len(named), device=ids.device)
     numbers, exists = _padded(every, mentions.question, _order_within(mentions.question))
     return AskedRegions(tokens, is_word, regions, numbers.masked_fill(~exists, -1))
@@ -93,13 +149,12 @@ class _Mentions:
 
 def _regions(
     mentions: _Mentions,
-    region_samples: Sequence[torch.Tensor],
+    measured: MeasuredRegions,
+    counts: Sequence[int],
     region_indices: Sequence[torch.Tensor],
-    measure: Callable[[torch.Tensor], RegionMeasures] | None,
-    colors: torch.Tensor | None,
 ) -> QuestionRegions:
     device = mentions.row.device
-    sizes = torch.tensor([len(samples) for samples in region_samples], device=device)
+    sizes = torch.tensor(counts, device=device)
     index = torch.cat([item.to(device) for item in region_indices])
     if len(index) != len(mentions.row) or bool((index >= sizes[mentions.row]).any()):
         raise ValueError(
@@ -113,14 +168,12 @@ def _regions(
     places, _ = _padded(mentions.place, mentions.question, slot)
     # Half precision would round meters to centimeters.
     with torch.autocast(device.type, enabled=False):
-        samples = torch.cat([item.to(device) for item in region_samples])
-        measured = RegionGeometry.measure(samples[:, :-1] if measure else samples)
-        measures = measure(samples).of(region) if measure else None
-        first, second = region[:, :, None], region[:, None]
-        pairs = measured.pair_codes(first, second)
-        codes = measured.region_codes()[region]
-    named = None if colors is None else colors[region]
-    return QuestionRegions(codes, pairs, measured.centers[region], places, exists, measures, named)
+        pairs = measured.geometry.pair_codes(region[:, :, None], region[:, None])
+    return QuestionRegions(
+        measured.codes[region], pairs, measured.geometry.centers[region], places, exists,
+        None if measured.measures is None else measured.measures.of(region),
+        None if measured.colors is None else measured.colors[region],
+    )  # fmt: skip
 
 
 def _order_within(groups: torch.Tensor) -> torch.Tensor:
