@@ -416,18 +416,13 @@ def _json_list(entries: Iterable[Any]) -> Iterator[bytes]:
     yield b"[]" if before == "[" else b"]"
 
 
-_REQUIRED = object()
-
-
-def _field(entry: Any, name: str, kind: type | tuple[type, ...], default: Any = _REQUIRED) -> Any:
-    """A value of the expected type, or the default where the field is missing or null."""
+def _field(entry: Any, name: str, kind: type | tuple[type, ...]) -> Any:
+    """A value of the expected type."""
     if not isinstance(entry, Mapping):
         raise bad_input(f"expected an object with `{name}`, got {type(entry).__name__}")
     value = entry.get(name)
     if value is None:
-        if default is _REQUIRED:
-            raise bad_input(f"`{name}` is missing")
-        return default
+        raise bad_input(f"`{name}` is missing")
     if not isinstance(value, kind) or isinstance(value, bool):
         names = "/".join(item.__name__ for item in (kind if isinstance(kind, tuple) else (kind,)))
         raise bad_input(f"`{name}` must be {names}, got {type(value).__name__} {value!r:.60}")

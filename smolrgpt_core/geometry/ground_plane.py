@@ -83,6 +83,9 @@ MIN_FRACTION, MIN_POINTS = 0.05, 100
 TRIES = 5
 """Planes that turn out not to be the floor, such as walls, before giving up."""
 
+READINGS, MIN_READINGS = 200, 6
+"""About so many readings of an object are compared with a plane; objects with fewer are skipped."""
+
 CONTACT_M = 0.1
 """An object whose lowest part is this close to a plane stands on it."""
 
@@ -152,11 +155,11 @@ class GroundPlane:
         """Points (..., 3) in the optical frame of right, forward, height (..., 3)."""
         return (floor_points - [0.0, 0.0, self.camera_height]) @ self.axes
 
-    def intersect(self, rays: NDArray[np.floating], height: float = 0.0) -> NDArray[np.float64]:
-        """Right, forward (..., 2) where rays (..., 3) meet the level at `height`; else NaN."""
+    def intersect(self, rays: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Right, forward (..., 2) where rays (..., 3) meet the floor; else NaN."""
         directions = rays @ self.axes.T
         with np.errstate(divide="ignore", invalid="ignore"):
-            scale = (height - self.camera_height) / directions[..., 2]
+            scale = -self.camera_height / directions[..., 2]
             scale = np.where(scale > 0, scale, np.nan)
         return directions[..., :2] * scale[..., None]
 
@@ -320,17 +323,9 @@ def _carries(
     return touching >= len(objects) / 2 or (touching > 0 and scatter < FLAT_SCATTER)
 
 
-def object_readings(
-    frame: RGBDFrame, readings: int = 200, min_readings: int = 6
-) -> list[NDArray[np.float64]]:
-    """Readings (N, 3) in the optical frame, meters, of each region that is no painted zone.
-
-    Args:
-        frame: with regions.
-        readings: about so many of each.
-        min_readings: regions with fewer are skipped.
-    """
-    pixels = [_some_pixels(region, readings) for region in frame.regions if not is_zone(region)]
+def object_readings(frame: RGBDFrame) -> list[NDArray[np.float64]]:
+    """Some readings (N, 3) in the optical frame, meters, of each region that is no painted zone."""
+    pixels = [_some_pixels(region) for region in frame.regions if not is_zone(region)]
     if not pixels:
         return []
     rows, columns = np.concatenate(pixels, axis=1)
@@ -338,12 +333,12 @@ def object_readings(
     points = pixel_rays(rows, columns, frame.intrinsics) * depth[:, None]
     ends = np.cumsum([places.shape[1] for places in pixels])
     found = [own[np.isfinite(own[:, 2])] for own in np.split(points, ends[:-1])]
-    return [own for own in found if len(own) >= min_readings]
+    return [own for own in found if len(own) >= MIN_READINGS]
 
 
-def _some_pixels(region: Region, count: int) -> NDArray[np.intp]:
-    """Rows and columns (2, N) in the image of about so many pixels of a region."""
-    step = max(1, int(np.sqrt(region.mask.size / (2 * count))))
+def _some_pixels(region: Region) -> NDArray[np.intp]:
+    """Rows and columns (2, N) in the image of about `READINGS` pixels of a region."""
+    step = max(1, int(np.sqrt(region.mask.size / (2 * READINGS))))
     rows, columns = np.nonzero(region.mask[::step, ::step])
     return np.stack([rows * step + region.box.y, columns * step + region.box.x])
 

@@ -16,6 +16,9 @@ YAW_READINGS, YAW_STEP_DEG, YAW_STEPS = 40, 2.25, 5
 """As many readings of an object as show independently how it is turned at most; the steps of the
 search, and how many smaller ones follow around the best to either side."""
 
+ITERATIONS = 3
+"""By which faces are placed."""
+
 AT_ONCE = 4
 """So many objects are processed together here: what is computed of them stays in the cache."""
 
@@ -117,7 +120,6 @@ def _corner_misfits(
     sureness: NDArray[np.float32],
     deck: NDArray[np.float32],
     counts: NDArray[np.intp],
-    iterations: int = 3,
 ) -> NDArray[np.float64]:
     """As `_misfits`, of some objects.
 
@@ -127,7 +129,6 @@ def _corner_misfits(
         sureness: (B, N), reciprocal of the standard deviation of the readings, 1/m.
         deck: (B, N), scale at which rays reach the deck.
         counts: (B,), how many of the N there are.
-        iterations: by which faces are placed.
     """
     depth, sureness, deck = depth[:, None], sureness[:, None], deck[:, None]
     away = rays * depth
@@ -141,7 +142,7 @@ def _corner_misfits(
     per_meter = np.divide(facing, np.maximum(rays, 1e-6, out=rays), out=rays)
     weights = np.square(per_meter * sureness)
     scales, behind = np.empty((2, *rays.shape), dtype=np.float32)
-    for _ in range(iterations):
+    for _ in range(ITERATIONS):
         np.multiply(position, per_meter, out=scales)
         own = scales >= _last_entered(scales, deck)
         np.clip(np.subtract(away, position, out=behind), -0.5, 0.5, out=behind)

@@ -77,9 +77,11 @@ def placed(program: Program, regions: RegionSet) -> Program:
         if part.operator not in (questions.Whether, selections.Where):
             continue
         subject, predicate = part.parts
-        has_with = any(condition.operator is WITH for condition in _conjuncts(predicate))
+        has_with = any(condition.operator is WITH for condition in conjuncts(predicate))
         if has_with and CARGO in classes_of(subject, regions):
-            raise NoReadingError("a pallet is with nothing; ask what stands on it, or where it is")
+            raise NoReadingError(
+                "a pallet has nothing with it; ask what stands on it, or where it is"
+            )
     meant: dict[Operator, Callable[..., Program]] = {
         AMONG: lambda noun, listed: listed,
         AT: predicates.In,
@@ -106,7 +108,7 @@ def _check_members(noun: Program, listed: Program, regions: RegionSet) -> None:
     (name,) = noun.arguments
     classes = classes_of(listed, regions)
     if name not in ("", ANY_REGION) and classes and not {name, known_class(name)} & classes:
-        raise NoReadingError(f"a {name} is asked for among regions of another class")
+        raise NoReadingError(f"a {name} is asked for, but the regions are of another class")
 
 
 def _check_driving(region: Program, regions: RegionSet) -> None:
@@ -213,7 +215,7 @@ def _from_itself(part: Program) -> Program:
 
 def _without(base: Program, left_out: Program, predicate: Program) -> Program:
     """A set without one and with the rest of what is said of it, which may leave that out."""
-    rest = [condition for condition in _conjuncts(predicate) if condition != OTHER()]
+    rest = [condition for condition in conjuncts(predicate) if condition != OTHER()]
     chosen = base if any(_leaves_out(condition, left_out) for condition in rest) else (
         selections.Without(base, left_out)
     )  # fmt: skip
@@ -225,10 +227,11 @@ def _without(base: Program, left_out: Program, predicate: Program) -> Program:
     return selections.Where(chosen, joined)
 
 
-def _conjuncts(predicate: Program) -> list[Program]:
+def conjuncts(predicate: Program) -> list[Program]:
+    """The predicates that are joined by `And`, however deep; it alone where it is none."""
     if predicate.operator is not predicates.And:
         return [predicate]
-    return [inner for part in predicate.parts for inner in _conjuncts(part)]
+    return [inner for part in predicate.parts for inner in conjuncts(part)]
 
 
 def _leaves_out(condition: Program, one: Program) -> bool:

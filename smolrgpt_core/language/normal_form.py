@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 
 from smolrgpt_core.language.builders import RELATIONS_TO_ONE, both, negated
-from smolrgpt_core.language.meant import classes_of
+from smolrgpt_core.language.meant import classes_of, conjuncts
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Operator, Program
 from smolrgpt_core.language.types import Type
@@ -45,7 +45,7 @@ def _of_part(part: Program, regions: RegionSet) -> Program:
 
 
 def _joined(part: Program, regions: RegionSet) -> Program:
-    return _in_order(_conjuncts(part))
+    return _in_order(conjuncts(part))
 
 
 def _within(part: Program, regions: RegionSet) -> Program:
@@ -68,7 +68,7 @@ def _filtered(part: Program, regions: RegionSet) -> Program:
     inner, predicate = part.parts
     if inner.operator is not selections.Where:
         return part
-    conditions = [*_conjuncts(inner.parts[1]), *_conjuncts(predicate)]
+    conditions = [*conjuncts(inner.parts[1]), *conjuncts(predicate)]
     return selections.Where(inner.parts[0], _in_order(conditions))
 
 
@@ -150,12 +150,6 @@ def _number_of(name: str, regions: RegionSet) -> int | None:
     if name in ("", ANY_REGION) or not all(labels):
         return None
     return sum(name in (label, known_class(label)) for label in labels)
-
-
-def _conjuncts(predicate: Program) -> list[Program]:
-    if predicate.operator is not predicates.And:
-        return [predicate]
-    return [inner for part in predicate.parts for inner in _conjuncts(part)]
 
 
 def _in_order(conditions: Sequence[Program]) -> Program:
@@ -269,7 +263,7 @@ def _of_one(program: Program, region: Program, predicate: Program, regions: Regi
 
 def _without_others(region: Program, predicate: Program) -> Program:
     """What is said of a region, without that it is not another one: "in the same buffer as X"."""
-    conditions = _conjuncts(predicate)
+    conditions = conjuncts(predicate)
     needed = [
         one for one in conditions
         if not _is_none_but(one)

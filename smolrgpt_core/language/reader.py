@@ -726,7 +726,7 @@ def _check_holders(program: Program, regions: RegionSet) -> None:
                 if regions[id].label
             }  # fmt: skip
             if len(zones) > 1:
-                raise NoReadingError("this asks two things at once; ask them one by one")
+                raise NoReadingError("this asks two things at once; ask them one at a time")
 
 
 UNITS_OF_LENGTH = {
@@ -835,7 +835,7 @@ def _in_topics(
     if part.operator is selections.The and part.parts[0].operator is selections.Listed:
         (ids,) = part.parts[0].arguments
         if len(ids) > 1 and topics:
-            raise NoReadingError("several things were spoken of; name the one that is meant")
+            raise NoReadingError("several things were mentioned; name the one that is meant")
         return selections.Region(ids[0]) if len(ids) == 1 else part
     if part.operator is selections.Member and part.parts[0].type is Type.REGION:
         raise NoReadingError("two regions are needed here, got 1")
@@ -878,7 +878,7 @@ def _together(members: Sequence[Program], name: str, regions: RegionSet) -> Prog
 
 def _spoken_of(topics: Sequence[Program]) -> Program:
     if len(topics) != 1:
-        what = "nothing was spoken of before" if not topics else "several things were spoken of"
+        what = "nothing was mentioned before" if not topics else "several things were mentioned"
         raise NoReadingError(
             f"the question refers back (it, that, they, one), but {what}; name the region"
         )

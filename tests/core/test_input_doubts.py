@@ -319,8 +319,8 @@ def test_pixels_that_are_not_square_are_reported(frame):
 @pytest.mark.parametrize("degrees", [30, 90])
 def test_an_up_that_the_floor_contradicts_is_reported(hall, frame, degrees):
     turn = cv2.Rodrigues(np.radians([degrees, 0.0, 0.0]))[0]
-    assert "degrees off" in doubts(replace(frame, up=turn @ hall.up))
-    assert "degrees off" not in doubts(replace(frame, up=hall.up))
+    assert "degrees against" in doubts(replace(frame, up=turn @ hall.up))
+    assert "degrees against" not in doubts(replace(frame, up=hall.up))
 
 
 def test_a_principal_point_far_from_the_middle_is_reported(frame):

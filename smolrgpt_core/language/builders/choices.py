@@ -60,7 +60,7 @@ def extreme(given: Any, found: Superlative) -> Program:
         chosen = selections.Exactly(chosen, 2.0)
     if found.attribute is None:
         if chosen.operator is selections.Listed and len(chosen.arguments[0]) == 2:
-            raise NoReadingError("none of two is in the middle; ask what is between them")
+            raise NoReadingError("neither of two things is in the middle; ask what is between them")
         return selections.Middle(_listed_as(found.noun, chosen))
     chosen = _listed_as(found.noun, chosen)
     return selections.Extreme(chosen, found.attribute, found.end, float(found.rank))

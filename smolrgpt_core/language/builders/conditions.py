@@ -40,7 +40,7 @@ def one_or_which(alternatives: Program) -> NoReadingError:
     """For "Is it in buffer 1 or 2?", to which "yes" may be no answer."""
     ids = " and ".join(map(str, alternatives.arguments[0]))
     return NoReadingError(
-        f'with this "or" it may be asked whether it is so of any, or of which; say '
+        f'this "or" may ask whether it is true of any of them, or of which; say '
         f'"one of {ids}" with their class, or "which of {ids}"'
     )
 
@@ -147,12 +147,12 @@ def negated(given: Superlative | Beside | Together | Program) -> Program:
     """Not so."""
     if isinstance(given, Superlative):
         raise NoReadingError(
-            "what is not the nearest, leftmost, ... has no single answer; ask for what is"
+            "several things are not the nearest, leftmost, ...; ask for the one that is"
         )
     if isinstance(given, Beside):
         given = given.predicate
     if isinstance(given, Together):
-        raise NoReadingError("is it not so of all of these, or of none? ask about one")
+        raise NoReadingError("is it untrue of some of these, or of all? ask about one")
     if given.operator is predicates.Not:
         return given.parts[0]
     if given.operator is predicates.Measures and given.arguments[1] in OTHERWISE:
@@ -495,7 +495,7 @@ def standard_room(length: float, width: float) -> Program:
 def room_for_more(number: int, how: str | None = None) -> Program:
     """Room for so many more pallets, or for more than so many."""
     if how not in (None, "at_least", "more"):
-        raise NoReadingError("is there room for at least so many, or for more than so many?")
+        raise NoReadingError("is there room for at least that many, or for more than that many?")
     if number == 1 and how != "more":
         return predicates.HasRoom()
     return predicates.Measures(attributes.Capacity(), how or "at_least", count_number(number))

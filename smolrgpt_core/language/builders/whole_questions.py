@@ -154,7 +154,7 @@ def share_of_part(part: Nominal, whole: Any) -> Program:
         raise NoReadingError
     base, condition = chosen.parts
     if whole is not None and several(whole) != base:
-        raise NoReadingError("a share is of a whole, such as all pallets, that the part is of")
+        raise NoReadingError("a fraction needs a whole that contains the part, such as all pallets")
     return questions.Share(base, condition)
 
 
@@ -352,7 +352,7 @@ def side_of(region: Program, place: Program, axis: str) -> Program:
 def side_of_seen(region: Program, observer: Program, seen: Program) -> Program:
     """For "If I stand at A and look at B, is C to the left or right of B?"."""
     if observer.parts[1] != seen:
-        raise NoReadingError("left or right of what is looked at? name one of the two")
+        raise NoReadingError("left or right of what the observer looks at? name one of the two")
     return side_of(region, observer, "left_right")
 
 

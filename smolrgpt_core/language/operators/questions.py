@@ -110,7 +110,7 @@ def _of_all(chosen: Chosen, attribute: Attribute) -> tuple[Values, Values]:
     values = attribute(chosen.mask)
     counted = chosen.mask & ~np.isnan(values)
     if not counted[0].any():
-        raise cannot_tell("there is none that could be measured")
+        raise cannot_tell("there is nothing to measure")
     number = counted.sum(axis=1).astype(np.float64)
     total = np.where(counted, values, 0.0).sum(axis=1)
     return np.where(number > 0, total, np.nan), np.where(number > 0, number, np.nan)
@@ -171,7 +171,7 @@ def Whether(copies: SceneCopies, region: Indices, predicate: Predicate) -> Value
 )  # fmt: skip
 def Every(copies: SceneCopies, chosen: Chosen, predicate: Predicate) -> Values:
     if not chosen.mask[0].any():
-        raise cannot_tell("there is none of which it could be true")
+        raise cannot_tell("there is nothing of which it could be true")
     failing = (chosen.mask & ~predicate(chosen.mask)).any(axis=1)
     return _truth(~failing, ~chosen.mask.any(axis=1))
 
@@ -184,7 +184,7 @@ def Every(copies: SceneCopies, chosen: Chosen, predicate: Predicate) -> Values:
 def Share(copies: SceneCopies, chosen: Chosen, predicate: Predicate) -> Values:
     total = chosen.mask.sum(axis=1)
     if not total[0]:
-        raise cannot_tell("there is none of which it could be true")
+        raise cannot_tell("there is nothing of which it could be true")
     fitting = (chosen.mask & predicate(chosen.mask)).sum(axis=1)
     return np.where(total > 0, fitting / np.maximum(total, 1), np.nan)
 

@@ -155,7 +155,7 @@ def First(
     _check_rank(copies, Chosen(np.isfinite(ranked)), count)
     ordered = np.sort(ranked, axis=1)
     if count < copies.number and ordered[0, count] - ordered[0, count - 1] < SAME:
-        raise cannot_tell(f"number {count} and {count + 1} in order are equal")
+        raise cannot_tell(f"numbers {count} and {count + 1} in this order are equal")
     last = ordered[:, count - 1 : count]
     kept = chosen.mask & (ranked <= last) & np.isfinite(last)
     return Chosen(kept, np.where(kept, ranked, np.inf))

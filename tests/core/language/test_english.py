@@ -119,10 +119,10 @@ def refusal(text: str, regions: RegionSet = SMALL, ids: tuple[int, ...] = ()) ->
         ("which pallet is not nearest to buffer 2", "no single answer"),
         ("Is pallet 3 bigger than 2 m?", "larger in which direction?"),
         # Pronouns that refer to nothing.
-        ("how many pallets are in it", "nothing was spoken of before"),
-        ("How far is that from pallet 3?", "nothing was spoken of before"),
+        ("how many pallets are in it", "nothing was mentioned before"),
+        ("How far is that from pallet 3?", "nothing was mentioned before"),
         ("How far are those from buffer 2?", "several distances"),
-        ("What is the distance from it to pallet 3?", "nothing was spoken of before"),
+        ("What is the distance from it to pallet 3?", "nothing was mentioned before"),
         ("Given transporter 6, how far is pallet 3?", "says nothing about transporter 6"),
         # More than one thing at once.
         ("how far is pallet 3 from pallet 4 and pallet 5", "several distances"),
