@@ -47,7 +47,7 @@ CANDIDATES_PER_FORM = 3
 
 BROKEN = "message cannot be decoded"
 WRONG_UNIT = "wrong depth unit"
-FROZEN = "depth stands still"
+FROZEN = "depth or color stands still"
 UNUSABLE = "messages do not fit"
 NO_MOTION = "too little change"
 NO_QUESTION = "no clear question"

@@ -14,7 +14,7 @@ from smolrgpt_core.label_map import RegionLabels, label_changes
 from smolrgpt_core.messages.camera_info import rectification
 from smolrgpt_core.messages.compressed import plain_image
 from smolrgpt_core.messages.encodings import depth_encoding
-from smolrgpt_core.messages.frozen_depth import FrozenDepthTest
+from smolrgpt_core.messages.frozen_images import FrozenImagesTest
 from smolrgpt_core.messages.older import current_camera_info
 from smolrgpt_core.messages.reading import alignment_warnings, frame_from_messages
 from smolrgpt_core.messages.region_sources import SOURCES_BY_TYPE
@@ -63,7 +63,7 @@ class FrameSource:
         types = {topic.name: topic.type_name for topic in bag.topics}
         self._source = SOURCES_BY_TYPE[types[self._topics["regions"]]]
         self._mountings = read_mountings(bag)
-        self._frozen = FrozenDepthTest()
+        self._frozen = FrozenImagesTest()
 
     def decode(self, serialized: Mapping[str, bytes]) -> RecordedFrame:
         """The frame of a moment.
@@ -83,7 +83,7 @@ class FrameSource:
         frame = frame_from_messages(
             rgb, depth, camera_info, regions, self._settings, rgb_topic=self._topics["rgb"]
         )
-        depth_doubt = self._frozen.doubt(depth, frame.rgb)
+        depth_doubt = self._frozen.doubt(depth, frame)
         if depth_doubt:
             frame = replace(frame, depth_doubt=depth_doubt)
         if frame.stamp_ns in self._mountings:

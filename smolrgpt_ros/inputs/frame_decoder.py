@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.compressed import ALL_RAW, Transports, plain_image
-from smolrgpt_core.messages.frozen_depth import FrozenDepthTest
+from smolrgpt_core.messages.frozen_images import FrozenImagesTest
 from smolrgpt_core.messages.reading import (
     alignment_warnings,
     frame_facts,
@@ -72,7 +72,7 @@ class FrameDecoder:
         self._types = {name: type_ for name, (_, type_) in types.items()}
         self._settings = settings
         self._labels = labels
-        self._frozen = FrozenDepthTest()
+        self._frozen = FrozenImagesTest()
         self._cache: OrderedDict[tuple[Hashable, ...], DecodedFrame] = OrderedDict()
 
     def decode(self, samples: Moment) -> tuple[DecodedFrame, bool]:
@@ -107,7 +107,7 @@ class FrameDecoder:
             mounting = self._find_mounting(frame.frame_id, frame.stamp_ns)
         frame = replace(
             frame,
-            depth_doubt=self._frozen.doubt(depth, frame.rgb),
+            depth_doubt=self._frozen.doubt(depth, frame),
             up=mounting.up,
             camera_height=mounting.camera_height,
         )

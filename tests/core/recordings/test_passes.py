@@ -278,5 +278,23 @@ def test_depth_that_stands_still_is_doubted(wall: Any, tmp_path: Path) -> None:
 
 def test_depth_that_stands_still_is_skipped(wall: Any, tmp_path: Path) -> None:
     bag = wall.write(tmp_path / "bag", with_frozen_depth(wall))
-    with pytest.raises(NoFrameError, match="depth stands still: 3"):
+    with pytest.raises(NoFrameError, match="depth or color stands still: 3"):
         convert_recording(bag, tmp_path / "data", RecordingOptions())
+
+
+def with_frozen_color(wall: Any, *meters: float) -> Messages:
+    """The color image of the first frame again and again, while depth is that of each moment."""
+    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    messages = wall.frames(*meters)
+    for topic, message in messages:
+        if topic == "/rgb":
+            message.data = image.ravel()
+    return messages
+
+
+def test_color_that_stands_still_is_doubted(wall: Any, tmp_path: Path) -> None:
+    moved = wall.write(tmp_path / "moved", with_frozen_color(wall, 2.0, 2.1, 3.0))
+    found = [item.answer for item in wall.replay(moved).answers]
+    doubted = ["does the color camera stand still?" in answer.message for answer in found]
+    assert doubted == [False, False, True]
+    assert found[2].confidence <= 0.45
