@@ -32,6 +32,7 @@ FILES = (
     "english_orders.txt",
     "english_forms.txt",
     "english_clauses.txt",
+    "english_notes.txt",
     "german_speakers.txt",
     "german_gists.txt",
     "german_traps.txt",
