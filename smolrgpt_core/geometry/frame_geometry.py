@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.box_fitting import BoxFitter, MeasuredSize, OrientedBox, look_at
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.ground_plane import (
@@ -31,6 +32,7 @@ from smolrgpt_core.geometry.ground_plane import (
     find_floor,
     find_ground_plane,
 )
+from smolrgpt_core.geometry.fronts import Front, find_front
 from smolrgpt_core.geometry.input_doubts import (
     ENOUGH_BOXES,
     MAX_SCALE_ERROR,
@@ -316,6 +318,22 @@ class FrameGeometry:
             SpatialError: as `footprint`.
         """
         return float(self.footprint(zone_id).depth_inside(self.footprint(id).center))
+
+    def front(self, id: int) -> Front | None:
+        """Where the front of a carrier with a mast points; None where it cannot be told.
+
+        Raises:
+            SpatialError: as `locate`, also of what it may carry.
+        """
+        with self._lock:
+            region, plane, frame = self.frame.regions[id], self.plane, self.frame
+            cargo = self.locate(id).load.cargo
+            if plane is None or is_box(region):  # of which most is around the carrier
+                return None
+            rows, columns = np.nonzero(frame.regions.full_mask(id) & np.isfinite(frame.depth))
+            rays = pixel_rays(rows, columns, frame.intrinsics)
+            points = plane.to_floor(rays * frame.depth[rows, columns, None])
+            return find_front(points, None if cargo is None else self.locate(cargo).box)
 
     def _locate(self, id: int) -> Located:
         region, plane = self.frame.regions[id], self.plane

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status, bad_question
 from smolrgpt_core.geometry.box_fitting import TAIL
+from smolrgpt_core.geometry.fronts import Front
 from smolrgpt_core.geometry.object_pixels import is_box
 from smolrgpt_core.object_classes import (
     CARGO,
@@ -24,7 +25,6 @@ from smolrgpt_core.object_classes import (
 )
 from smolrgpt_core.scene.spatial_scene import (
     COLORS,
-    Front,
     Placed,
     SeenColors,
     SpatialScene,

@@ -11,9 +11,18 @@ from numpy.typing import NDArray
 from smolrgpt_core.errors import bad_question
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.frame_geometry import SURFACE_ONLY, FrameGeometry, Located
+from smolrgpt_core.geometry.fronts import MAST_M, ONLY_FORKS_M, Front
+from smolrgpt_core.object_classes import CARRIER, size_class
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.colors import ColorImage
-from smolrgpt_core.scene.spatial_scene import Choices, Placed, SeenColors, touches_border
+from smolrgpt_core.scene.spatial_scene import (
+    Choices,
+    Placed,
+    SeenColors,
+    cannot_tell,
+    no_front,
+    touches_border,
+)
 
 MASK_EDGE_STD_PX = 2.0
 """Standard deviation of the column of a mask's center."""
@@ -207,6 +216,28 @@ class MeasuredScene:
                 "depth and masks have no colors; use the answerer fused, which looks at the image"
             )
         return self._image.colors(region)
+
+    def front(self, id: int) -> Front:
+        """Where the front of a region points.
+
+        Raises:
+            SpatialError: as `place`; BAD_QUESTION for what has none; CANNOT_TELL where its forks or
+                its load do not show it.
+        """
+        region = self.regions[id]
+        if size_class(region.label) != CARRIER:
+            raise no_front(region.name)
+        box = self._geometry.locate(id).box
+        has_mast = box is not None and box.top >= MAST_M
+        if box is not None and ONLY_FORKS_M <= box.top < MAST_M and region.box.y > 0:
+            raise no_front(region.name)
+        front = self._geometry.front(id) if has_mast else None
+        if front is None:
+            raise cannot_tell(
+                f"which end of {region.name} is its front cannot be seen; ask again from where its "
+                "forks, or what lies on them, are in full view"
+            )
+        return front
 
     @cached_property
     def _image(self) -> ColorImage:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status, bad_question
+from smolrgpt_core.geometry.fronts import Front
 from smolrgpt_core.regions import Region, RegionSet
 
 COLORS = (
@@ -83,21 +84,6 @@ class SeenColors:
         weights = np.zeros(len(COLORS))
         weights[COLORS.index(name)] = 1.0
         return cls(weights, weights)
-
-
-@dataclass(frozen=True)
-class Front:
-    """Where the front of one region points.
-
-    Attributes:
-        angle: along the floor, from right towards forward, radians.
-        std: standard deviation of it, radians.
-        certainty: how likely it is this end or side and not another one.
-    """
-
-    angle: float
-    std: float = 0.0
-    certainty: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from smolrgpt_core.errors import bad_question
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.geometry.back_projection import pixel_rays
+from smolrgpt_core.geometry.fronts import Front
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.spatial_scene import (
-    Front,
     Placed,
     SeenColors,
     cannot_tell,

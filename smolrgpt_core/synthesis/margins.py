@@ -12,8 +12,9 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.geometry.fronts import Front
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.scene.spatial_scene import Front, Placed, SeenColors, SpatialScene
+from smolrgpt_core.scene.spatial_scene import Placed, SeenColors, SpatialScene
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def refusal(text: str, regions: RegionSet = SMALL, ids: tuple[int, ...] = ()) ->
         ("Which pallet should I pick first?", '"should": what ought to be done'),
         ("which pallet is the best", '"best": what ought to be done'),
         ("Is transporter 6 moving?", "one picture does not tell movement"),
-        ("Is transporter 6 facing pallet 3?", "which way something faces is not measured"),
+        ("What is transporter 6 facing?", "only a front faces something"),
         # What has no one meaning.
         ("the second pallet", "in what order?"),
         ("Tell me the number of pallets placed in the second buffer.", "in what order?"),

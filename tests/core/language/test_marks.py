@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from smolrgpt_core.geometry.fronts import Front
 from smolrgpt_core.language.interpreter import evaluate
 from smolrgpt_core.language.marks import Mark, MarkKind, marks_of
 from smolrgpt_core.language.operators import (
@@ -74,6 +75,9 @@ class ExactScene:
 
     def colors(self, id: int) -> SeenColors:
         return SeenColors.only("white")
+
+    def front(self, id: int) -> Front:
+        return Front(BOXES[id][3])
 
     def expect(self, ids: Sequence[int]) -> None:
         pass

@@ -74,7 +74,7 @@ class Programs:
         )
         program = make(depth)
         is_none = program.operator is questions.Amount or any(
-            map(_is_height_of_zone, program.walk())
+            _is_height_of_zone(part) or _is_zone_in_zone(part) for part in program.walk()
         )
         return self.question() if is_none else program
 
@@ -324,6 +324,12 @@ def _is_height_of_zone(part: Program) -> bool:
     if part.operator is not selections.Extreme or part.arguments[0] != selections.All("buffer"):
         return False
     return part.arguments[1].operator in (attributes.CenterHeight, attributes.Height)
+
+
+def _is_zone_in_zone(part: Program) -> bool:
+    """Whether buffers are meant that hold buffers, which none does, so that this is refused."""
+    buffers = selections.All("buffer")
+    return part == selections.Where(buffers, predicates.Holds(buffers))
 
 
 def _normal(part: Program) -> Program:
