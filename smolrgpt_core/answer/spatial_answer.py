@@ -59,6 +59,8 @@ class SpatialAnswer:
         confidence: probability that the answer is correct, 0 to 1; NaN if unknown.
         confidence_limit: upper bound for any calibration; below 1 if the inputs of the frame are
             doubtful. Not published.
+        unclear_colors: whether it rests on colors that the image does not show clearly. Not
+            published.
         geometric_value: value from geometry; None if it has none.
         model_value: value from the model; None if it has none.
         agreement: of the model's answer with geometry.
@@ -88,6 +90,7 @@ class SpatialAnswer:
     steps: tuple[str, ...] = ()
     confidence: float = float("nan")
     confidence_limit: float = 1.0
+    unclear_colors: bool = False
     geometric_value: float | None = None
     model_value: float | None = None
     agreement: Agreement = Agreement.UNKNOWN

@@ -19,6 +19,7 @@ from smolrgpt_core.answerer_settings import CONFIDENT, MODEL, FusionSettings
 from smolrgpt_core.answerers.base import (
     Answerer,
     UncertainAnswerError,
+    UnclearColorsError,
     UntrainedQuestionError,
     answer_as_batch,
     each_deadline,
@@ -45,6 +46,9 @@ UNCONTESTED = frozenset({Evidence.GEOMETRY, Evidence.GEOMETRY_ONLY, Evidence.GEO
 
 DECIDED = frozenset({Status.CANNOT_TELL, Status.UNKNOWN_REGION})
 """Refusals of geometry that no model overrules: a tie, or a contradiction in the question."""
+
+LEFT_OPEN = (UncertainAnswerError, UnclearColorsError)
+"""Refusals of geometry after which a model answers what is about colors alone."""
 
 CONFIRMABLE = frozenset({Category.COUNT})
 """Categories of which a model may confirm an uncertain answer. A number of objects is uncertain
@@ -174,7 +178,7 @@ class FusedAnswerer:
         confidence = at_most(limit, confidence_of(fused.evidence, fused.answer))
         if fused.doubt:
             confidence = at_most(UNLIKE_CONFIDENCE, confidence)
-        if isinstance(geometry, UncertainAnswerError) and not confidence >= CERTAINTY:
+        if isinstance(geometry, LEFT_OPEN) and not confidence >= CERTAINTY:
             return geometry
         if self._settings.abstain_below > 0 and not confidence >= self._settings.abstain_below:
             return self._too_uncertain(confidence, model, geometry)
@@ -269,9 +273,9 @@ def fuse(
     for outcome in (model, geometry):
         if isinstance(outcome, SpatialError) and _is_late(outcome):
             return outcome
+    if looks and isinstance(geometry, LEFT_OPEN) and isinstance(model, SpatialAnswer):
+        return _without_geometry(model, geometry, doubt())
     if isinstance(geometry, UncertainAnswerError):
-        if looks and isinstance(model, SpatialAnswer):
-            return _without_geometry(model, geometry, doubt())
         return _confirmed(model, geometry, settings, doubt)
     if isinstance(geometry, SpatialError) and (looks or geometry.status in DECIDED):
         return geometry
@@ -334,7 +338,7 @@ def _one_of_two(
     doubtful = doubt and f"doubtful: {doubt}"
     if is_model:
         answer = replace(chosen, message=_joined(_remarks("disagrees", geometry), doubtful))
-        return FusedAnswer(answer, Evidence.MODEL_AGAINST_GEOMETRY, doubt)
+        return FusedAnswer(answer, contradicting(geometry.unclear_colors), doubt)
     note = _joined(geometry.message, f"the model disagrees: {model.text}", doubtful)
     evidence = Evidence.GEOMETRY if doubt else Evidence.GEOMETRY_AGAINST_MODEL
     return FusedAnswer(replace(chosen, message=note), evidence)
@@ -368,11 +372,20 @@ def _counts_against_geometry(
     """Whether the model's answer is returned where geometry has another one."""
     if settings.prefer != CONFIDENT:
         return settings.prefer == MODEL
-    if doubt:
-        return False
+    if doubt or geometry.unclear_colors:
+        return not doubt
     # Neither is larger where nothing is known of such answers: NaN.
     predicted = confidence_of(Evidence.MODEL_AGAINST_GEOMETRY, model)
     return predicted > confidence_of(Evidence.GEOMETRY_AGAINST_MODEL, geometry)
+
+
+def contradicting(unclear_colors: bool) -> Evidence:
+    """What an answer of the model rests on where geometry has another one.
+
+    Args:
+        unclear_colors: as of geometry's answer, which then weighs no more than a refusal.
+    """
+    return Evidence.MODEL_ONLY if unclear_colors else Evidence.MODEL_AGAINST_GEOMETRY
 
 
 def _is_late(outcome: Outcome) -> bool:

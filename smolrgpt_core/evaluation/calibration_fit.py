@@ -23,7 +23,7 @@ from smolrgpt_core.answerers.calibration import (
     curve_name,
     log_odds,
 )
-from smolrgpt_core.answerers.fused import CONFIRMABLE, DECIDED
+from smolrgpt_core.answerers.fused import CONFIRMABLE, DECIDED, contradicting
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
 from smolrgpt_core.errors import Status
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
@@ -90,11 +90,12 @@ def judged_answers(
     doubted = {item.id for item in geometry.predictions if item.is_doubted}
     # Of what geometry has decided to refuse, `fused` never gives the answer of the model alone; of
     # a color that is open it does.
-    still_open = {item.id for item in geometry.uncertain}
+    uncertain = {item.id for item in geometry.uncertain}
     decided = {
         item.id
         for item in geometry.predictions
-        if item.status in DECIDED and not (_is_about_looks(item) and item.id in still_open)
+        if item.status in DECIDED
+        and not (_is_about_looks(item) and (item.unclear_colors or item.id in uncertain))
     }
     given = [
         _judged(scored, evidence, prediction)
@@ -168,12 +169,10 @@ def _ways(
             (Evidence.MODEL_WITH_GEOMETRY, model),
             (Evidence.GEOMETRY_WITH_MODEL, geometry),
         ]
-    return [
-        (Evidence.MODEL, model),
-        (Evidence.GEOMETRY, geometry),
-        (Evidence.MODEL_AGAINST_GEOMETRY, model),
-        (Evidence.GEOMETRY_AGAINST_MODEL, geometry),
-    ]
+    alone = [(Evidence.MODEL, model), (Evidence.GEOMETRY, geometry)]
+    unclear = geometry[1].unclear_colors
+    against = [] if unclear else [(Evidence.GEOMETRY_AGAINST_MODEL, geometry)]
+    return [*alone, (contradicting(unclear), model), *against]
 
 
 def _agree(

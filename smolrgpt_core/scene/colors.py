@@ -24,7 +24,10 @@ from smolrgpt_core.scene.spatial_scene import COLORS, SeenColors, cannot_tell
 EDGE_PX = 2
 """Pixels this close to the edge of a mask may show what is next to the region."""
 
-MIN_PIXELS = 40
+SMALL_EDGE_PX, ENOUGH_PIXELS = 1, 40
+"""That edge where the other one would leave fewer pixels than these."""
+
+MIN_PIXELS = 20
 """A color is named from at least this many pixels."""
 
 MOST_PIXELS = 800
@@ -124,20 +127,20 @@ class ColorImage:
         """
         if self._light.problem:
             raise cannot_tell(f"the color of {region.name} is unknown: {self._light.problem}")
-        pixels = self._rgb[region.box.slices][_inside(region)]
+        inside = _inside(region)
+        pixels = self._rgb[region.box.slices][inside]
         burnt = (pixels >= BURNT_LEVEL).all(axis=1)
         if len(pixels) < MIN_PIXELS:
             raise cannot_tell(
-                f"{region.name} is too small to judge its color: {len(pixels)} pixels lie "
-                f"{EDGE_PX} pixels or more inside its mask, {MIN_PIXELS} are needed; ask again "
-                "from nearby"
+                f"{region.name} is too small to judge its color: {len(pixels)} pixels lie inside "
+                f"the edge of its mask, {MIN_PIXELS} are needed; ask again from nearby"
             )
         if np.mean(burnt) > 0.5:
             raise cannot_tell(
                 f"{region.name} is too bright to judge its color: {np.mean(burnt):.0%} of its "
                 "pixels are overexposed; reduce the exposure"
             )
-        lab = _lab(self._lit(region)[~burnt])
+        lab = _lab(self._lit(region, inside)[~burnt])
         fits = _fits(lab)
         vividness = np.clip(np.hypot(lab[:, 1], lab[:, 2]) / VIVID_CHROMA, 0.0, 1.0)
         vivid = np.where(_IS_NEUTRAL, fits, fits * vividness[:, None]).mean(axis=0)
@@ -145,9 +148,9 @@ class ColorImage:
         likely = _name_weights(vivid, fractions)
         return SeenColors(fractions, (1 - LAPSE) * likely + LAPSE / len(COLORS))
 
-    def _lit(self, region: Region) -> NDArray[np.float32]:
-        """(P, 3) linear light of the pixels of a region, as if the scene had white light."""
-        return LINEAR[self._smooth[region.box.slices][_inside(region)]] * self._light.gains
+    def _lit(self, region: Region, inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """(P, 3) linear light of pixels (h, w) of a region, as if the scene had white light."""
+        return LINEAR[self._smooth[region.box.slices][inside]] * self._light.gains
 
     @cached_property
     def _smooth(self) -> NDArray[np.uint8]:
@@ -196,18 +199,25 @@ def _light_of(rgb: NDArray[np.uint8]) -> _Light:
 
 
 def _inside(region: Region) -> NDArray[np.bool_]:
-    """(h, w) pixels of a mask that are not near its edge."""
-    padded = np.pad(region.mask, 1).astype(np.uint8)
-    size = 2 * EDGE_PX + 1
-    kernel = np.ones((size, size), np.uint8)
-    eroded = cv2.erode(padded, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    inside = np.asarray(eroded[1:-1, 1:-1], dtype=bool)
+    """(h, w) pixels of a mask that are not near its edge, `MOST_PIXELS` at most."""
+    inside = _eroded(region.mask, EDGE_PX)
+    if inside.sum() < ENOUGH_PIXELS:
+        inside = _eroded(region.mask, SMALL_EDGE_PX)
     step = -(-int(inside.sum()) // MOST_PIXELS)
     if step > 1:
         rows, columns = np.nonzero(inside)
         inside = np.zeros_like(inside)
         inside[rows[::step], columns[::step]] = True
     return inside
+
+
+def _eroded(mask: NDArray[np.bool_], edge_px: int) -> NDArray[np.bool_]:
+    """A mask (h, w) without its pixels next to others, so many deep."""
+    padded = np.pad(mask, 1).astype(np.uint8)
+    size = 2 * edge_px + 1
+    kernel = np.ones((size, size), np.uint8)
+    eroded = cv2.erode(padded, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return np.asarray(eroded[1:-1, 1:-1], dtype=bool)
 
 
 def _fits(lab: NDArray[np.float32]) -> NDArray[np.float64]:

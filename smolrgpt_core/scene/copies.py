@@ -318,6 +318,17 @@ class SceneCopies:
                 notes.append(f"{self.name(index)} is {seen.in_words()}")
         return notes
 
+    def has_unclear_colors(self, certainty: float) -> bool:
+        """Whether some colors that were read since `begin_question` are known, and not all of them.
+
+        Args:
+            certainty: a color that is less likely than this, 0 to 1, is unsure.
+        """
+        read = [self._colors[index] for index in map(int, np.flatnonzero(self._looked))]
+        seen = [colors for colors in read if isinstance(colors, SeenColors)]
+        is_clear = [colors.weights.max() >= certainty for colors in seen]
+        return bool(seen) and not (len(seen) == len(read) and all(is_clear))
+
     def has_mixed_colors(self, certainty: float) -> bool:
         """Whether something of an unsure color that was read since `begin_question` has several.
 

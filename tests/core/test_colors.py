@@ -7,14 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from smolrgpt_core.answerers.base import UncertainAnswerError
+from smolrgpt_core.answerers.base import UncertainAnswerError, UnclearColorsError
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.answerers.geometry_cache import GeometryCache
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.language import Category, read_question
 from smolrgpt_core.regions import Box, Region, RegionSet
-from smolrgpt_core.scene.colors import EDGE_PX, MIN_PIXELS, ColorImage
+from smolrgpt_core.scene.colors import (
+    EDGE_PX,
+    ENOUGH_PIXELS,
+    MIN_PIXELS,
+    SMALL_EDGE_PX,
+    ColorImage,
+)
 from smolrgpt_core.scene.copies import SceneCopies
 from smolrgpt_core.scene.spatial_scene import COLORS, SeenColors
 from smolrgpt_core.scene.true_scene import TrueScene
@@ -121,6 +127,13 @@ def test_what_is_beside_a_mask_does_not_count() -> None:
     assert seen.fractions[COLORS.index("blue")] > 0.98
 
 
+def test_of_a_small_thing_more_than_the_middle_counts() -> None:
+    image = painted((PAINTS["blue"], 1.0))
+    for side in (int(np.sqrt(ENOUGH_PIXELS)) + 2 * EDGE_PX + extra for extra in (-3, 0, 1)):
+        seen = ColorImage(image).colors(region(Box(45, 55, side, side)))
+        assert named(seen) == "blue"
+
+
 def refusal(image: np.ndarray, box: Box = BOX) -> str:
     with pytest.raises(SpatialError) as caught:
         ColorImage(image).colors(region(box))
@@ -130,7 +143,7 @@ def refusal(image: np.ndarray, box: Box = BOX) -> str:
 
 def test_why_there_is_no_color() -> None:
     blue = painted((PAINTS["blue"], 1.0))
-    side = int(np.sqrt(MIN_PIXELS)) + 2 * EDGE_PX
+    side = int(np.sqrt(MIN_PIXELS)) + 2 * SMALL_EDGE_PX
     assert "too small" in refusal(blue, Box(45, 55, side, side))
     ColorImage(blue).colors(region(Box(45, 55, side + 1, side + 1)))
     gray = np.repeat(blue.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
@@ -221,6 +234,32 @@ def test_refusals(frame, text, looks, status, words) -> None:
     with pytest.raises(SpatialError, match=words) as caught:
         answer(frame, text, looks)
     assert caught.value.status is status
+
+
+@pytest.fixture
+def unclear_frame(frame: RGBDFrame) -> RGBDFrame:
+    """Pallet 11 has a black load on an orange pallet in the shade, which looks brown."""
+    image = frame.rgb.copy()
+    image[60:82, 50:80] = PAINTS["black"]
+    image[82:90, 50:80] = PAINTS["brown"]
+    return replace(frame, rgb=image)
+
+
+def test_what_is_known_of_an_unclear_color_is_marked_for_who_knows_better(
+    frame: RGBDFrame, unclear_frame: RGBDFrame
+) -> None:
+    assert answer(unclear_frame, "Is pallet 11 orange?").truth is False
+    assert answer(unclear_frame, "Is pallet 11 orange?").unclear_colors
+    assert not answer(unclear_frame, "Is pallet 10 orange?").unclear_colors
+    assert not answer(frame, "Is pallet 11 orange?").unclear_colors
+    assert not answer(frame, "How many of pallets 10, 11 and 12 are red?").unclear_colors
+    which = "Which of pallets 10 and 11 is orange?"
+    with pytest.raises(UnclearColorsError, match=r"0 fit: none; pallet 11 is 7.% black"):
+        answer(unclear_frame, which)
+    for clear, text in ((frame, which), (frame, "Which of pallets 10 and 12 is orange?")):
+        with pytest.raises(SpatialError, match="0 fit") as caught:
+            answer(clear, text)
+        assert not isinstance(caught.value, UnclearColorsError)
 
 
 def test_colors_of_one_question_are_no_matter_of_the_next(frame: RGBDFrame) -> None:

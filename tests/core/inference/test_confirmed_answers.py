@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from smolrgpt_core.answer import Agreement
+from smolrgpt_core.answer import Agreement, SpatialAnswer
+from smolrgpt_core.answer.scoring import answer_value
 from smolrgpt_core.answerer_settings import CONFIDENT, AgreementTolerances, FusionSettings
 from smolrgpt_core.answerers.base import UncertainAnswerError, UntrainedQuestionError
 from smolrgpt_core.answerers.calibration import Calibration, ConfidenceCurve, Evidence
@@ -223,6 +224,57 @@ def test_a_model_that_knows_colors_answers_where_they_are_open(frame, anything, 
         assert "from the model only" in found.message
     gray = replace(frame, rgb=np.full_like(frame.rgb, 128))
     assert "no colors" in outcome(knowing, gray, question).message
+
+
+class Orange(GeometricAnswerer):
+    """Sees orange everywhere."""
+
+    def answer(self, frame, question):
+        truth = question.category is Category.TRUTH
+        return SpatialAnswer(
+            Status.OK, question.category, truth=truth or None, region_id=None if truth else 12,
+            relation="" if truth else "orange", confidence=0.9,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "brown", "ranges", "found"),
+    [
+        ("Is pallet 12 orange?", 0.25, {}, True),
+        ("Is pallet 12 orange?", 1.0, {}, False),
+        ("Is pallet 12 orange?", 0.25, {"view_deg": (20.0, 40.0)}, False),
+        ("Which of pallets 11 and 12 is orange?", 0.25, {}, 12),
+        ("Which of pallets 11 and 12 is orange?", 1.0, {}, Status.CANNOT_TELL),
+        ("Which of pallets 11 and 12 is orange?", 0.25, {"view_deg": (20.0, 40.0)},
+         Status.CANNOT_TELL),
+    ],
+)  # fmt: skip
+def test_a_model_that_knows_colors_counts_more_where_they_are_unclear(
+    frame, anything, text, brown, ranges, found
+) -> None:
+    image = np.full_like(frame.rgb, 160)
+    image[:60] = 225, 225, 225
+    image[frame.regions.full_mask(11)] = 30, 80, 165
+    rows, columns = np.nonzero(frame.regions.full_mask(12))
+    last = np.quantile(rows, 1 - brown)
+    image[rows, columns] = np.where((rows < last)[:, None], (22, 22, 24), (140, 95, 55))
+    question = read_question(text, frame.regions)
+    curve = ConfidenceCurve(0.0, 2.944, 100, 95)
+    named = {"truth of Colored": curve, "mcq of Colored": curve}
+    curves = {Evidence.MODEL_ONLY.value: named}
+    cache = GeometryCache(looks=True)
+    calibration = Calibration("short", curves, AgreementTolerances(), weights_sha256="0" * 64)
+    both = FusedAnswerer(
+        Orange(), GeometricAnswerer(cache), LikenessTest(anything(**ranges), cache),
+        calibration=calibration,
+    )  # fmt: skip
+    answer = outcome(both, replace(frame, rgb=image), question)
+    if isinstance(found, Status):
+        assert answer.status is found
+        return
+    assert answer_value(answer) == found
+    if answer.unclear_colors:
+        assert answer.confidence == pytest.approx(0.95, abs=0.01)
 
 
 def outcome(answerer, frame, question):
