@@ -57,8 +57,9 @@ Change = Callable[[Any], None]
 
 
 @pytest.fixture(scope="module")
-def node(start_node: Any) -> Any:
-    return start_node(SCRIPTED, "-p", "answerer:=scripted", "-p", "input_wait:=0.3")
+def node(start_new_node: Any) -> Any:
+    """In a new Python: whoever collects garbage goes through all that PyTorch has loaded."""
+    return start_new_node(SCRIPTED, "-p", "answerer:=scripted", "-p", "input_wait:=0.3")
 
 
 @pytest.fixture
