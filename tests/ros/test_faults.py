@@ -464,6 +464,6 @@ def test_lifecycle_cycles_with_a_model(
     )
     operator = make_operator(graph, node="/thinker", service="/thinker")
     wait_for(lambda: operator.ask_distance().status in ANSWERED, "an answer", 60.0)
-    # Were the model kept, it would be 24 MiB.
-    check_growth(operator, thinker.process.pid, 30, 12, wait_for)
+    # Were the model kept, it would be 12 MiB.
+    check_growth(operator, thinker.process.pid, 15, 6, wait_for)
     assert thinker.stop() == 0
