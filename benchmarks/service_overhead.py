@@ -200,14 +200,16 @@ class Probe:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """One run in the environment of this process."""
+    camera = [f"{name}:={getattr(options, name)}" for name in ("rate", "width", "height")]
     parameters = {
-        "sim_camera_node": f"rate:={options.rate}",
-        "spatial_query_node": "answerer:=geometric",
+        "sim_camera_node": camera,
+        "spatial_query_node": ["answerer:=geometric"],
     }
     with ProcessGroup() as group:
-        for name, parameter in parameters.items():
+        for name, values in parameters.items():
+            arguments = [part for value in values for part in ("-p", value)]
             script = str(ROOT / "scripts" / name)
-            group.start(name, [sys.executable, script, "--ros-args", "-p", parameter])
+            group.start(name, [sys.executable, script, "--ros-args", *arguments])
         probe = Probe(child_running("spatial_query_node"))
         try:
             return run(probe, options)
@@ -272,7 +274,8 @@ def measure_in_environment(options: argparse.Namespace, profile: Path | None) ->
 
 def table(results: dict[str, dict[str, Any]], options: argparse.Namespace) -> Table:
     """The runs side by side."""
-    title = f"query node beside a 640x480 camera at {options.rate:g} Hz"
+    size = f"{options.width}x{options.height}"
+    title = f"query node beside a {size} camera at {options.rate:g} Hz"
     table = Table(title=title, caption="latency: median / 99th percentile, ms")
     table.add_column("")
     rows: dict[str, list[str]] = {}
@@ -312,6 +315,8 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--questions", type=int, default=200, help="questions for the latency")
     parser.add_argument("--minutes", type=float, default=0.0, help="longer, to watch the memory")
     parser.add_argument("--rate", type=float, default=30.0, help="frames per second")
+    parser.add_argument("--width", type=int, default=640, help="of images, pixels")
+    parser.add_argument("--height", type=int, default=480, help="of images, pixels")
     parser.add_argument("--domain", type=int, default=101, help="ROS domain to run in")
     parser.add_argument("--json", type=Path, help="write the numbers here")
     parser.add_argument("--one-run", action="store_true", help=argparse.SUPPRESS)

@@ -12,10 +12,11 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 SMALLEST = {
     "lifecycle_memory": "--cycles 1 --questions 1",
-    "page_node": "--seconds 2 --warm-up 0 --camera-rate 5",
-    "region_node": "--rates 2 --seconds 3 --camera-rate 5",
+    "page_node": "--seconds 1 --warm-up 0 --camera-rate 5",
+    "region_node": "--rates 2 --seconds 1 --camera-rate 5",
     "service_load": "--questions 4 --rounds 1 --clients 2 --answerer geometric --rate 5",
-    "service_overhead": "--seconds 1 --questions 20 --rate 5",
+    # Of so small images none is lost without the profile, so that questions have answers at once.
+    "service_overhead": "--seconds 1 --questions 4 --rate 5 --width 160 --height 120",
     "several_cameras": "--cameras 2 --questions 4 --seconds 1 --rate 5 --answerer geometric",
     "soak": "--minutes 0.05 --parts 2 --rate 5 -- -p answerer:=geometric",
 }

@@ -57,8 +57,9 @@ Change = Callable[[Any], None]
 
 
 @pytest.fixture(scope="module")
-def node(start_node: Any) -> Any:
-    return start_node(SCRIPTED, "-p", "answerer:=scripted", "-p", "input_wait:=0.3")
+def node(start_new_node: Any) -> Any:
+    """In a new Python: whoever collects garbage goes through all that PyTorch has loaded."""
+    return start_new_node(SCRIPTED, "-p", "answerer:=scripted", "-p", "input_wait:=0.3")
 
 
 @pytest.fixture
@@ -463,6 +464,6 @@ def test_lifecycle_cycles_with_a_model(
     )
     operator = make_operator(graph, node="/thinker", service="/thinker")
     wait_for(lambda: operator.ask_distance().status in ANSWERED, "an answer", 60.0)
-    # Were the model kept, it would be 24 MiB.
-    check_growth(operator, thinker.process.pid, 30, 12, wait_for)
+    # Were the model kept, it would be 12 MiB.
+    check_growth(operator, thinker.process.pid, 15, 6, wait_for)
     assert thinker.stop() == 0

@@ -143,30 +143,30 @@ def general(**changes: bytes | None) -> dict[str, bytes | None]:
     return members | changes
 
 
-@pytest.fixture
+def write_shard(path: Path, content: Mapping[str, Mapping[str, bytes | None]]) -> Path:
+    """A tar of {key: members}; members of CA-1M stand behind "KEY_", others "KEY."."""
+    with tarfile.open(path, "w") as archive:
+        for key, members in content.items():
+            mark = "_" if "image.jpg" in members else "."
+            for member, data in members.items():
+                if data is not None:
+                    header = tarfile.TarInfo(f"{key}{mark}{member}")
+                    header.size = len(data)
+                    archive.addfile(header, io.BytesIO(data))
+    return path
+
+
+@pytest.fixture(scope="session")
 def records() -> SimpleNamespace:
     """Members of records of each stream, and what they are made of."""
     return SimpleNamespace(
         wild=wild, ca1m=ca1m, general=general, item=item, free=free, objects=objects,
         pickle=pickle, log_png=log_png, npy=npy, slope=slope, size=(HEIGHT, WIDTH),
-        normalized=NORMALIZED,
+        normalized=NORMALIZED, write_shard=write_shard,
     )  # fmt: skip
 
 
 @pytest.fixture
 def shard(tmp_path: Path) -> Callable[..., Path]:
-    """shard(name, {key: members}): a tar; members of CA-1M stand behind "KEY_", others "KEY."."""
-
-    def write(name: str, content: Mapping[str, Mapping[str, bytes | None]]) -> Path:
-        path = tmp_path / name
-        with tarfile.open(path, "w") as archive:
-            for key, members in content.items():
-                mark = "_" if "image.jpg" in members else "."
-                for member, data in members.items():
-                    if data is not None:
-                        header = tarfile.TarInfo(f"{key}{mark}{member}")
-                        header.size = len(data)
-                        archive.addfile(header, io.BytesIO(data))
-        return path
-
-    return write
+    """shard(name, {key: members}): a tar in the folder of the test."""
+    return lambda name, content: write_shard(tmp_path / name, content)

@@ -53,14 +53,45 @@ def samples_of(root: Path) -> list[Sample]:
     return list(SampleIterator(open_dataset(DatasetConfig("warehouse", root), True)))
 
 
-@pytest.fixture
-def mixed(shard, records) -> list[Path]:
+@pytest.fixture(scope="module")
+def mixed(records, tmp_path_factory) -> list[Path]:
     """A shard of each stream."""
-    return [
-        shard("o365.tar", {"a/0001": records.wild(), "a/0002": records.wild()}),
-        shard("ca1m.tar", {"scene-42_7": records.ca1m()}),
-        shard("general.tar", {"v1": records.general()}),
-    ]
+    folder = tmp_path_factory.mktemp("mixed")
+    content = {
+        "o365.tar": {"a/0001": records.wild(), "a/0002": records.wild()},
+        "ca1m.tar": {"scene-42_7": records.ca1m()},
+        "general.tar": {"v1": records.general()},
+    }
+    return [records.write_shard(folder / name, members) for name, members in content.items()]
+
+
+class Imported:
+    """The data set of one call, and what the call says of it."""
+
+    def __init__(self, shards: list[Path], root: Path) -> None:
+        self.root = root
+        done = call(*shards, "--out", root, "--json")
+        assert done.exit_code == 0, done.output
+        self.summary = json.loads(done.stdout)
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        lines = (self.root / "train/facts.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def used(self, shard: str) -> list[str]:
+        """Keys of the records of a shard that became images."""
+        return [item["key"] for item in self.facts if item["shard"] == shard]
+
+    def reasons(self, shard: str) -> dict[str, str]:
+        """What is wrong with the other records, by key."""
+        broken = self.summary["broken"]
+        return {item["key"]: item["reason"] for item in broken if item["shard"] == shard}
+
+
+@pytest.fixture(scope="module")
+def imported(mixed, tmp_path_factory) -> Imported:
+    return Imported(mixed, tmp_path_factory.mktemp("imported") / "out")
 
 
 def test_all_streams_in_one_call_are_checked_and_trained_on(mixed, tmp_path, tiny_vlms):
@@ -88,19 +119,17 @@ def test_all_streams_in_one_call_are_checked_and_trained_on(mixed, tmp_path, tin
     assert (train(run) / "model.safetensors").is_file()
 
 
-def test_each_record_says_where_it_comes_from(mixed, tmp_path):
-    root = tmp_path / "out"
-    summary = json.loads(call(*mixed, "--out", root, "--json").stdout)
+def test_each_record_says_where_it_comes_from(imported):
+    summary, facts = imported.summary, imported.facts
     assert summary["images"] == {"wild": 2, "ca1m": 1, "general": 1}
     assert summary["broken"] == []
-    facts = [json.loads(line) for line in (root / "train/facts.jsonl").read_text().splitlines()]
     assert [(item["shard"], item["key"]) for item in facts] == [
         ("o365.tar", "a/0001"), ("o365.tar", "a/0002"), ("ca1m.tar", "scene-42_7"),
         ("general.tar", "v1"),
     ]  # fmt: skip
     assert [item["image"] for item in facts][:2] == ["00000-000000.jpg", "00000-000001.jpg"]
     ids = [id for item in facts for id in item["questions"]]
-    assert ids == [record.id for record in SplitFolder(root, "train").read_records()]
+    assert ids == [record.id for record in SplitFolder(imported.root, "train").read_records()]
     assert len(facts[0]["questions"]) == 16 + 2
     assert Counter(summary["formats"])["free"] == len(ids)
 
@@ -145,9 +174,8 @@ def test_the_point_maps_are_those_of_the_authors(shard, records, tmp_path):
         np.testing.assert_allclose(small[known], wanted[:3, in_range].T, atol=1e-3, err_msg=name)
 
 
-def test_calibrations_follow_the_conventions_of_their_streams(mixed, tmp_path):
-    call(*mixed, "--out", tmp_path / "out")
-    cameras = SplitFolder(tmp_path / "out", "train").read_cameras()
+def test_calibrations_follow_the_conventions_of_their_streams(imported):
+    cameras = SplitFolder(imported.root, "train").read_cameras()
     found = [
         (camera.intrinsics.fx, camera.intrinsics.fy, camera.intrinsics.cx, camera.intrinsics.cy)
         for camera in cameras.values()
@@ -157,7 +185,7 @@ def test_calibrations_follow_the_conventions_of_their_streams(mixed, tmp_path):
     expected = [(48, 48, 23.5, 15.5), (48, 48, 23.5, 15.5), (48, 48, 23.5, 15.5)]
     np.testing.assert_allclose(found[:3], expected, atol=1e-4)
     np.testing.assert_allclose(found[3], (50, 50, 23.5, 15.5), atol=1e-3)
-    meters = samples_of(tmp_path / "out")[2].depth
+    meters = samples_of(imported.root)[2].depth
     assert meters is not None
     depth = meters.read_meters()
     # No depth, and beyond 30 m, in two rows of half the size.
@@ -175,27 +203,85 @@ class Bomb:
         return (os.system, (f"touch {self.trace}",))
 
 
-def test_a_pickle_that_would_run_something_does_not(shard, records, tmp_path):
-    trace = tmp_path / "trace"
-    with_bomb = {"level1": [Bomb(trace)]}
-    plain = pickle.dumps(Bomb(trace), protocol=2)
-    content = {
-        "saved": records.wild(with_bomb),
-        "plain": records.wild(pt=plain),
+def hostile(records, trace: Path) -> dict[str, Any]:
+    """Records with pickles of other things than plain values, and a good one."""
+    return {
+        "saved": records.wild({"level1": [Bomb(trace)]}),
+        "plain": records.wild(pt=pickle.dumps(Bomb(trace), protocol=2)),
         "array": records.wild({"level1": [np.float64(1)]}),
         "set": records.wild({"level1": [{1, 2}]}),
         "no_pickle": records.wild(pt=b"no pickle"),
         "good": records.wild(),
     }
-    done = call(shard("bad.tar", content), "--out", tmp_path / "out", "--json")
-    assert done.exit_code == 0, done.output
-    assert not trace.exists()
-    reasons = {item["key"]: item["reason"] for item in json.loads(done.stdout)["broken"]}
+
+
+def unusable(records) -> dict[str, Any]:
+    """Records that lack something or contradict themselves, and a good one."""
+    camera = torch.eye(3)
+    return {
+        "no_depth": records.wild(png=None),
+        "no_reading": records.wild(png=records.log_png(np.full(records.size, np.nan))),
+        "no_log": records.wild(png=records.wild()["jpg"]),
+        "no_picture": records.wild(jpg=b"no picture"),
+        "no_camera": records.wild(intrinsics_pt=records.pickle(camera * 9)),
+        "no_lists": records.wild([1]),
+        "../../outside": records.wild(),
+        "no_camera_of_points": records.general(pt=records.pickle({"points": torch.zeros(2, 2, 3)})),
+        "good": records.wild(),
+    }
+
+
+def expanding(records) -> dict[str, Any]:
+    """Records with pickles that say more than they hold, and a good one."""
+    shared: list[Any] = ["x"] * 10
+    for _ in range(8):
+        shared = [shared] * 10
+    view = torch.zeros(1).expand(2**28)
+    return {
+        "shared": records.wild({"level1": shared}),
+        "view": records.wild({"level1": [view]}),
+        "good": records.wild(),
+    }
+
+
+def add_link(shard: Path) -> None:
+    with tarfile.open(shard, "a") as archive:
+        link = tarfile.TarInfo("link.jpg")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+
+
+def cut_off(shard: Path, member: str) -> None:
+    with tarfile.open(shard) as archive:
+        end = archive.getmember(member).offset_data + 100
+    shard.write_bytes(shard.read_bytes()[:end])
+
+
+@pytest.fixture(scope="module")
+def damaged(records, tmp_path_factory) -> Imported:
+    """Of shards with all kinds of damage in one call: each call starts a PyTorch for pickles."""
+    folder = tmp_path_factory.mktemp("damaged")
+    content = {
+        "hostile.tar": hostile(records, folder / "trace"),
+        "unusable.tar": unusable(records),
+        "cut.tar": {"a": records.wild(), "b": records.wild()},
+        "expanding.tar": expanding(records),
+    }
+    shards = [records.write_shard(folder / name, members) for name, members in content.items()]
+    add_link(folder / "unusable.tar")
+    cut_off(folder / "cut.tar", "b.pt")
+    return Imported(shards, folder / "out")
+
+
+def test_a_pickle_that_would_run_something_does_not(damaged):
+    assert not (damaged.root.parent / "trace").exists()
+    reasons = damaged.reasons("hostile.tar")
     assert set(reasons) == {"saved", "plain", "array", "set", "no_pickle"}
     assert all("a pickle is refused" in reason for reason in reasons.values())
     assert "system" in reasons["saved"]
     assert "system" in reasons["plain"]
     assert "numpy" in reasons["array"]
+    assert damaged.used("hostile.tar") == ["good"]
 
 
 def test_the_process_that_reads_pickles_may_die(shard, records, tmp_path, monkeypatch):
@@ -208,28 +294,8 @@ def test_the_process_that_reads_pickles_may_die(shard, records, tmp_path, monkey
     assert "ended the process that reads it (exit status 3)" in done.output
 
 
-def test_broken_records_are_named_and_the_others_are_used(shard, records, tmp_path):
-    camera = torch.eye(3)
-    content = {
-        "no_depth": records.wild(png=None),
-        "no_reading": records.wild(png=records.log_png(np.full(records.size, np.nan))),
-        "no_log": records.wild(png=records.wild()["jpg"]),
-        "no_picture": records.wild(jpg=b"no picture"),
-        "no_camera": records.wild(intrinsics_pt=records.pickle(camera * 9)),
-        "no_lists": records.wild([1]),
-        "../../outside": records.wild(),
-        "no_camera_of_points": records.general(pt=records.pickle({"points": torch.zeros(2, 2, 3)})),
-        "good": records.wild(),
-    }
-    path = shard("bad.tar", content)
-    with tarfile.open(path, "a") as archive:
-        link = tarfile.TarInfo("link.jpg")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        archive.addfile(link)
-    done = call(path, "--out", tmp_path / "out", "--json")
-    assert done.exit_code == 0, done.output
-    summary = json.loads(done.stdout)
-    reasons = {item["key"]: item["reason"] for item in summary["broken"]}
+def test_broken_records_are_named_and_the_others_are_used(damaged):
+    reasons = damaged.reasons("unusable.tar")
     expected = {
         "no_depth": "a record without png",
         "no_reading": "a record without depth from 0.1 to 60 m",
@@ -244,24 +310,20 @@ def test_broken_records_are_named_and_the_others_are_used(shard, records, tmp_pa
     assert set(reasons) == set(expected)
     for key, reason in expected.items():
         assert reason in reasons[key]
-    assert summary["images"] == {"wild": 1}
-    inside = {path.name for path in tmp_path.iterdir()}
-    assert inside == {"bad.tar", "out"}
-    assert check_dataset(tmp_path / "out").clean
+    assert damaged.used("unusable.tar") == ["good"]
+    inside = {path.name for path in damaged.root.parent.iterdir()}
+    assert inside == {"hostile.tar", "unusable.tar", "cut.tar", "expanding.tar", "out"}
+    assert damaged.summary["images"] == {"wild": 4}
+    assert check_dataset(damaged.root).clean
 
 
-def test_a_shard_that_is_cut_off_is_named_and_its_records_are_used(shard, records, tmp_path):
-    path = shard("cut.tar", {"a": records.wild(), "b": records.wild()})
-    with tarfile.open(path) as archive:
-        end = archive.getmember("b.pt").offset_data + 100
-    path.write_bytes(path.read_bytes()[:end])
-    summary = json.loads(call(path, "--out", tmp_path / "out", "--json").stdout)
-    assert summary["images"] == {"wild": 1}
-    record, cut = summary["broken"]
-    assert (record["key"], cut["key"]) == ("b", "")
-    assert record["reason"].startswith("a record without pt: ")
-    assert "cut.tar: the shard cannot be read to its end" in cut["reason"]
-    assert cut["reason"].endswith("; 2 records before it")
+def test_a_shard_that_is_cut_off_is_named_and_its_records_are_used(damaged):
+    assert damaged.used("cut.tar") == ["a"]
+    reasons = damaged.reasons("cut.tar")
+    assert list(reasons) == ["b", ""]
+    assert reasons["b"].startswith("a record without pt: ")
+    assert "cut.tar: the shard cannot be read to its end" in reasons[""]
+    assert reasons[""].endswith("; 2 records before it")
 
 
 def test_nothing_usable_is_an_error(shard, records, tmp_path):
@@ -306,18 +368,9 @@ def test_wrong_calls(mixed, tmp_path):
     assert call(tmp_path / "nowhere.tar", "--out", tmp_path / "out").exit_code == 2
 
 
-def test_a_pickle_says_no_more_than_it_holds(shard, records, tmp_path, monkeypatch):
-    shared: list[Any] = ["x"] * 10
-    for _ in range(8):
-        shared = [shared] * 10
-    view = torch.zeros(1).expand(2**28)
-    content = {
-        "shared": records.wild({"level1": shared}),
-        "view": records.wild({"level1": [view]}),
-        "good": records.wild(),
-    }
-    path = shard("bombs.tar", content)
-    summary = json.loads(call(path, "--out", tmp_path / "out", "--json").stdout)
-    reasons = {item["key"]: item["reason"] for item in summary["broken"]}
+def test_a_pickle_says_no_more_than_it_holds(damaged):
+    reasons = damaged.reasons("expanding.tar")
+    assert set(reasons) == {"shared", "view"}
     assert "values" in reasons["shared"]
     assert "numbers" in reasons["view"]
+    assert damaged.used("expanding.tar") == ["good"]
