@@ -11,9 +11,9 @@ from itertools import groupby
 from typing import Any
 
 from smolrgpt_core.language.interpreter import Finding, Step
-from smolrgpt_core.language.operators import attributes, fronts, predicates, questions, selections
+from smolrgpt_core.language.operators import arrangements, attributes, fronts, predicates, questions, selections
 from smolrgpt_core.language.program import Program
-from smolrgpt_core.language.terms import COUNTED_HOW, RELATIONS, SUPERLATIVES
+from smolrgpt_core.language.terms import COUNTED_HOW, OFFSET_SIDES, RELATIONS, SUPERLATIVES
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.wording import (
     Unit,
@@ -36,6 +36,12 @@ OPPOSITE_HOW = {
     "at_most": "more",
 }
 """What is true of a number where a comparison is false."""
+
+OTHER_SIDE = {
+    "left": "right", "right": "left", "front": "behind", "behind": "front", "above": "below",
+    "below": "above",
+}  # fmt: skip
+"""What something is if it is not to a side."""
 
 OBSERVERS = (selections.Observer, fronts.Aboard)
 """Places of somebody who looks somewhere."""
@@ -191,6 +197,8 @@ class _Answer:
             return f"the top of {name} is {amount} above the floor."
         if attribute.operator is attributes.Capacity:
             return _more_fit(round(value), name)
+        if attribute.operator is arrangements.Offset:
+            return self._offset(name, *attribute.arguments, value)
         if attribute.operator is fronts.Heading:
             return f"{name} is facing {self._off_viewing_direction(value)}."
         if attribute.operator is attributes.ClockHour:
@@ -203,6 +211,12 @@ class _Answer:
             )
         program = questions.Measure(region, attribute)
         return f"{self._writer.phrase(program, last=True)} is {amount}."
+
+    def _offset(self, name: str, place: Program, side: str, value: float) -> str:
+        """Such as "shelf 14 is 2.31 m to the right of pallet 8", on whichever side it is."""
+        shown = side if value >= 0 else OTHER_SIDE[side]
+        amount = quantity(abs(value), "m", self._unit)
+        return f"{name} is {amount} {OFFSET_SIDES[shown]} {self._writer.phrase(place)}."
 
     def _off_viewing_direction(self, degrees: float) -> str:
         """Such as "35 degrees to the left of where the camera looks"."""

@@ -127,6 +127,9 @@ DIFFERENCES = {
 }
 """How much more of an attribute one has than another; "larger" of zones."""
 
+NEIGHBOR_GAPS = {"least": "smallest", "most": "largest"}
+"""Which of the gaps between neighbors is meant."""
+
 BETWEEN_TWO = {
     attributes.Distance: "distance from {} to {}",
     attributes.HorizontalDistance: "horizontal distance between {} and {}",
@@ -154,6 +157,7 @@ PREDICATES: dict[Any, str] = {
     predicates.OnTopOf: "on top of {}",
     predicates.Between: "between {} and {}",
     predicates.Is: "the same as {}",
+    predicates.HasRoomFor: "with room for {}",
     predicates.IsAmong: "among {}",
     fronts.Facing: "facing {}",
     fronts.FacingAway: "facing away from {}",
@@ -165,6 +169,16 @@ SIDES = {
     "above_below": "above or below",
     "inside_outside": "inside or outside",
 }
+
+OFFSET_SIDES = {
+    "left": "to the left of",
+    "right": "to the right of",
+    "front": "in front of",
+    "behind": "behind",
+    "above": "above",
+    "below": "below",
+}
+"""How far to a side of something else it is."""
 
 RELATIONS = {
     "left": "left of",

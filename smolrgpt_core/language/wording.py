@@ -13,6 +13,7 @@ from functools import reduce
 from smolrgpt_core.language.builders import RELATIONS_TO_ONE
 from smolrgpt_core.language.meant import classes_of
 from smolrgpt_core.language.operators import (
+    arrangements,
     attributes,
     fronts,
     predicates,
@@ -30,6 +31,8 @@ from smolrgpt_core.language.terms import (
     FROM_SIDE,
     HOW_WORDS,
     NEARNESS,
+    NEIGHBOR_GAPS,
+    OFFSET_SIDES,
     ORDINALS,
     PREDICATES,
     REACHES,
@@ -195,6 +198,10 @@ class Writer:
                 return f"how many more pallets fit into {self.phrase(region, last=True)}?"
             if attribute.operator is attributes.Top:
                 return f"how high is the top of {self.phrase(region, last=True)}?"
+            if attribute.operator is arrangements.Offset:
+                place, side = attribute.arguments
+                beside = f"{OFFSET_SIDES[side]} {self.phrase(place)}"
+                return f"how far {beside} is {self.phrase(region, last=True)}?"
             if attribute.operator is fronts.Heading:
                 return f"in which direction is {self.phrase(region)} facing?"
             if attribute.operator in SEEN_FROM:
@@ -234,8 +241,8 @@ class Writer:
     def _whether(self, program: Program) -> str:
         if program.operator is questions.Whether:
             region, predicate = program.arguments
-            if predicate.operator is predicates.HasRoom:
-                return f"is there {self._room_in(region)}?"
+            if predicate.operator in ROOM:
+                return f"is there {self._room_in(region, predicate)}?"
             if _is_one_of_several(predicate):
                 # "Is it in buffer 1 or in buffer 2?" may ask in which, "red or blue?" does.
                 return f"is it true that {self.statement(program)}?"
@@ -248,6 +255,10 @@ class Writer:
             if is_only_one(program):
                 return "is {} {}?".format(*self.only_one(program))
             return "are {} {}?".format(*self._claim(program))
+        if program.operator is arrangements.AllAlike:
+            return "do {} {}?".format(*self._alike(program))
+        if program.operator is arrangements.InLine:
+            return f"are {self.all_of(program.parts[0])} in a line?"
         if program.operator is questions.Compare:
             if is_room_for_several(program):
                 return f"is there {self._room_for_several_in(program)}?"
@@ -265,6 +276,8 @@ class Writer:
             return "loaded"
         if predicate == predicates.Not(predicates.HasRoom()) and self.is_zone(subject):
             return "full"
+        if predicate.operator is predicates.Not and _is_room_for_region(predicate.parts[0]):
+            return f"without {self.predicate(predicate.parts[0], last=True).removeprefix('with ')}"
         chosen = predicate.parts[0] if predicate.operator is predicates.Is else subject
         is_one = subject.type is Type.REGION and chosen is not subject
         if is_one and chosen.operator is selections.Extreme and not is_list(chosen.parts[0]):
@@ -285,6 +298,11 @@ class Writer:
             return None
         listed, predicate = chosen.arguments
         return f"any of {self.plural(listed)}", self.complement(listed, predicate)
+
+    def _alike(self, program: Program) -> tuple[str, str]:
+        """For "pallets 3 and 4" that "have the same height"."""
+        chosen, attribute = program.arguments
+        return self.all_of(chosen), f"have the same {self.attribute(attribute, last=True)}"
 
     def more_of_them(self, program: Program) -> str:
         """For "more pallets in buffer 1 than empty pallets"; empty for any other comparison."""
@@ -329,8 +347,9 @@ class Writer:
         subject, adjective, other = compared
         return subject, f"at least {limit.arguments[0]:.10g} times as {adjective} as {other}"
 
-    def _room_in(self, zone: Program) -> str:
-        return f"room for another pallet in {self.phrase(zone, last=True)}"
+    def _room_in(self, zone: Program, predicate: Program) -> str:
+        room = self.predicate(predicate).removeprefix("with ")
+        return f"{room} in {self.phrase(zone, last=True)}"
 
     def _room_for_several_in(self, program: Program) -> str:
         measured, how, amount = program.arguments
@@ -363,8 +382,8 @@ class Writer:
         no = "not " if negative else ""
         if program.operator is questions.Whether:
             region, predicate = program.arguments
-            if predicate.operator is predicates.HasRoom:
-                return f"there is {'no ' if negative else ''}{self._room_in(region)}"
+            if predicate.operator in ROOM:
+                return f"there is {'no ' if negative else ''}{self._room_in(region, predicate)}"
             joined = predicate.operator in (predicates.And, predicates.Or)
             words = self._operand(predicate, True) if joined else self.complement(region, predicate)
             return f"{self.phrase(region)} is {no}{words}"
@@ -376,6 +395,10 @@ class Writer:
         if is_only_one(program):
             subject, words = self.only_one(program)
             return f"{subject} is {no}{words}"
+        if program.operator is arrangements.AllAlike:
+            return (" do not " if negative else " ").join(self._alike(program))
+        if program.operator is arrangements.InLine:
+            return f"{self.all_of(program.parts[0])} are {no}in a line"
         if program.operator is questions.Every:
             subject, words = self._claim(program)
             if self.lists_one_class(program.parts[0]):
@@ -704,7 +727,7 @@ class Writer:
         words = self.predicate(predicate, last=True)
         if subject is not None and predicate.operator is predicates.Not:
             words = self.complement(subject, predicate)
-        has = (predicates.Measures, predicates.HasRoom)
+        has = (predicates.Measures, *ROOM)
         if words.startswith("with ") and (predicate.operator in has or _is_range(predicate)):
             return f"{'has' if one else 'have'} {words.removeprefix('with ')}"
         return f"{verb} {words}"
@@ -743,6 +766,9 @@ class Writer:
 
     def attribute(self, program: Program, last: bool = False) -> str:
         """As a noun: "distance to pallet 3"."""
+        if program.operator is arrangements.Offset:
+            place, side = program.arguments
+            return f"displacement {OFFSET_SIDES[side]} {self.phrase(place, last)}"
         return ATTRIBUTES[program.operator].format(*self._places(program, last))
 
     def _places(self, attribute: Program, last: bool) -> list[str]:
@@ -788,6 +814,10 @@ class Writer:
         if operator is questions.Angle:
             first, second, place = (self.phrase(part) for part in arguments)
             return f"the angle between {first} and {second} from {place}"
+        if operator is arrangements.NeighborGap:
+            chosen, end = arguments
+            words = self.all_of(chosen)
+            return f"the {NEIGHBOR_GAPS[end]} gap between neighbors of {words}"
         if operator is fronts.HeadingAngle:
             first, second = self.phrase(arguments[0]), self.phrase(arguments[1], last)
             return f"the angle between the facing directions of {first} and {second}"
@@ -836,6 +866,10 @@ def taken_zone(program: Program) -> Program | None:
         attributes.FreeArea: questions.Measure(zone, attributes.FootprintArea()),
     }
     return zone if wholes.get(attribute.operator) == whole else None
+
+
+def _is_room_for_region(predicate: Program) -> bool:
+    return predicate.operator is predicates.HasRoomFor
 
 
 def _room_for_several(how: str, amount: Program) -> str:
@@ -1002,6 +1036,9 @@ def _conjuncts(predicate: Program) -> list[Program]:
 NAMING = (selections.Region, selections.Camera)
 """Operators that are written as a name."""
 
+ROOM = (predicates.HasRoom, predicates.HasRoomFor)
+"""What it is to have room in it."""
+
 BESIDE = (
     predicates.In, predicates.LeftOf, predicates.RightOf, predicates.InFrontOf, predicates.Behind,
     predicates.Above, predicates.Below, predicates.OnTopOf, fronts.Facing, fronts.FacingAway,
@@ -1017,6 +1054,8 @@ def _is_nominal(chosen: Program) -> bool:
 def _stands_alone(predicate: Program) -> bool:
     """Whether it can stand behind a noun without "that is": "in buffer 2", "within 2 m of me"."""
     if predicate.operator in BESIDE:
+        return predicate.parts[0].operator in NAMING
+    if predicate.operator is predicates.HasRoomFor:
         return predicate.parts[0].operator in NAMING
     if predicate.operator is predicates.HasRoom:
         return True

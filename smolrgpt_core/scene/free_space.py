@@ -59,6 +59,21 @@ def room_for(copies: SceneCopies, zone: int) -> Values:
     return _repeated(fits, copies.count)
 
 
+def room_for_region(copies: SceneCopies, zone: int, guest: NDArray[np.intp]) -> Values:
+    """(K,) 1 where the footprint of a region (K,) fits into a zone beside all others, else 0.
+
+    It does not stand in its own way. Of sizes between two cells, the larger is looked for.
+    """
+    few = min(DISTURBED, copies.count)
+    fits = []
+    for copy in range(few):
+        shapes = _others(copies, zone, MARGIN_M, without=int(guest[copy]))
+        sides = np.ceil(copies.size[copy, guest[copy], :2] / CELL_M - ROUNDING_M)
+        cells = max(int(sides[0]), 1), max(int(sides[1]), 1)
+        fits.append(_fits(copies, zone, shapes, copy, cells))
+    return _repeated(np.array(fits, dtype=np.float64), copies.count)
+
+
 def capacities(copies: SceneCopies, zone: int) -> Values:
     """(K,) how many standard footprints fit into the free part of a zone together.
 
@@ -130,11 +145,13 @@ def _on_floor(place: NDArray[np.intp], turn: Values, low: Values) -> Values:
     return np.asarray((low + cells * CELL_M) @ turn.T)
 
 
-def _others(copies: SceneCopies, zone: int, grown: float) -> list[Values]:
-    """Corners (K, 4, 2) of the footprints of all objects that may reach into a zone."""
+def _others(
+    copies: SceneCopies, zone: int, grown: float, without: int | None = None
+) -> list[Values]:
+    """Corners (K, 4, 2) of the footprints of all objects that may reach into a zone, but one."""
     center, half = copies.center[0, zone, :2], np.linalg.norm(copies.size[0, zone, :2]) / 2
     found = []
-    for index in np.flatnonzero(~copies.zones):
+    for index in np.flatnonzero(~copies.zones & (np.arange(copies.number) != without)):
         reach = np.linalg.norm(copies.size[0, index, :2]) / 2 + 1.0
         if np.linalg.norm(copies.center[0, index, :2] - center) < half + reach:
             found.append(corners(copies, np.full(copies.count, index), grown))
@@ -174,8 +191,14 @@ def _within(own: Values, steps: Values, rectangle: Values) -> NDArray[np.bool_]:
     return inside
 
 
-def _fits(copies: SceneCopies, zone: int, shapes: list[Values], copy: int) -> bool:
-    return any(fits.any() for _, _, fits in _places(copies, zone, shapes, copy))
+def _fits(
+    copies: SceneCopies,
+    zone: int,
+    shapes: list[Values],
+    copy: int,
+    cells: tuple[int, int] = _WINDOW,
+) -> bool:
+    return any(fits.any() for _, _, fits in _places(copies, zone, shapes, copy, cells))
 
 
 def _capacity(copies: SceneCopies, zone: int, shapes: list[Values], copy: int) -> float:
@@ -190,13 +213,17 @@ def _packed(copies: SceneCopies, zone: int, shapes: list[Values], copy: int) -> 
 
 
 def _places(
-    copies: SceneCopies, zone: int, shapes: list[Values], copy: int
+    copies: SceneCopies,
+    zone: int,
+    shapes: list[Values],
+    copy: int,
+    cells: tuple[int, int] = _WINDOW,
 ) -> Iterator[tuple[float, tuple[int, int], NDArray[np.uint8]]]:
     """Each yaw and size (rows, columns), and the cells around which all of that size is free."""
     for step in range(YAWS):
         yaw = float(copies.yaw[zone]) + np.pi / 2 * step / YAWS
         grid = _grid(copies, zone, shapes, copy, yaw)
-        for window in (_WINDOW, _WINDOW[::-1]):
+        for window in (cells, cells[::-1]):
             kernel = np.ones(window, dtype=np.uint8)
             fits = cv2.erode(grid, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
             yield yaw, window, fits

@@ -289,16 +289,13 @@ class BruteForce:
 
     def do_Clearance(self, other):
         there = self(other)
+        return lambda id: None if id == there else self.clearance(id, there)
 
-        def gap(id):
-            if id == there:
-                return None
-            if self.overlap(id, there):
-                return 0.0
-            a, b = np.array(self.outline(id)), np.array(self.outline(there))
-            return float(np.sqrt(((a[:, None] - b[None]) ** 2).sum(axis=2).min()))
-
-        return gap
+    def clearance(self, one, other):
+        if self.overlap(one, other):
+            return 0.0
+        a, b = np.array(self.outline(one)), np.array(self.outline(other))
+        return float(np.sqrt(((a[:, None] - b[None]) ** 2).sum(axis=2).min()))
 
     def do_Column(self):
         return self.column
@@ -547,7 +544,7 @@ class BruteForce:
     def do_HasRoom(self):
         return self.only_zones(lambda id: self.fits(id, 1.2, 0.8))
 
-    def fits(self, zone, length, width):
+    def fits(self, zone, length, width, without=None):
         """A rectangle at any place of a grid of 4 cm, in any of 18 directions."""
         x, y, _ = self.at(zone)
         (ax, ay), (bx, by) = self.axes(zone)
@@ -557,7 +554,8 @@ class BruteForce:
         places = np.stack([x + u * ax + v * bx, y + u * ay + v * by], axis=-1).reshape(-1, 2)
         near = [
             np.array(self.corners(other, 0.05)) for other in self.ids
-            if not self.zone(other) and math.dist(self.at(other)[:2], (x, y)) < 5.0
+            if not self.zone(other) and other != without
+            and math.dist(self.at(other)[:2], (x, y)) < 5.0
         ]  # fmt: skip
         start = math.atan2(ay, ax)
         for step in range(18):
@@ -641,6 +639,63 @@ class BruteForce:
 
     def do_IsAmong(self, chosen):
         return lambda id: id in self.some(chosen)
+
+    # ---- how things are arranged ----
+
+    def do_Offset(self, place, side):
+        there = self.place(place)
+        fx, fy = there.forward or (0.0, 1.0)
+
+        def meters(id):
+            x, y, h = self.at(id)
+            dx, dy, dh = x - there.x, y - there.y, h - there.h
+            right, ahead = dx * fy - dy * fx, dx * fx + dy * fy
+            front = ahead if there.forward else -dy
+            sides = {"right": right, "left": -right, "front": front, "behind": -front}
+            return {**sides, "above": dh, "below": -dh}[side]
+
+        return meters
+
+    def do_AllAlike(self, chosen, attribute):
+        values = [self(attribute)(id) for id in self.some(chosen)]
+        if len(values) < 2 or None in values:
+            raise NoAnswerError
+        return max(values) - min(values) <= max(0.05, 0.05 * max(values))
+
+    def do_InLine(self, chosen):
+        """The best line is found by turning one through the middle in small steps."""
+        places = np.array([self.at(id)[:2] for id in self.some(chosen)])
+        if len(places) < 3:
+            raise NoAnswerError
+        turns = np.linspace(0, math.pi, 20001)
+        across = np.stack([-np.sin(turns), np.cos(turns)])
+        off = (places - places.mean(axis=0)) @ across
+        return bool(np.abs(off[:, np.argmin((off**2).sum(axis=0))]).max() <= 0.2)
+
+    def do_NeighborGap(self, chosen, end):
+        """The longest gap is the least one up to which all hang together."""
+        found = self.some(chosen)
+        if len(found) < 2:
+            raise NoAnswerError
+        gaps = {
+            frozenset(pair): self.clearance(*pair) for pair in itertools.combinations(found, 2)
+        }
+        if end == "least":
+            return min(gaps.values())
+        return next(gap for gap in sorted(gaps.values()) if self.hang_together(found, gaps, gap))
+
+    def hang_together(self, found, gaps, limit):
+        reached = {found[0]}
+        for _ in found:
+            reached |= {
+                id
+                for id in found
+                if any(gaps.get(frozenset((id, other)), math.inf) <= limit for other in reached)
+            }
+        return len(reached) == len(found)
+
+    def do_HasRoomFor(self, guest):
+        return lambda id: self.fits(id, *self.size(self(guest))[:2], without=self(guest))
 
     # ---- fronts: None for what has none ----
 

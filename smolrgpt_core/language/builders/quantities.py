@@ -13,7 +13,7 @@ from smolrgpt_core.language.builders.parts import (
 )
 from smolrgpt_core.language.builders.sets import pair
 from smolrgpt_core.language.grammar import Costly, NoReadingError
-from smolrgpt_core.language.operators import OPERATORS, attributes, fronts, questions, selections
+from smolrgpt_core.language.operators import OPERATORS, arrangements, attributes, fronts, questions, selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 
@@ -344,6 +344,20 @@ def same_heading(first: Program, second: Program) -> Program:
 def same_heading_of_pair(chosen: Program) -> Program:
     """The same of the two of a set."""
     return same_heading(*pair(chosen))
+
+
+@builder
+def all_alike(attribute: Program, chosen: Program) -> Program:
+    """Whether an attribute of all of a set is the same."""
+    if attribute.unit not in ("m", "m2", "m3"):
+        raise NoReadingError("whether this is equal is not defined; ask which is larger")
+    return arrangements.AllAlike(_all_of(chosen), attribute)
+
+
+@builder
+def in_line(chosen: Program) -> Program:
+    """Whether a set stands in a line."""
+    return arrangements.InLine(_all_of(chosen))
 
 
 @builder

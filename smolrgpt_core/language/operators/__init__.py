@@ -26,6 +26,7 @@ undisturbed copy is the first; an operator raises `SpatialError` where it has no
 """
 
 from smolrgpt_core.language.operators import (
+    arrangements,
     attributes,
     benchmarks,
     fronts,
@@ -37,6 +38,7 @@ from smolrgpt_core.language.operators.registry import OPERATORS
 
 __all__ = [
     "OPERATORS",
+    "arrangements",
     "attributes",
     "benchmarks",
     "fronts",

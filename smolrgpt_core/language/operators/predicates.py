@@ -22,7 +22,7 @@ from smolrgpt_core.language.operators.registry import (
 )
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.scene.copies import NOTHING, Mask, SceneCopies, Values
-from smolrgpt_core.scene.free_space import room_for
+from smolrgpt_core.scene.free_space import room_for, room_for_region
 from smolrgpt_core.scene.spatial_scene import COLORS
 
 BARE_PALLET_M = 0.144
@@ -280,6 +280,26 @@ def HasRoom(copies: SceneCopies, subjects: Mask) -> Mask:
     room = np.zeros_like(subjects)
     for index in np.flatnonzero(subjects.any(axis=0)):
         room[:, index] = room_for(copies, int(index)) > 0
+    return subjects & room
+
+
+@operator(
+    "HasRoomFor", [a(Type.REGION)], Type.PREDICATE,
+    "A zone into which the measured footprint of an object fits, turned in any way, with 5 cm to "
+    "whatever else stands there.",
+)  # fmt: skip
+def HasRoomFor(copies: SceneCopies, subjects: Mask, guest: Indices) -> Mask:
+    objects = subjects.any(axis=0) & ~copies.zones
+    if objects.any():
+        raise bad_question(f"{copies.names(objects)} is no zone, so there is no room in it")
+    own = as_mask(copies, guest)
+    if (own.any(axis=0) & copies.zones).any():
+        raise bad_question(f"{copies.names(own[0])} is painted on the floor and cannot be moved")
+    copies.measure_sizes(subjects | own)
+    copies.measure_footprints(np.ones(copies.number, dtype=bool))
+    room = np.zeros_like(subjects)
+    for index in np.flatnonzero(subjects.any(axis=0)):
+        room[:, index] = room_for_region(copies, int(index), guest) > 0
     return subjects & room
 
 

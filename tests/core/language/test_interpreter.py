@@ -29,8 +29,9 @@ PER_SCENE = 4
 RARE = {"OfColor": 4}
 """Operators that seldom have an answer, and how many times as often they are tried."""
 CLASSES = ("pallet", "transporter", "shelf", "buffer")
+SIDES = ("left", "right", "front", "behind", "above", "below")
 FRONTAL = ("Facing", "FacingAway", "FacingSide")
-SAMPLED = {"Clearance": 0.011, "FreeArea": 0.15, "FreeShare": 0.015}
+SAMPLED = {"Clearance": 0.011, "NeighborGap": 0.011, "FreeArea": 0.15, "FreeShare": 0.015}
 """Operators whose plain value is counted or sampled, with what that may be wrong by."""
 
 
@@ -103,7 +104,7 @@ class Draw:
         if operator.returns is Type.ATTRIBUTE:
             return self.using_attribute(name, operator)
         if operator.returns is Type.PREDICATE:
-            chosen = {"HasRoom": self.some("buffer"), "Holds": self.some("buffer", "transporter"),
+            chosen = {"HasRoom": self.some("buffer"), "HasRoomFor": self.some("buffer"), "Holds": self.some("buffer", "transporter"),
                       "Empty": self.some("buffer", "transporter", "pallet"),
                       **dict.fromkeys(FRONTAL, self.some("transporter"))}  # fmt: skip
             subjects = chosen.get(name, self.some())
@@ -123,6 +124,8 @@ class Draw:
         zones = name in ("FreeArea", "FreeShare", "Capacity")
         region = self.one("buffer") if zones else self.thing() if solid else self.one()
         region = self.one("transporter") if name == "Heading" else region
+        if name == "Offset":
+            return questions.Measure(region, operator(self.place(), self.pick(SIDES)))
         taken = {
             "Clearance": self.thing, "SurfaceDistance": self.thing, "Holding": self.some,
             "DistanceToAny": self.some,
@@ -184,6 +187,14 @@ class Draw:
     )
     use_Ratio = use_Difference
     use_Angle = lambda self, op: op(self.one(), self.one(), self.place())
+    use_AllAlike = lambda self, op: op(
+        s.Listed((self.pick(self.ids["transporter"]), self.pick(self.ids["pallet"]))),
+        self.pick([attributes.Width(), attributes.Length(), attributes.Distance(s.Camera())]),
+    )
+    use_InLine = lambda self, op: op(
+        s.Listed(tuple(int(i) for i in self.rng.permutation(self.objects)[:3]))
+    )
+    use_NeighborGap = lambda self, op: op(self.some("pallet"), self.end())
     use_HeadingAngle = lambda self, op: op(self.one("transporter"), self.one("transporter"))
     use_Negation = lambda self, op: op(questions.Whether(self.thing(), self.predicate()))
     use_Color = lambda self, op: op(self.one())
@@ -250,6 +261,20 @@ def check_room(program: Program, copies: SceneCopies, plain) -> int:
     return 1
 
 
+def check_room_for(program: Program, copies: SceneCopies, plain) -> int:
+    """The same for an object that may stand there already."""
+    chosen, predicate = program.arguments
+    guest = predicate.arguments[0].arguments[0]
+    found = evaluate(program, copies).value
+    length, width, _ = plain.size(guest)
+    for zone in chosen.arguments[0]:
+        if plain.fits(zone, length + 0.08, width + 0.08, without=guest):
+            assert zone in found
+        if not plain.fits(zone, length - 0.1, width - 0.1, without=guest):
+            assert zone not in found
+    return 1
+
+
 def check_capacity(program: Program, copies: SceneCopies, plain) -> int:
     """Counted on a grid as well; what it counts are places that are there."""
     zone = program.parts[0].arguments[0]
@@ -284,7 +309,7 @@ def clear_of(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.maximum(after, before).max())
 
 
-SEARCHED = {"HasRoom": check_room, "Capacity": check_capacity}
+SEARCHED = {"HasRoom": check_room, "HasRoomFor": check_room_for, "Capacity": check_capacity}
 """Operators that search on a grid."""
 
 

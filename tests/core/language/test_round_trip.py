@@ -9,6 +9,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language.builders import both, either, negated
 from smolrgpt_core.language.normal_form import normal_form
 from smolrgpt_core.language.operators import (
+    arrangements,
     attributes,
     benchmarks,
     fronts,
@@ -57,6 +58,7 @@ OF_PLACES = (
     predicates.LeftOf, predicates.RightOf, predicates.InFrontOf, predicates.Behind,
     predicates.Above, predicates.Below, fronts.Facing, fronts.FacingAway,
 )  # fmt: skip
+OFFSET_SIDES = ("left", "right", "front", "behind", "above", "below")
 AXES = ("left_right", "front_behind", "above_below")
 
 
@@ -145,7 +147,9 @@ class Programs:
         return self._positive(depth)
 
     def _positive(self, depth: int) -> Program:
-        kind = self._random.randrange(13)
+        kind = self._random.randrange(14)
+        if kind == 13:
+            return predicates.HasRoomFor(self.region(depth - 1))
         if kind == 12:
             return fronts.FacingSide(self._choose(("left", "right")))
         if kind == 11:
@@ -213,6 +217,8 @@ class Programs:
             return attributes.Holding(self._several(depth))
         if kind == 5:
             return self._choose(ANGLES)(self._place(depth))
+        if kind == 6 and self._random.random() < 0.3:
+            return arrangements.Offset(self._place(depth), self._choose(OFFSET_SIDES))
         return self._choose(PLAIN)()
 
     def _same_unit(self, unit: str, depth: int) -> Program:
@@ -244,7 +250,10 @@ class Programs:
 
     def _computed(self, depth: int) -> Program:
         """A total, an average, a ratio or an angle."""
-        kind = self._random.randrange(5)
+        kind = self._random.randrange(6)
+        if kind == 5:
+            end = self._choose(("least", "most"))
+            return arrangements.NeighborGap(self._several(depth - 1), end)
         if kind == 4:
             return fronts.HeadingAngle(selections.Region(60), self.region(depth - 1))
         if kind == 0:
@@ -271,6 +280,13 @@ class Programs:
             while predicate.operator is predicates.Nearness:  # Of one, two distances are compared.
                 predicate = self._predicate(depth - 1)
             return questions.Whether(self.region(depth - 1), predicate)
+        if kind == 4 and self._random.random() < 0.3:
+            return arrangements.InLine(self._several(depth - 1))
+        if kind == 4 and self._random.random() < 0.3:
+            attribute = self._attribute(depth - 1)
+            while attribute.unit not in ("m", "m2", "m3"):
+                attribute = self._attribute(depth - 1)
+            return arrangements.AllAlike(self._several(depth - 1), attribute)
         if kind == 4:
             return questions.Exists(self._several(depth - 1))
         if kind == 5:
