@@ -2,7 +2,7 @@
 
 The simulator's depth, disturbed as by a sensor, and its masks stand in for the models through the
 files that annotation reads. What is found out about the objects, which references are unique, and
-whether the answers are right is judged by the truth, which annotation never sees.
+whether the answers are correct is judged by the truth, which annotation never sees.
 
     python benchmarks/annotation.py --scenes 100 --seed 5000000
 """
@@ -238,7 +238,7 @@ def _question_tables(found: Found) -> list[Table]:
                 for family, task in MIXTURES["hispatial"].families.items()
                 if (held := found.answers[family])
             ),
-            "Quantities and vectors are right within 10 %, angles within 10 degrees.",
+            "Quantities and vectors are correct within 10 %, angles within 10 degrees.",
         ),
     ]
 

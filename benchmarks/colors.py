@@ -3,8 +3,8 @@
 Halls have lights from dim to bright, images the noise of a camera with a wide spread of exposure
 and white balance, and masks are off by a pixel. A transporter's color is that of its paint, however
 little of it is seen. For each kind of question: how many are asked, how many are refused, how many
-of the answers are right, what their confidences promise, how far these are off (ECE), and how many
-wrong answers have a confidence of 0.9 or more.
+of the answers are correct, what their confidences promise, how far these are off (ECE), and how
+many wrong answers have a confidence of 0.9 or more.
 
     python benchmarks/colors.py --scenes 60 --seed 20261230
 """

@@ -1,9 +1,9 @@
-"""How often the geometric answerer is right in simulated warehouses it has never seen.
+"""How often the geometric answerer is correct in simulated warehouses it has never seen.
 
 Prints, without and with sensor noise, the fraction of correct answers by category beside a naive
 baseline in the same run, the refusals (which count as wrong), the bias of distances, a row for
 each question form with the errors of quantities, and one with how sure its answers were beside how
-many of them are right; the same where a detector's boxes take the place
+many of them are correct; the same where a detector's boxes take the place
 of the objects' masks (`boxes`). The questions are those of `smolrgpt_core.synthesis` with its
 stated margins, read from their text; the answerers see RGB, depth, calibration, masks and labels,
 never the truth.
@@ -116,14 +116,14 @@ class Tally:
     """Results of one answerer.
 
     Attributes:
-        right: whether each answer was right, by category; of the forms of the warehouse.
+        right: whether each answer was correct, by category; of the forms of the warehouse.
         refused: number of refusals, by category and status.
         distance_ratio: answered / true distance - 1, where both are positive.
-        by_form: whether each answer was right, by question form.
+        by_form: whether each answer was correct, by question form.
         errors: |answered - true| / true of quantities by form; degrees and hours as they are.
         form_refused: number of refusals, by form.
-        given: confidence of each answer that is no refusal, whether it is right, and whether it has
-            a message, by form.
+        given: confidence of each answer that is no refusal, whether it is correct, and whether it
+            has a message, by form.
     """
 
     right: defaultdict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))

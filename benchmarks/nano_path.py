@@ -213,9 +213,9 @@ def row_of(case: str, kind: int, rounds: Sequence[Mapping[str, Times]]) -> tuple
 def sameness(baseline: list[dict[str, Any]], this: list[dict[str, Any]]) -> Table:
     """How many answers are the same, and how far measured numbers are apart."""
     pairs = list(zip(baseline, this, strict=True))
-    different = [(old, new) for old, new in pairs if old["said"] != new["said"]]
+    different = [(old, new) for old, new in pairs if old["words"] != new["words"]]
     for old, new in different:
-        print(f"before: {old['said']}\nnow:    {new['said']}")
+        print(f"before: {old['words']}\nnow:    {new['words']}")
     numbers = [pair for old, new in pairs for pair in numbers_of(old, new)]
     apart = [abs(old - new) for old, new in numbers if not (math.isnan(old) and math.isnan(new))]
     return Table(

@@ -122,20 +122,20 @@ class Worker:
         """What both answerers say to all questions of all frames."""
         questions = json.loads((self._folder / COMPARED).read_text())
         return [
-            said
+            answers
             for stored, texts in zip(self._frames, questions, strict=True)
             for answerer in (self._fused, self._geometric)
-            for said in self._said(answerer, stored, texts)
+            for answers in self._answered(answerer, stored, texts)
         ]
 
-    def _said(self, answerer: Answerer, stored: RGBDFrame, texts: list[str]) -> list[Any]:
+    def _answered(self, answerer: Answerer, stored: RGBDFrame, texts: list[str]) -> list[Any]:
         frame = replace(stored)
         asked = [AskedQuestion(text) for text in texts]
         # Half of them alone and half together, since these take different ways.
         middle = len(asked) // 2
-        said = [ask(frame, question, answerer) for question in asked[:middle]]
-        said += ask_batch(frame, asked[middle:], answerer)
-        return [_comparable(item) for item in said]
+        answers = [ask(frame, question, answerer) for question in asked[:middle]]
+        answers += ask_batch(frame, asked[middle:], answerer)
+        return [_comparable(item) for item in answers]
 
 
 def _comparable(answer: SpatialAnswer) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def _comparable(answer: SpatialAnswer) -> dict[str, Any]:
     vector = [] if answer.vector is None else answer.vector.tolist()
     numbers = [answer.confidence, *np.ravel(answer.centers), *np.ravel(answer.valid_depth)]
     return {
-        "said": [
+        "words": [
             answer.status.name, answer.text, answer.message, answer.understood,
             answer.agreement.name, answer.side.name, answer.region_id, list(answer.answer_ids),
             answer.model_value,

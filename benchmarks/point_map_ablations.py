@@ -152,26 +152,26 @@ def _train(
 def scored(
     engine: PointMapEngine, folder: SplitFolder, records: Sequence[WarehouseRecord]
 ) -> Answers:
-    """Whether each answer is right, by family; an error is a wrong answer."""
+    """Whether each answer is correct, by family; an error is a wrong answer."""
     cameras, right = folder.read_cameras(), defaultdict(list)
     for image, group in groupby(records, key=lambda record: record.image):
         frame, asked = read_image(folder, list(group), cameras[image])
         questions = [(item.record.question, item.region_ids) for item in asked]
         answers = engine.ask_each(questions, "short", frame=frame)
         for item, answer in zip(asked, answers, strict=True):
-            said = "" if isinstance(answer, SpatialError) else answer.text
-            right[item.record.category].append(is_correct(said, item.record.normalized_answer))
+            text = "" if isinstance(answer, SpatialError) else answer.text
+            right[item.record.category].append(is_correct(text, item.record.normalized_answer))
     return right
 
 
-def is_correct(said: str, truth: str) -> bool:
+def is_correct(text: str, truth: str) -> bool:
     """Whether a short answer says the same: numbers within `TOLERANCE`, all else equal."""
-    wanted, given = _numbers(truth), _numbers(said)
+    wanted, found = _numbers(truth), _numbers(text)
     if wanted is None or "." not in truth:
-        return said.strip(" .()").lower() == truth.lower()
-    if given is None or len(given) != len(wanted):
+        return text.strip(" .()").lower() == truth.lower()
+    if found is None or len(found) != len(wanted):
         return False
-    off = sum((a - b) ** 2 for a, b in zip(given, wanted, strict=True)) ** 0.5
+    off = sum((a - b) ** 2 for a, b in zip(found, wanted, strict=True)) ** 0.5
     return off <= TOLERANCE * sum(value**2 for value in wanted) ** 0.5
 
 
@@ -183,15 +183,15 @@ def _numbers(text: str) -> list[float] | None:
 
 
 def guesses(train: Iterable[WarehouseRecord], asked: Iterable[WarehouseRecord]) -> Answers:
-    """What is right when every question gets the usual answer of its family and kind."""
+    """What is correct when every question gets the usual answer of its family and kind."""
     known: dict[Key, list[str]] = defaultdict(list)
     for record in train:
         known[_key(record)].append(record.normalized_answer)
     usual = {key: _usual(answers) for key, answers in known.items()}
     right: Answers = defaultdict(list)
     for record in asked:
-        said = usual.get(_key(record), "")
-        right[record.category].append(is_correct(said, record.normalized_answer))
+        text = usual.get(_key(record), "")
+        right[record.category].append(is_correct(text, record.normalized_answer))
     return right
 
 
@@ -215,7 +215,7 @@ def _table(columns: Mapping[str, Answers], arguments: argparse.Namespace) -> Tab
         ("task", "questions", *columns),
         tuple(_rows(columns)),
         f"{arguments.steps} steps, seed {arguments.seed}, {arguments.scenes} scenes of which 12 % "
-        f"are asked about; a number is right within {TOLERANCE:.0%}.",
+        f"are asked about; a number is correct within {TOLERANCE:.0%}.",
     )
 
 

@@ -235,7 +235,7 @@ def read_by_all(sentence: Sentence, readers: Readers) -> ReadSentence:
 
 
 def verdict(read: str, sentence: Sentence) -> str:
-    """One of "right", "wrong" and "refused"; where a text means nothing, to refuse is right."""
+    """One of "right", "wrong" and "refused"; where a text means nothing, to refuse is correct."""
     if not read:
         return "refused" if sentence.meaning else "right"
     if sentence.asked.kind is AnswerKind.LENGTH and sentence.meaning:

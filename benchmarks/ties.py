@@ -1,7 +1,7 @@
 """How often answerers decide what cannot be decided: which of two equal pallets is the larger one.
 
 Pallets of a simulated hall come in few sizes, so many pairs are equally wide, long or high to the
-millimeter. Who names one of such a pair is right by no fact. For each answerer: how many of these
+millimeter. To name one of such a pair is correct by no fact. For each answerer: how many of these
 questions it answers, how many of them with a confidence of 0.8 or more, and of 0.9.
 
     python benchmarks/ties.py --scenes 40 --seed 20261207

@@ -89,7 +89,7 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A question, and whether an answer to it is right."""
+    """A question, and whether an answer to it is correct."""
 
     asked: AskedQuestion
     truth: str

@@ -111,7 +111,7 @@ def images_in(folder: Path) -> list[Path]:
         if stems.setdefault(path.stem, path) != path:
             raise bad_input(
                 f"{path} and {stems[path.stem].name} have the same name but for the suffix, so "
-                "their depth and regions cannot be told apart; rename one of them"
+                "their depth and regions cannot be distinguished; rename one of them"
             )
     return found
 

@@ -145,7 +145,7 @@ def _walk(file: BinaryIO) -> Iterator[tuple[int, int, Any]]:
     """(first byte, length, entry) of each entry.
 
     The bytes are read as Latin-1, one character each, so that positions are those in the file; the
-    texts in these entries are right for comparing, not for reading.
+    texts in these entries are correct for comparing, not for reading.
     """
     decoder = json.JSONDecoder()
     text = file.read(CHUNK_BYTES).decode("latin-1")

@@ -171,15 +171,15 @@ def _idle_until(keys: Sequence[str], framing: Framing, start: int = 0) -> int:
 def _without_asides(text: str, framing: Framing) -> str:
     """Without what stands between two commas and is idle: ", as far as you can tell,"."""
     first, *inner = _COMMA.split(text)
-    kept = [first]
+    parts = [first]
     for part in inner[:-1]:
-        if framing.unfinished.search(kept[-1]) or not _is_aside(part, framing):
-            kept.append(part)
-    if len(kept) == max(len(inner), 1):
+        if framing.unfinished.search(parts[-1]) or not _is_aside(part, framing):
+            parts.append(part)
+    if len(parts) == max(len(inner), 1):
         return text
     # "Pallet 3, as far as you can tell, is ..." has no comma without its aside.
-    end = f" {inner[-1]}" if len(kept) == 1 else f", {inner[-1]}"
-    return ", ".join(kept) + end
+    end = f" {inner[-1]}" if len(parts) == 1 else f", {inner[-1]}"
+    return ", ".join(parts) + end
 
 
 def _is_aside(text: str, framing: Framing) -> bool:

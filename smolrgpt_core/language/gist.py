@@ -324,8 +324,8 @@ def _gist(
         else:
             (allowed if optional else senses).add(word)
     build = compile_expression(expression, functions, {slot.name for slot in slots})
-    said = set(re.findall(r"\w+", expression))
-    if dropped := [slot.name for slot in slots if slot.name and slot.name not in said]:
+    used = set(re.findall(r"\w+", expression))
+    if dropped := [slot.name for slot in slots if slot.name and slot.name not in used]:
         raise GrammarError(f"expected an expression with {dropped[0]}, got {expression!r}")
     return Gist(frozenset(senses), frozenset(allowed), tuple(slots), build, tuple(orders))
 
@@ -425,8 +425,8 @@ def _read(
     filtered: bool = False,
 ) -> list[Asked]:
     found: dict[Asked, int] = {}
-    for said in _sequences(table, keys, parse, split, filtered):
-        items = _with_antecedent(_compared_once(said))
+    for sequence in _sequences(table, keys, parse, split, filtered):
+        items = _with_antecedent(_compared_once(sequence))
         if _refers_to_nothing(items, table) or _is_all_of_another(items):
             continue
         senses = [
@@ -602,10 +602,10 @@ def _joins_another(
         before -= 1
     if sense not in table.measures or before < 1 or keys[before] not in table.joins:
         return False
-    said = {item.value for item in items if item.kind == "sense"} & table.measures
-    if not said:  # "... that is empty and tall"
+    named = {item.value for item in items if item.kind == "sense"} & table.measures
+    if not named:  # "... that is empty and tall"
         return sense in table.sizes and any(item.kind != "sense" for item in items)
-    return bool(said - {sense}) and not {*said, sense} <= table.sizes
+    return bool(named - {sense}) and not {*named, sense} <= table.sizes
 
 
 def _may_mean_nothing(item: Item, before: Sequence[Item], marks: Sequence[str]) -> bool:
@@ -629,8 +629,8 @@ def _refers_to_nothing(items: Sequence[Item], table: GistTable) -> bool:
 def _is_all_of_another(items: Sequence[Item]) -> bool:
     """Whether "all" belongs to a second noun, as in "Are there pallets on every transporter?"."""
     nouns = [place for place, item in enumerate(items) if item.kind == "CLASS"]
-    said = [place for place, item in enumerate(items) if item.value == "all"]
-    return len(nouns) > 1 and any(place > nouns[0] for place in said)
+    totals = [place for place, item in enumerate(items) if item.value == "all"]
+    return len(nouns) > 1 and any(place > nouns[0] for place in totals)
 
 
 def _goes_on(keys: Sequence[str], end: int, table: GistTable) -> bool:
@@ -723,8 +723,8 @@ def _asked(
     things: Sequence[Item],
     unit: Any = None,
 ) -> Iterator[Asked]:
-    said_unit = {IN_UNIT + unit[0]} if unit else frozenset()
-    if not _fits(gist, senses, table, said_unit) or not _in_order(senses, gist.orders):
+    named_unit = {IN_UNIT + unit[0]} if unit else frozenset()
+    if not _fits(gist, senses, table, named_unit) or not _in_order(senses, gist.orders):
         return
     for bound in _bindings(gist.slots, things):
         try:
@@ -733,14 +733,14 @@ def _asked(
             continue
 
 
-def _fits(gist: Gist, senses: Sequence[str], table: GistTable, said_unit: Collection[str]) -> bool:
+def _fits(gist: Gist, senses: Sequence[str], table: GistTable, named_unit: Collection[str]) -> bool:
     """Whether all that a gist needs is mentioned, and nothing that it does not know.
 
     What asks for something is known only where that is needed: "which pallet is nearest, and how
     far is it" asks twice.
     """
     known = gist.senses | gist.allowed
-    meant = {*senses, *said_unit}
+    meant = {*senses, *named_unit}
     for sense in senses:
         meant |= {table.aliases.get(sense, sense), table.asks.get(sense, sense)}
     return gist.senses <= meant and all(
@@ -751,10 +751,10 @@ def _fits(gist: Gist, senses: Sequence[str], table: GistTable, said_unit: Collec
 
 def _in_order(senses: Sequence[str], orders: Sequence[Sequence[str]]) -> bool:
     """Whether the senses of each order come in this order, each once at most."""
-    said = [[sense for sense in senses if sense in order] for order in orders]
+    mentioned = [[sense for sense in senses if sense in order] for order in orders]
     return all(
         found == [sense for sense in order if sense in found]
-        for found, order in zip(said, orders, strict=True)
+        for found, order in zip(mentioned, orders, strict=True)
     )
 
 

@@ -263,8 +263,8 @@ def _file(name: str) -> dict[str, str]:
 def _sections(text: str) -> Iterator[tuple[str, str]]:
     parts = re.split(r"^\[([a-z]+)\]$", text, flags=re.MULTILINE)
     for name, body in zip(parts[1::2], parts[2::2], strict=True):
-        kept = [line for line in body.splitlines() if not line.startswith("#")]
-        yield name, "\n".join(kept)
+        lines = [line for line in body.splitlines() if not line.startswith("#")]
+        yield name, "\n".join(lines)
 
 
 def _entries(body: str) -> Iterator[tuple[str, str]]:
@@ -303,9 +303,9 @@ def _noun_classes(nouns: Mapping[str, Sequence[tuple[Phrase, Phrase]]]) -> dict[
     """Classes of words for one and for several of each class: "pallet" and "pallets"."""
     classes: dict[str, str] = {}
     for key, forms in nouns.items():
-        for ending, said in zip(("", "s"), zip(*forms, strict=True), strict=True):
+        for ending, words in zip(("", "s"), zip(*forms, strict=True), strict=True):
             # The longest first, as the first alternative that fits is taken.
-            phrases = sorted({" ".join(phrase) for phrase in said}, key=len, reverse=True)
+            phrases = sorted({" ".join(phrase) for phrase in words}, key=len, reverse=True)
             classes[f"{key or OBJECT}{ending}"] = "|".join(map(re.escape, phrases))
     return classes
 

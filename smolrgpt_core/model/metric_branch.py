@@ -114,7 +114,7 @@ class MetricBranch(nn.Module):
             words: (Q, T, D), token embeddings of the questions, placeholders included.
             is_word: bool (Q, T), False for padding.
             regions: of the questions.
-            answers: the right ones.
+            answers: the correct ones.
         """
         dtype = words.dtype
         states = self.words_in(words) + self.order(_order_code(words, words.shape[1]))

@@ -659,8 +659,8 @@ def _fill(
         ValueError: when the number of places of any row is not the expected one.
     """
     found = places.sum(dim=1).tolist()
-    given = 0 if values is None else values.shape[:-1].numel()
-    if found != list(expected) or sum(found) != given:
+    provided = 0 if values is None else values.shape[:-1].numel()
+    if found != list(expected) or sum(found) != provided:
         raise ValueError(
             f"the rows of input_ids have {found} {token}, but their images and masks give "
             f"{list(expected)} features; prepare text, images and masks together with "

@@ -125,9 +125,9 @@ def asked_regions(
         )
     asks = torch.zeros(int(number[-1]) + 1, dtype=torch.bool, device=ids.device)
     asks[number[is_named]] = True
-    kept = asks[number]
-    place, row, is_named = place[kept], row[kept], is_named[kept]
-    number = torch.unique_consecutive(number[kept], return_inverse=True)[1]
+    belongs = asks[number]
+    place, row, is_named = place[belongs], row[belongs], is_named[belongs]
+    number = torch.unique_consecutive(number[belongs], return_inverse=True)[1]
     order = _order_within(number)
     tokens, is_word = _padded(place, number, order)
     named = is_named.nonzero()[:, 0]

@@ -57,10 +57,10 @@ class RegionInputs:
         Raises:
             ValueError: when any of them is given.
         """
-        given = [name for name in REGION_INPUT_NAMES if getattr(self, name) is not None]
-        if given:
+        present = [name for name in REGION_INPUT_NAMES if getattr(self, name) is not None]
+        if present:
             raise ValueError(
-                f"inputs_embeds came with {', '.join(given)}, which would be ignored: embeddings "
+                f"inputs_embeds came with {', '.join(present)}, which would be ignored: embeddings "
                 "have images and regions inside already; give input_ids, or embed them first with "
                 "SmolRGPTModel.embed_inputs"
             )

@@ -1,7 +1,7 @@
 """HiSpatial's custom tasks: object to camera, direction, problem solving.
 
 The paper (arXiv 2603.25411) publishes neither its questions nor a script. Here they are asked about
-simulated warehouses, see `smolrgpt simulate --hispatial-tasks`; a distance to the camera is right
+simulated warehouses, see `smolrgpt simulate --hispatial-tasks`; a distance to the camera is correct
 within 25 %, as in the paper. What the paper leaves open is our choice, which the scorers document.
 """
 
@@ -45,7 +45,7 @@ VECTOR = "vector"
 """What an answer to `DIRECTION` is; the other tasks have an `AnswerKind`."""
 
 SAME_DIRECTION_DEG = 30.0
-"""Largest angle to the true direction of a right one; the paper's is in no text at hand."""
+"""Largest angle to the true direction of a correct one; the paper's is in no text at hand."""
 
 _MAX_LENGTH = 2000
 """Characters of an answer in which three numbers are looked for."""
@@ -97,7 +97,7 @@ def degrees_apart(first: NDArray[np.float64], second: NDArray[np.float64]) -> fl
 
 
 def _by_rules(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
-    """Whether an answer is right, and what was read."""
+    """Whether an answer is correct, and what was read."""
     truth = str(record.truth)
     if record.category == DIRECTION:
         predicted, true = vector_by_rules(answer), vector_by_rules(truth)

@@ -1,4 +1,4 @@
-"""MMBench: multiple choice whose options rotate; a question is right only if every row is."""
+"""MMBench: multiple choice whose options rotate; a question is correct only if every row is."""
 
 from __future__ import annotations
 

@@ -157,8 +157,8 @@ PUBLISHED: dict[str, list[PublishedFigures]] = {
         PublishedFigures("HiSpatial-3B", METRIC, HISPATIAL, {"overall": 58.95}),
     ],
     "pope": [
-        PublishedFigures("PaliGemma2-3B (metric not said)", RGB, HISPATIAL, {"accuracy": 87.00}),
-        PublishedFigures("HiSpatial-3B (metric not said)", METRIC, HISPATIAL, {"accuracy": 87.97}),
+        PublishedFigures("PaliGemma2-3B (unnamed metric)", RGB, HISPATIAL, {"accuracy": 87.00}),
+        PublishedFigures("HiSpatial-3B (unnamed metric)", METRIC, HISPATIAL, {"accuracy": 87.97}),
     ],
     "mmbench": [
         PublishedFigures("PaliGemma2-3B", RGB, HISPATIAL, {"overall": 49.86}),

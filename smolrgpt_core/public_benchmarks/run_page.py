@@ -142,7 +142,7 @@ def _lists(report: BenchmarkReport, read: Sequence[AnswerRow]) -> list[PageTable
     if len(report.outcomes) > 1:
         differing = [item for item in read if item.differs]
         about = (
-            f"What each rule reads, and whether that is right; {NOTHING}: nothing; empty: the "
+            f"What each rule reads, and whether that is correct; {NOTHING}: nothing; empty: the "
             "rule is not about this question."
         )
         lists.insert(0, _list("Read differently", about, differing, tuple(report.outcomes)))

@@ -205,7 +205,7 @@ def _verdict(record: BenchmarkRecord, judgment: Judgment) -> Verdict:
 
 
 def is_near(response: float, truth: float) -> bool:
-    """Whether a length is right: within `TOLERANCE` of the true one, both ends included."""
+    """Whether a length is correct: within `TOLERANCE` of the true one, both ends included."""
     return (1 - TOLERANCE) * truth <= response <= (1 + TOLERANCE) * truth
 
 

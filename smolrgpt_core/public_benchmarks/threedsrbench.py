@@ -1,6 +1,6 @@
 """3DSRBench: multiple choice whose options rotate, and whose images are mirrored.
 
-A question is right only if all its rows are; scorers differ in which rows make a question.
+A question is correct only if all its rows are; scorers differ in which rows make a question.
 """
 
 from __future__ import annotations

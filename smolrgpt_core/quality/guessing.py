@@ -141,7 +141,7 @@ def best_answer(category: Category | None, answers: Sequence[str]) -> str:
     if 2 * len(measured) <= len(answers):
         return min(Counter(answers).items(), key=lambda item: (-item[1], item[0]))[0]
     meters = sorted(map(float, measured))
-    # Just below the largest guess for which the smallest of the answers is right.
+    # Just below the largest guess for which the smallest of the answers is correct.
     guesses = [low * (1 + 0.999 * DISTANCE_TOLERANCE) for low in meters]
     right = [
         bisect_right(meters, guess / (1 - DISTANCE_TOLERANCE)) - first
@@ -151,7 +151,7 @@ def best_answer(category: Category | None, answers: Sequence[str]) -> str:
 
 
 def _is_measured(category: Category | None, answer: str) -> bool:
-    """Whether an answer is a measurement, of which a near one is right, too."""
+    """Whether an answer is a measurement, of which a near one is correct, too."""
     return category is Category.DISTANCE or (category is None and bool(_DECIMAL.fullmatch(answer)))
 
 

@@ -87,14 +87,14 @@ class HallWords:
         return re.sub(rf"\b({longest_first})\b", own, text, flags=re.IGNORECASE)
 
 
-def _check_known(name: str, given: Mapping[str, object], known: Collection[str]) -> None:
-    unknown = [key for key in given if key not in known]
+def _check_known(name: str, words: Mapping[str, object], known: Collection[str]) -> None:
+    unknown = [key for key in words if key not in known]
     if unknown:
         raise bad_input(f"{name} must be of {', '.join(known)}, got {', '.join(unknown)}")
 
 
 def _check_nouns(nouns: Mapping[str, str]) -> None:
-    """Two classes of the same name could not be told apart."""
+    """Two classes of the same name could not be distinguished."""
     called = {label: nouns.get(label, label) for label in NOUNS}
     for label, noun in nouns.items():
         if not _NOUN.fullmatch(noun):

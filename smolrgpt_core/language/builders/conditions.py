@@ -147,7 +147,7 @@ def negated(given: Superlative | Beside | Together | Program) -> Program:
     """Not so."""
     if isinstance(given, Superlative):
         raise NoReadingError(
-            "several things are not the nearest, leftmost, ...; ask for the one that is"
+            "what is not the nearest, leftmost, ... has no single answer; ask for what is"
         )
     if isinstance(given, Beside):
         given = given.predicate

@@ -131,15 +131,17 @@ class PointMapProcessor:
             return_tensors="pt",
             **self._family.image_options,
         )
-        kept = {
+        inputs = {
             name: prepared[name]
             for name in ("pixel_values", "pixel_attention_mask", GRIDS)
             if name in prepared
         }
-        if GRIDS in kept:
-            grids = kept[GRIDS].tolist()
-            return kept, [(rows * self._patch, columns * self._patch) for _, rows, columns in grids]
-        return kept, [tuple(kept["pixel_values"].shape[-2:])] * len(images)
+        if GRIDS in inputs:
+            grids = inputs[GRIDS].tolist()
+            return inputs, [
+                (rows * self._patch, columns * self._patch) for _, rows, columns in grids
+            ]
+        return inputs, [tuple(inputs["pixel_values"].shape[-2:])] * len(images)
 
     def prepare_points(
         self, points: Sequence[PointMap], sizes: Sequence[tuple[int, int]]
@@ -255,7 +257,7 @@ class PointMapProcessor:
             inputs[name] = of.to(inputs[name].dtype)
 
 
-def _check_numbers(expected: int, **given: Sequence[Any] | None) -> None:
-    for name, values in given.items():
+def _check_numbers(expected: int, **parts: Sequence[Any] | None) -> None:
+    for name, values in parts.items():
         if values is not None and len(values) != expected:
             raise ValueError(f"{expected} images but {len(values)} {name}; give one for each image")

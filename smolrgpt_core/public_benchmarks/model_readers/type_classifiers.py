@@ -6,7 +6,7 @@
 trains two sequence classifiers on a warehouse data set, one that predicts the category of a
 question and one that predicts that of an answer (section 3.3 of the paper; Longformer there, any
 model here). Where both agree, a language model reads the answer and is believed. Where they do not,
-theirs takes a constant, which is right by luck; here the answer stays unread.
+theirs takes a constant, which is correct by luck; here the answer stays unread.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def test_scores_count_objects_overlaps_and_false_regions() -> None:
 def truth_of(
     id: int, label: str, buffers: tuple[int, ...] = (), cargo: int | None = None
 ) -> ObjectTruth:
-    return ObjectTruth(id, label, np.zeros(3), np.ones(3), np.eye(3), 1.0, buffers, 0.5, cargo)
+    return ObjectTruth(id, label, np.zeros(3), np.ones(3), np.eye(3), 1.0, buffers, cargo)
 
 
 def test_a_scene_in_the_numbers_of_what_was_found() -> None:
