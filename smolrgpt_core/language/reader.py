@@ -547,7 +547,9 @@ def _compares_alike(program: Program, regions: RegionSet) -> bool:
     if program.operator is questions.Whether:
         region, predicate = program.parts
         return _limits_alike(region, predicate, regions)
-    if not all(_limits_alike(chosen, predicate, regions) for chosen, predicate in _filters(program)):
+    if not all(
+        _limits_alike(chosen, predicate, regions) for chosen, predicate in _filters(program)
+    ):
         return False
     if program.operator is questions.Compare:
         first, second = program.parts
