@@ -544,12 +544,10 @@ def _compares_alike(program: Program, regions: RegionSet) -> bool:
     "Nearer to buffer 1 than buffer 2" is nearer to one than to the other, not nearer to one than
     the other is.
     """
-    if program.operator is questions.Whether:
-        region, predicate = program.parts
-        return _limits_alike(region, predicate, regions)
-    if not all(
-        _limits_alike(chosen, predicate, regions) for chosen, predicate in _filters(program)
-    ):
+    conditions = _filters(program)
+    if program.operator in (questions.Whether, questions.Every):
+        conditions.append((program.parts[0], program.parts[1]))
+    if not all(_limits_alike(chosen, predicate, regions) for chosen, predicate in conditions):
         return False
     if program.operator is questions.Compare:
         first, second = program.parts
