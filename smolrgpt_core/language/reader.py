@@ -360,11 +360,20 @@ class _Attempt:
     def _likeliest(self, found: Sequence[Reading], parse: Parse) -> list[Asked]:
         """The cheapest readings that make sense, each once."""
         for cost in sorted({_cost(item) for item in found}):
-            completed = [self._complete(item.value, parse) for item in found if _cost(item) == cost]
-            readings = [asked for asked in dict.fromkeys(completed) if asked]
-            if readings:
+            if readings := self._of_cost(cost, found, parse):
+                if not any(_compares_alike(asked.program, self._regions) for asked in readings):
+                    # "The tallest pallet is nearer to us than the shortest": than that one is.
+                    dearer = self._of_cost(cost + 1, found, parse)
+                    readings = [
+                        asked for asked in dearer if _compares_alike(asked.program, self._regions)
+                    ] or readings
                 return self._with_referents(readings)
         return []
+
+    def _of_cost(self, cost: int, found: Sequence[Reading], parse: Parse) -> list[Asked]:
+        """The readings of a cost that make sense, each once."""
+        completed = [self._complete(item.value, parse) for item in found if _cost(item) == cost]
+        return [asked for asked in dict.fromkeys(completed) if asked]
 
     def _with_referents(self, readings: list[Asked]) -> list[Asked]:
         """Those in which "the shelf" can be one, if any: of three shelves it takes more words."""
@@ -535,11 +544,11 @@ def _compares_alike(program: Program, regions: RegionSet) -> bool:
     "Nearer to buffer 1 than buffer 2" is nearer to one than to the other, not nearer to one than
     the other is.
     """
-    if program.operator is questions.Whether:
-        region, predicate = program.parts
-        return _limits_alike(region, predicate, regions)
-    if filters := _filters(program):
-        return all(_limits_alike(chosen, predicate, regions) for chosen, predicate in filters)
+    conditions = _filters(program)
+    if program.operator in (questions.Whether, questions.Every):
+        conditions.append((program.parts[0], program.parts[1]))
+    if not all(_limits_alike(chosen, predicate, regions) for chosen, predicate in conditions):
+        return False
     if program.operator is questions.Compare:
         first, second = program.parts
         if not all(
