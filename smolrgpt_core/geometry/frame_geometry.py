@@ -25,6 +25,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.box_fitting import BoxFitter, MeasuredSize, OrientedBox, look_at
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
+from smolrgpt_core.geometry.fronts import Front, find_front
 from smolrgpt_core.geometry.ground_plane import (
     MAX_TILT_DEG,
     MOUNTING_HEIGHT_STD_M,
@@ -32,7 +33,6 @@ from smolrgpt_core.geometry.ground_plane import (
     find_floor,
     find_ground_plane,
 )
-from smolrgpt_core.geometry.fronts import Front, find_front
 from smolrgpt_core.geometry.input_doubts import (
     ENOUGH_BOXES,
     MAX_SCALE_ERROR,

@@ -36,10 +36,10 @@ MIN_READINGS = 12
 """The same as numbers."""
 
 CARGO_AWAY_M, FORKS_AWAY_M = (0.65, 1.12), (0.9, 1.35)
-"""How far the middle of the visible body is from the middle of the load, and of the visible forks."""
+"""How far the middle of the visible body is from that of the load, and of the visible forks."""
 
 MAX_OFF_RAD = np.deg2rad(20)
-"""A load stands straight on the forks: so far off an axis of it may its direction to the body be."""
+"""A load stands straight on the forks: so far off its sides may its direction to the body be."""
 
 MAX_CARGO_STD_M = 0.2
 """A load whose place is less sure than this may be turned otherwise than it seems."""

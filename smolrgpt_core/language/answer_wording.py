@@ -11,7 +11,14 @@ from itertools import groupby
 from typing import Any
 
 from smolrgpt_core.language.interpreter import Finding, Step
-from smolrgpt_core.language.operators import arrangements, attributes, fronts, predicates, questions, selections
+from smolrgpt_core.language.operators import (
+    arrangements,
+    attributes,
+    fronts,
+    predicates,
+    questions,
+    selections,
+)
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.terms import COUNTED_HOW, OFFSET_SIDES, RELATIONS, SUPERLATIVES
 from smolrgpt_core.language.types import Type

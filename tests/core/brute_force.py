@@ -677,9 +677,7 @@ class BruteForce:
         found = self.some(chosen)
         if len(found) < 2:
             raise NoAnswerError
-        gaps = {
-            frozenset(pair): self.clearance(*pair) for pair in itertools.combinations(found, 2)
-        }
+        gaps = {frozenset(pair): self.clearance(*pair) for pair in itertools.combinations(found, 2)}
         if end == "least":
             return min(gaps.values())
         return next(gap for gap in sorted(gaps.values()) if self.hang_together(found, gaps, gap))

@@ -36,6 +36,7 @@ FILES = (
     "german_gists.txt",
     "german_traps.txt",
     "german_everyday.txt",
+    "arrangements.txt",
 )
 REFUSED = "REFUSE"
 
