@@ -87,9 +87,10 @@ def find_front(points: NDArray[np.float64], cargo: OrientedBox | None) -> Front 
     if by_cargo is not None:
         apart = abs(_wrapped(by_forks - by_cargo)) if by_forks is not None else 0.0
         return Front(by_cargo, CARGO_STD_RAD, CERTAINTY) if apart < MAX_APART_RAD else None
-    if by_forks is None or not FORKS_AWAY_M[0] < np.linalg.norm(offset) < FORKS_AWAY_M[1]:
+    if offset is None or by_forks is None:
         return None
-    return Front(by_forks, FORKS_STD_RAD, CERTAINTY)
+    is_at_forks = FORKS_AWAY_M[0] < np.linalg.norm(offset) < FORKS_AWAY_M[1]
+    return Front(by_forks, FORKS_STD_RAD, CERTAINTY) if is_at_forks else None
 
 
 def _forks(points: NDArray[np.float64], middle: NDArray[np.float64]) -> NDArray[np.float64] | None:

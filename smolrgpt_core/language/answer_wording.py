@@ -205,7 +205,8 @@ class _Answer:
         if attribute.operator is attributes.Capacity:
             return _more_fit(round(value), name)
         if attribute.operator is arrangements.Offset:
-            return self._offset(name, *attribute.arguments, value)
+            place, side = attribute.arguments
+            return self._offset(name, place, side, value)
         if attribute.operator is fronts.Heading:
             return f"{name} is facing {self._off_viewing_direction(value)}."
         if attribute.operator is attributes.ClockHour:

@@ -693,7 +693,9 @@ class BruteForce:
         return len(reached) == len(found)
 
     def do_HasRoomFor(self, guest):
-        return lambda id: self.fits(id, *self.size(self(guest))[:2], without=self(guest))
+        own = self(guest)
+        length, width, _ = self.size(own)
+        return lambda id: self.fits(id, length, width, without=own)
 
     # ---- fronts: None for what has none ----
 

@@ -12,6 +12,7 @@ from smolrgpt_core.geometry.fronts import Front, find_front
 from smolrgpt_core.language.interpreter import evaluate
 from smolrgpt_core.language.operators import fronts, questions
 from smolrgpt_core.language.operators.selections import All, Camera, Region, Where
+from smolrgpt_core.language.program import Program
 from smolrgpt_core.scene import SceneCopies
 from smolrgpt_core.scene.spatial_scene import cannot_tell
 from smolrgpt_core.scene.true_scene import TrueScene
@@ -100,7 +101,7 @@ def trucks(random_scene):
     return copies
 
 
-def facing(id: int) -> questions.Program:
+def facing(id: int) -> Program:
     return questions.Whether(Region(id), fronts.Facing(Camera()))
 
 

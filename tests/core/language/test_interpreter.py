@@ -118,7 +118,11 @@ class Draw:
             subjects = chosen.get(name, self.some())
             return s.Where(subjects, self.predicate_of(name, operator))
         if operator.returns is Type.PLACE:
-            makers = {"Camera": s.Camera, "Observer": self.observer, "Aboard": self.aboard}
+            makers = {
+                "Camera": lambda: s.Camera(),
+                "Observer": self.observer,
+                "Aboard": self.aboard,
+            }
             place = makers[name]()
             return self.pick([
                 questions.Measure(self.thing(), attributes.Bearing(place)),
