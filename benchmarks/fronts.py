@@ -70,13 +70,14 @@ def is_right(program: Program, true: Any, answer: SpatialAnswer) -> bool:
     if program.unit == "deg":
         assert answer.value is not None
         return bool(abs((answer.value - true + 180) % 360 - 180) <= SAME_ANGLE_DEG)
+    if program.type is Type.REGIONS:
+        return set(answer.answer_ids) == set(true)
     found = {
         Type.TRUTH: answer.truth,
         Type.RELATION: answer.relation,
-        Type.REGIONS: answer.answer_ids,
         Type.QUANTITY: answer.value,
-    }[program.type]
-    return bool(set(found) == set(true) if program.type is Type.REGIONS else found == true)
+    }
+    return bool(found[program.type] == true)
 
 
 def examine(seed: int, views: int) -> Iterator[tuple[str, str, float]]:
