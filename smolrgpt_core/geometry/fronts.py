@@ -39,7 +39,7 @@ CARGO_AWAY_M, FORKS_AWAY_M = (0.65, 1.12), (0.9, 1.35)
 """How far the middle of the visible body is from that of the load, and of the visible forks."""
 
 MAX_OFF_RAD = np.deg2rad(20)
-"""A load stands straight on the forks: so far off an axis its direction to the body may be."""
+"""A load stands straight on the forks: so far off its sides may its direction to the body be."""
 
 MAX_CARGO_STD_M = 0.2
 """A load whose place is less sure than this may be turned otherwise than it seems."""
@@ -87,9 +87,10 @@ def find_front(points: NDArray[np.float64], cargo: OrientedBox | None) -> Front 
     if by_cargo is not None:
         apart = abs(_wrapped(by_forks - by_cargo)) if by_forks is not None else 0.0
         return Front(by_cargo, CARGO_STD_RAD, CERTAINTY) if apart < MAX_APART_RAD else None
-    if by_forks is None or not FORKS_AWAY_M[0] < np.linalg.norm(offset) < FORKS_AWAY_M[1]:
+    if offset is None or by_forks is None:
         return None
-    return Front(by_forks, FORKS_STD_RAD, CERTAINTY)
+    is_at_forks = FORKS_AWAY_M[0] < np.linalg.norm(offset) < FORKS_AWAY_M[1]
+    return Front(by_forks, FORKS_STD_RAD, CERTAINTY) if is_at_forks else None
 
 
 def _forks(points: NDArray[np.float64], middle: NDArray[np.float64]) -> NDArray[np.float64] | None:

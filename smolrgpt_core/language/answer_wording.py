@@ -11,7 +11,14 @@ from itertools import groupby
 from typing import Any
 
 from smolrgpt_core.language.interpreter import Finding, Step
-from smolrgpt_core.language.operators import arrangements, attributes, fronts, predicates, questions, selections
+from smolrgpt_core.language.operators import (
+    arrangements,
+    attributes,
+    fronts,
+    predicates,
+    questions,
+    selections,
+)
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.terms import COUNTED_HOW, OFFSET_SIDES, RELATIONS, SUPERLATIVES
 from smolrgpt_core.language.types import Type
@@ -198,7 +205,8 @@ class _Answer:
         if attribute.operator is attributes.Capacity:
             return _more_fit(round(value), name)
         if attribute.operator is arrangements.Offset:
-            return self._offset(name, *attribute.arguments, value)
+            place, side = attribute.arguments
+            return self._offset(name, place, side, value)
         if attribute.operator is fronts.Heading:
             return f"{name} is facing {self._off_viewing_direction(value)}."
         if attribute.operator is attributes.ClockHour:

@@ -34,7 +34,6 @@ class AmbiguityMargins:
         size_std_m: of heights and sizes, on top of what a measurement has.
         ratio_std: of distances and sizes, as a fraction of them.
         column_std: of the middle of masks, as a fraction of the image width.
-        front_std: of where a front points, radians.
         min_same_fraction: fraction of the copies that must have the same answer.
 
     Raises:
@@ -49,7 +48,6 @@ class AmbiguityMargins:
     size_std_m: float = 0.03
     ratio_std: float = 0.0527
     column_std: float = 0.01
-    front_std: float = 0.15
     min_same_fraction: float = 0.98
 
     def __post_init__(self) -> None:
@@ -138,10 +136,9 @@ class WithMargins:
         return self._scene.colors(id)
 
     def front(self, id: int) -> Front:
-        """Where the front of a region points, which may be off by the margin.
+        """Where the front of a region points, as in the scene: no questions are made about it.
 
         Raises:
             SpatialError: as of the scene.
         """
-        front = self._scene.front(id)
-        return replace(front, std=front.std + self._margins.front_std)
+        return self._scene.front(id)

@@ -677,9 +677,7 @@ class BruteForce:
         found = self.some(chosen)
         if len(found) < 2:
             raise NoAnswerError
-        gaps = {
-            frozenset(pair): self.clearance(*pair) for pair in itertools.combinations(found, 2)
-        }
+        gaps = {frozenset(pair): self.clearance(*pair) for pair in itertools.combinations(found, 2)}
         if end == "least":
             return min(gaps.values())
         return next(gap for gap in sorted(gaps.values()) if self.hang_together(found, gaps, gap))
@@ -695,7 +693,9 @@ class BruteForce:
         return len(reached) == len(found)
 
     def do_HasRoomFor(self, guest):
-        return lambda id: self.fits(id, *self.size(self(guest))[:2], without=self(guest))
+        own = self(guest)
+        length, width, _ = self.size(own)
+        return lambda id: self.fits(id, length, width, without=own)
 
     # ---- fronts: None for what has none ----
 

@@ -28,6 +28,7 @@ SMALLEST = {
     "annotation": "--scenes 1 --views 1 --size 320 240 --timed 1 --workers",
     "benchmark_memory": "--rows 3 --forms masks others warehouse",
     "colors": "--scenes 1",
+    "fronts": "--scenes 1 --views 1",
     "further_objectives": "--few-scenes 1 --steps 1 1 1 --rows 2 --seeds 1 --kinds few:views",
     "geometric_accuracy": "--scenes 1 --views 1 --noise off",
     "gpu_memory": "",

@@ -13,7 +13,14 @@ from smolrgpt_core.language.builders.parts import (
 )
 from smolrgpt_core.language.builders.sets import pair
 from smolrgpt_core.language.grammar import Costly, NoReadingError
-from smolrgpt_core.language.operators import OPERATORS, arrangements, attributes, fronts, questions, selections
+from smolrgpt_core.language.operators import (
+    OPERATORS,
+    arrangements,
+    attributes,
+    fronts,
+    questions,
+    selections,
+)
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 

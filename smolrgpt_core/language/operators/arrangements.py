@@ -21,7 +21,7 @@ from smolrgpt_core.scene.copies import Mask, SceneCopies, Values
 from smolrgpt_core.scene.spatial_scene import cannot_tell
 
 ALIKE_M, ALIKE_SHARE = 0.05, 0.05
-"""Measures that differ by so many meters, or by this fraction of the larger, are taken for equal."""
+"""Measures that differ by so many meters, or by this fraction of the larger, count as equal."""
 
 LINE_M = 0.2
 """Half of the width of the band in which the centers of what stands in a line lie: a quarter of

@@ -1,6 +1,6 @@
 """Operators about where the front of a region points.
 
-Only some things have a front; what has none faces nothing, and a question about it is refused.
+Only some things have a front. What has none faces nothing; a question about it alone is refused.
 """
 
 from __future__ import annotations

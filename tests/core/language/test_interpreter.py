@@ -11,7 +11,14 @@ import pytest
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.language.interpreter import evaluate
-from smolrgpt_core.language.operators import OPERATORS, attributes, fronts, predicates, questions
+from smolrgpt_core.language.operators import (
+    OPERATORS,
+    arrangements,
+    attributes,
+    fronts,
+    predicates,
+    questions,
+)
 from smolrgpt_core.language.operators import selections as s
 from smolrgpt_core.language.operators.predicates import COMPARISONS
 from smolrgpt_core.language.program import Program
@@ -19,7 +26,7 @@ from smolrgpt_core.language.types import Type
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.scene import SceneCopies
 from smolrgpt_core.scene.free_space import CELL_M, FOOTPRINT_M, MARGIN_M, packed_rectangles
-from smolrgpt_core.scene.spatial_scene import COLORS
+from smolrgpt_core.scene.spatial_scene import COLORS, Placed
 from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.synthesis.margins import AmbiguityMargins, WithMargins
 from smolrgpt_core.truth import SceneTruth
@@ -104,13 +111,18 @@ class Draw:
         if operator.returns is Type.ATTRIBUTE:
             return self.using_attribute(name, operator)
         if operator.returns is Type.PREDICATE:
-            chosen = {"HasRoom": self.some("buffer"), "HasRoomFor": self.some("buffer"), "Holds": self.some("buffer", "transporter"),
+            chosen = {"HasRoom": self.some("buffer"), "HasRoomFor": self.some("buffer"),
+                      "Holds": self.some("buffer", "transporter"),
                       "Empty": self.some("buffer", "transporter", "pallet"),
                       **dict.fromkeys(FRONTAL, self.some("transporter"))}  # fmt: skip
             subjects = chosen.get(name, self.some())
             return s.Where(subjects, self.predicate_of(name, operator))
         if operator.returns is Type.PLACE:
-            makers = {"Camera": s.Camera, "Observer": self.observer, "Aboard": self.aboard}
+            makers = {
+                "Camera": lambda: s.Camera(),
+                "Observer": self.observer,
+                "Aboard": self.aboard,
+            }
             place = makers[name]()
             return self.pick([
                 questions.Measure(self.thing(), attributes.Bearing(place)),
@@ -194,7 +206,9 @@ class Draw:
     use_InLine = lambda self, op: op(
         s.Listed(tuple(int(i) for i in self.rng.permutation(self.objects)[:3]))
     )
-    use_NeighborGap = lambda self, op: op(self.some("pallet"), self.end())
+    use_NeighborGap = lambda self, op: op(
+        s.Listed(tuple(int(i) for i in self.rng.permutation(self.ids["pallet"])[:3])), self.end()
+    )
     use_HeadingAngle = lambda self, op: op(self.one("transporter"), self.one("transporter"))
     use_Negation = lambda self, op: op(questions.Whether(self.thing(), self.predicate()))
     use_Color = lambda self, op: op(self.one())
@@ -230,7 +244,7 @@ def test_every_operator_means_what_a_plain_evaluation_says(name, random_scene, b
         camera = CameraIntrinsics(width, height, 500, 500, (width - 1) / 2, (height - 1) / 2)
         copies = SceneCopies(TrueScene(truth, regions, camera, depth), copies=1)
         plain = brute_force.BruteForce(truth, regions, depth)
-        for _ in range(1 if name in SEARCHED else PER_SCENE * RARE.get(name, 1)):
+        for _ in range(1 if name in SLOW else PER_SCENE * RARE.get(name, 1)):
             program = Draw(regions, rng).using(name)
             if name in SEARCHED:
                 answered += SEARCHED[name](program, copies, plain)
@@ -311,6 +325,9 @@ def clear_of(one: np.ndarray, other: np.ndarray) -> float:
 
 SEARCHED = {"HasRoom": check_room, "HasRoomFor": check_room_for, "Capacity": check_capacity}
 """Operators that search on a grid."""
+
+SLOW = {*SEARCHED, "NeighborGap"}
+"""Operators whose plain evaluation takes long, of which one question is asked about each scene."""
 
 
 @pytest.mark.parametrize("name", ["Distance", "In", "Between", "Clearance", "Extreme", "Side"])
@@ -534,3 +551,52 @@ def test_zones_and_their_distance(by_hand):
     assert value(measured(5, distance), copies) == 0.0
     assert value(measured(6, distance), copies) == pytest.approx(np.hypot(1.6, 0.5))
     assert value(questions.Count(s.Where(s.All("pallet"), predicates.In(s.Region(1)))), copies) == 1
+
+
+class Blurred(TrueScene):
+    """A scene in which heights are off by 0.1 m."""
+
+    def place(self, id: int) -> Placed:
+        return replace(super().place(id), face_std=np.array([[0, 0], [0, 0], [0, 0.1]]))
+
+
+@pytest.mark.parametrize(("height", "said"), [(1.0, True), (1.04, True), (1.5, False)])
+def test_what_differs_by_little_is_the_same(by_hand, height, said):
+    copies = by_hand(
+        (10, "pallet", (0.0, 6.0), PALLET), (11, "pallet", (2.0, 6.0), (1.2, 0.8, height))
+    )
+    alike = arrangements.AllAlike(s.Listed((10, 11)), attributes.Height())
+    assert value(alike, copies) is said
+    blurred = SceneCopies(Blurred(copies.scene._truth, copies.regions), copies=128)
+    if said:
+        with pytest.raises(SpatialError, match="whether they are equal cannot be seen") as refused:
+            evaluate(alike, blurred)
+        assert refused.value.status is Status.CANNOT_TELL
+    else:
+        assert evaluate(alike, blurred).value is False
+
+
+def test_two_are_always_in_a_line_and_are_not_asked_for(by_hand):
+    copies = by_hand((10, "pallet", (0.0, 6.0), PALLET), (11, "pallet", (2.0, 6.0), PALLET))
+    with pytest.raises(SpatialError, match="at least 3 are needed"):
+        evaluate(arrangements.InLine(s.Listed((10, 11))), copies)
+
+
+def test_gaps_between_neighbors_skip_those_over_others(by_hand):
+    copies = by_hand(
+        (10, "pallet", (0.0, 6.0), PALLET),
+        (11, "pallet", (1.5, 6.0), PALLET),
+        (12, "pallet", (3.6, 6.0), PALLET),
+        (13, "pallet", (5.0, 6.0), PALLET),
+    )
+    gap = {
+        end: value(arrangements.NeighborGap(s.All("pallet"), end), copies)
+        for end in ("least", "most")
+    }
+    assert gap == {"least": pytest.approx(0.2), "most": pytest.approx(0.9)}
+
+
+def test_a_pallet_does_not_stand_in_its_own_way(by_hand):
+    copies = by_hand((1, "buffer", (0.0, 8.0), (1.5, 1.5, 0.0)), (10, "pallet", (0.0, 8.0), PALLET))
+    assert value(questions.Whether(s.Region(1), predicates.HasRoom()), copies) is False
+    assert value(questions.Whether(s.Region(1), predicates.HasRoomFor(s.Region(10))), copies)

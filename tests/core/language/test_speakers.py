@@ -37,6 +37,7 @@ FILES = (
     "german_gists.txt",
     "german_traps.txt",
     "german_everyday.txt",
+    "arrangements.txt",
 )
 REFUSED = "REFUSE"
 
