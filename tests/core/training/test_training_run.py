@@ -58,13 +58,13 @@ def test_eight_samples_are_learned_by_heart(
             styles={"short": 0.5, "sentence": 0.5},
         ),
         trainable=dict.fromkeys(config.trainable, 2e-2),
-        optimizer=OptimizerConfig(batch_rows=8, micro_rows=8, steps=200, warmup_fraction=0.1),
-        validation=ValidationConfig(source, every_steps=200, rows=8, examples=8),
-        checkpoints=CheckpointConfig(every_steps=200),
+        optimizer=OptimizerConfig(batch_rows=8, micro_rows=8, steps=150, warmup_fraction=0.1),
+        validation=ValidationConfig(source, every_steps=150, rows=8, examples=8),
+        checkpoints=CheckpointConfig(every_steps=150),
     )
     model = train(config)
     losses = logged_losses(config)
-    assert len(losses) == 200
+    assert len(losses) == 150
     assert losses[0]["loss"] > 3
     assert max(line["loss"] for line in losses[-10:]) < 0.01
     assert set(losses[-1]["by_category"]) == {"left_right", "distance", "count", "mcq"}
