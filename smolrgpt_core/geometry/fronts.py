@@ -29,7 +29,7 @@ FORKS_M = (0.05, 0.22)
 FORK_REACH_M = (0.6, 1.9)
 """How far from the middle of the visible body readings of forks are."""
 
-MIN_BODY_SHARE, MIN_FORK_SHARE = 0.2, 0.02
+MIN_BODY_FRACTION, MIN_FORK_FRACTION = 0.2, 0.02
 """Fractions of the readings of a truck from which its body and its forks are seen."""
 
 MIN_READINGS = 12
@@ -77,7 +77,7 @@ def find_front(points: NDArray[np.float64], cargo: OrientedBox | None) -> Front 
         cargo: what may be its load; None for none.
     """
     body = points[points[:, 2] > BODY_M]
-    if len(body) < max(MIN_READINGS, MIN_BODY_SHARE * len(points)):
+    if len(body) < max(MIN_READINGS, MIN_BODY_FRACTION * len(points)):
         return None
     middle = np.median(body[:, :2], axis=0)
     forks = _forks(points, middle)
@@ -98,7 +98,7 @@ def _forks(points: NDArray[np.float64], middle: NDArray[np.float64]) -> NDArray[
     low = points[(points[:, 2] > FORKS_M[0]) & (points[:, 2] < FORKS_M[1]), :2]
     away = np.linalg.norm(low - middle, axis=1)
     forks = low[(away > FORK_REACH_M[0]) & (away < FORK_REACH_M[1])]
-    return forks if len(forks) >= max(MIN_READINGS, MIN_FORK_SHARE * len(points)) else None
+    return forks if len(forks) >= max(MIN_READINGS, MIN_FORK_FRACTION * len(points)) else None
 
 
 def _angle_by_cargo(cargo: OrientedBox, middle: NDArray[np.float64]) -> float | None:

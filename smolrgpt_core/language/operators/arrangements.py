@@ -20,7 +20,7 @@ from smolrgpt_core.language.types import Type
 from smolrgpt_core.scene.copies import Mask, SceneCopies, Values
 from smolrgpt_core.scene.spatial_scene import cannot_tell
 
-ALIKE_M, ALIKE_SHARE = 0.05, 0.05
+ALIKE_M, ALIKE_FRACTION = 0.05, 0.05
 """Measures that differ by so many meters, or by this fraction of the larger, count as equal."""
 
 LINE_M = 0.2
@@ -74,7 +74,7 @@ def AllAlike(copies: SceneCopies, chosen: Chosen, attribute: Attribute) -> Value
         raise bad_question("one of them cannot be measured from itself")
     most = np.where(chosen.mask, values, -np.inf).max(axis=1)
     least = np.where(chosen.mask, values, np.inf).min(axis=1)
-    allowed = np.maximum(ALIKE_M, ALIKE_SHARE * np.abs(most))
+    allowed = np.maximum(ALIKE_M, ALIKE_FRACTION * np.abs(most))
     return _is_within(most - least, allowed, "whether they are equal")
 
 
