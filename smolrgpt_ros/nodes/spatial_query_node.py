@@ -220,6 +220,10 @@ class SpatialQueryNode(ManagedNode[QueryParameters]):
         if self._recorder:
             self._recorder.close(max(deadline - time.monotonic(), DELIVERY_S))
 
+    def wait_for_delivery(self) -> None:
+        """Give the last response the time to be received."""
+        time.sleep(max(0.0, DELIVERY_S - self._requests.seconds_since_last_response()))
+
     def _finish_recording(self, recorder: QuestionRecorder | None) -> None:
         """End a recording after the last answer that belongs to it."""
         if recorder:
@@ -426,7 +430,7 @@ def main(args: list[str] | None = None) -> None:
 def _serve(node: SpatialQueryNode, signals: EndingSignals) -> int:
     def finish() -> None:
         node.finish_requests()
-        time.sleep(DELIVERY_S)
+        node.wait_for_delivery()
 
     threads = node.parameters.max_pending + SPARE_THREADS
     return serve_on_threads(node, signals, threads, finish)

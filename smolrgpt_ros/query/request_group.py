@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,6 +22,7 @@ class RequestGroup(ReentrantCallbackGroup):
     def __init__(self) -> None:
         super().__init__()
         self._running = 0
+        self._last_sent_s = -math.inf
         self._changed = threading.Condition()
 
     def beginning_execution(self, entity: Service) -> bool:
@@ -32,12 +35,18 @@ class RequestGroup(ReentrantCallbackGroup):
         """Uncount a request whose response was sent."""
         with self._changed:
             self._running -= 1
+            self._last_sent_s = time.monotonic()
             self._changed.notify_all()
 
     def wait_until_idle(self, timeout_s: float) -> bool:
         """Wait for all responses; returns whether they were sent within the time."""
         with self._changed:
             return self._changed.wait_for(lambda: self._running == 0, timeout_s)
+
+    def seconds_since_last_response(self) -> float:
+        """Seconds since a response was last sent; infinite where none was."""
+        with self._changed:
+            return time.monotonic() - self._last_sent_s
 
 
 class ConcurrencyLimit:
