@@ -1,9 +1,9 @@
 """What answerers do with questions that have no answer.
 
 About frames of simulated halls, questions about what is not there, about the only one of several,
-and for what no image shows, such as a weight. That a question about what is there has no answer is
-decided by the truth of the hall. For each kind and answerer: how many are answered, how many of them
-with a confidence of 0.8 or more, and of 0.9.
+and for what no image shows, such as a weight. That a question about what is in a zone has no answer
+is decided by the truth of the hall. For each kind and answerer: how many are answered, how many of
+them with a confidence of 0.8 or more, and of 0.9.
 
     python benchmarks/unanswerable.py --scenes 20 --seed 20261209
 """
