@@ -67,10 +67,6 @@ class UntrainedQuestionError(SpatialError):
     """A question of a kind that a model was not trained on."""
 
 
-class UnclearColorsError(SpatialError):
-    """A refusal because of colors that the image does not show clearly, which a model may know."""
-
-
 class UncertainAnswerError(SpatialError):
     """An answer that is less certain than required, and alone would be CANNOT_TELL.
 

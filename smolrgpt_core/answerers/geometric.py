@@ -15,19 +15,14 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answer.from_finding import alternatives_note, answer_of, why_uncertain
-from smolrgpt_core.answerers.base import (
-    UncertainAnswerError,
-    UnclearColorsError,
-    answer_or_error,
-    each_deadline,
-)
+from smolrgpt_core.answerers.base import UncertainAnswerError, answer_or_error, each_deadline
 from smolrgpt_core.answerers.geometry_cache import (
     GeometryCache,
     odd_height_note,
     region_notes,
     region_places,
 )
-from smolrgpt_core.errors import SpatialError, Status, bad_question
+from smolrgpt_core.errors import SpatialError, bad_question
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FROM_BOX, FrameGeometry
 from smolrgpt_core.geometry.input_doubts import stretch_note
@@ -36,7 +31,6 @@ from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.language.interpreter import Finding, evaluate
 from smolrgpt_core.language.marks import marks_of
 from smolrgpt_core.language.operators.questions import DepthAt
-from smolrgpt_core.language.program import Program
 from smolrgpt_core.region_doubts import doubled_note, lost_note, low_score_note
 from smolrgpt_core.scene import SceneCopies
 from smolrgpt_core.scene.spatial_scene import cannot_tell
@@ -51,6 +45,10 @@ something else."""
 
 MOST_COLOR_NOTES = 4
 """So many regions at most are listed with the reason why their colors are unsure."""
+
+CONTRADICTED = 0.97
+"""An answer about unclear colors that more of the copies agree on contradicts any other one: asked
+whether an orange truck is green, a model that never saw such a question says yes."""
 
 DOUBTED = 0.45
 """Confidence of a measured answer at most, where the inputs of the frame are doubted, and standard
@@ -96,7 +94,6 @@ class GeometricAnswerer:
         Raises:
             SpatialError: UNKNOWN_REGION, NO_VALID_DEPTH, CANNOT_TELL or BAD_QUESTION.
             UncertainAnswerError: a tie.
-            UnclearColorsError: what is meant has another color, or one that is not clearly seen.
         """
         if question.program is None:
             raise bad_question(
@@ -107,11 +104,11 @@ class GeometricAnswerer:
         with measured.lock:
             measured.copies.begin_question()
             measured.geometry.expect(question.region_ids)
-            finding = self._finding(question.program, measured.copies)
+            finding = evaluate(question.program, measured.copies)
             shown = _shown_ids(finding)
             colors = self._color_notes(measured.copies, shown)
             is_mixed = measured.copies.has_mixed_colors(self._certainty)
-            is_unclear = self._has_open_colors(measured.copies)
+            is_unclear = self._has_open_colors(measured.copies, finding)
             marks = marks_of(finding, measured.copies, question.unit)
             point = _point_at_pixel(finding, measured.copies)
             used = [id for id in shown if measured.copies.is_needed(id)]
@@ -135,22 +132,14 @@ class GeometricAnswerer:
             raise UncertainAnswerError(_joined((uncertain, *colors)), answer)
         return answer
 
-    def _finding(self, program: Program, copies: SceneCopies) -> Finding:
-        try:
-            return evaluate(program, copies)
-        except SpatialError as error:
-            if error.status is Status.CANNOT_TELL and self._has_open_colors(copies):
-                message = _joined((error.message, *self._color_notes(copies, ())))
-                raise UnclearColorsError(error.status, message) from error
-            raise
-
     def _color_notes(self, copies: SceneCopies, shown: Sequence[int]) -> list[str]:
         return copies.color_notes(self._certainty, shown)[:MOST_COLOR_NOTES]
 
-    def _has_open_colors(self, copies: SceneCopies) -> bool:
+    def _has_open_colors(self, copies: SceneCopies, finding: Finding) -> bool:
         """Whether a model may know better: it learned colors of things that have one."""
         is_unclear = copies.has_unclear_colors(self._certainty)
-        return is_unclear and not copies.has_mixed_colors(self._certainty)
+        is_possible = finding.confidence < CONTRADICTED
+        return is_unclear and is_possible and not copies.has_mixed_colors(self._certainty)
 
     def answer_batch(
         self,

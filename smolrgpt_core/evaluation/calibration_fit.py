@@ -90,12 +90,11 @@ def judged_answers(
     doubted = {item.id for item in geometry.predictions if item.is_doubted}
     # Of what geometry has decided to refuse, `fused` never gives the answer of the model alone; of
     # a color that is open it does.
-    uncertain = {item.id for item in geometry.uncertain}
+    still_open = {item.id for item in geometry.uncertain}
     decided = {
         item.id
         for item in geometry.predictions
-        if item.status in DECIDED
-        and not (_is_about_looks(item) and (item.unclear_colors or item.id in uncertain))
+        if item.status in DECIDED and not (_is_about_looks(item) and item.id in still_open)
     }
     given = [
         _judged(scored, evidence, prediction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -122,15 +123,19 @@ class EvaluatedSystem:
     def reliabilities(self) -> dict[str, Reliability]:
         """Reliability of the confidences, of all answers and by category; empty without any.
 
-        The keys are `OVERALL` and the names of categories or tasks.
+        An uncertain answer that was refused is none. The keys are `OVERALL` and the names of
+        categories or tasks.
         """
-        confidences = {item.id: item.confidence for item in self.predictions}
+        confidences = {
+            item.id: item.confidence for item in self.predictions if item.status is Status.OK
+        }
         groups = {OVERALL: self.judged}
         for name in (*CATEGORIES, *self.tasks):
             groups[name] = [item for item in self.judged if item.group == name]
         found = {
             name: reliability(
-                [confidences[item.id] for item in answers], [item.correct for item in answers]
+                [confidences.get(item.id, math.nan) for item in answers],
+                [item.correct for item in answers],
             )
             for name, answers in groups.items()
         }

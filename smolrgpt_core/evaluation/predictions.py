@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from smolrgpt_core.answer import Agreement
 from smolrgpt_core.answer.scoring import normalized_answer
 from smolrgpt_core.answerer_settings import FusionSettings, ModelSettings
-from smolrgpt_core.answerers.base import Answerer, UncertainAnswerError, UnclearColorsError
+from smolrgpt_core.answerers.base import Answerer, UncertainAnswerError
 from smolrgpt_core.answerers.registry import make_answerer
 from smolrgpt_core.data.record_frames import AskedRecord, read_image
 from smolrgpt_core.data.warehouse_format import (
@@ -111,8 +111,7 @@ class Prediction:
         confidence: of the answerer, also of an uncertain answer; NaN where it has none.
         uncertain_answer: the likeliest one where it is too uncertain, as `answer`; empty otherwise.
         is_doubted: whether the confidence is limited, for inputs that contradict each other.
-        unclear_colors: whether it rests on colors that the image does not show clearly, or is
-            refused for them.
+        unclear_colors: whether it rests on colors that the image does not show clearly.
         agreement: of model and geometry.
         seconds: that the answer took, without reading files.
         form: of the answer; None where the question cannot be read.
@@ -326,7 +325,4 @@ def _question_for(asked: AskedRecord, answerer: Answerer) -> SpatialQuestion:
 def _refusal(
     record: WarehouseRecord, error: SpatialError, form: AnswerForm | None = None
 ) -> Prediction:
-    unclear = isinstance(error, UnclearColorsError)
-    return Prediction(
-        record.id, NO_ANSWER, error.status, error.message, unclear_colors=unclear, form=form
-    )
+    return Prediction(record.id, NO_ANSWER, error.status, error.message, form=form)

@@ -48,6 +48,7 @@ SMALLEST = {
     "simulate_dataset": "--scenes 1 --views 1 --questions 2 --workers 1",
     "sparse_refinement": "--coverage 0.2 --masks 2 --channels 8 --repeats 1",
     "ties": "--scenes 1 --views 1",
+    "unanswerable": "--scenes 1",
     "training": f"{NANO} --questions 2 --repeats 1",
 }
 IN_ROS = {

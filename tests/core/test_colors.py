@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from smolrgpt_core.answerers.base import UncertainAnswerError, UnclearColorsError
+from smolrgpt_core.answerers.base import UncertainAnswerError
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.answerers.geometry_cache import GeometryCache
 from smolrgpt_core.errors import SpatialError, Status
@@ -238,28 +238,23 @@ def test_refusals(frame, text, looks, status, words) -> None:
 
 @pytest.fixture
 def unclear_frame(frame: RGBDFrame) -> RGBDFrame:
-    """Pallet 11 has a black load on an orange pallet in the shade, which looks brown."""
+    """Most of pallet 11 is black, and what is not may be brown, or orange in the shade."""
     image = frame.rgb.copy()
-    image[60:82, 50:80] = PAINTS["black"]
-    image[82:90, 50:80] = PAINTS["brown"]
+    image[60:84, 50:80] = PAINTS["black"]
+    image[84:90, 50:80] = PAINTS["brown"]
     return replace(frame, rgb=image)
 
 
 def test_what_is_known_of_an_unclear_color_is_marked_for_who_knows_better(
     frame: RGBDFrame, unclear_frame: RGBDFrame
 ) -> None:
-    assert answer(unclear_frame, "Is pallet 11 orange?").truth is False
-    assert answer(unclear_frame, "Is pallet 11 orange?").unclear_colors
+    possible = answer(unclear_frame, "Is pallet 11 orange?")
+    assert (possible.truth, possible.unclear_colors) == (False, True)
+    impossible = answer(unclear_frame, "Is pallet 11 green?")
+    assert (impossible.truth, impossible.unclear_colors) == (False, False)
     assert not answer(unclear_frame, "Is pallet 10 orange?").unclear_colors
     assert not answer(frame, "Is pallet 11 orange?").unclear_colors
     assert not answer(frame, "How many of pallets 10, 11 and 12 are red?").unclear_colors
-    which = "Which of pallets 10 and 11 is orange?"
-    with pytest.raises(UnclearColorsError, match=r"0 fit: none; pallet 11 is 7.% black"):
-        answer(unclear_frame, which)
-    for clear, text in ((frame, which), (frame, "Which of pallets 10 and 12 is orange?")):
-        with pytest.raises(SpatialError, match="0 fit") as caught:
-            answer(clear, text)
-        assert not isinstance(caught.value, UnclearColorsError)
 
 
 def test_colors_of_one_question_are_no_matter_of_the_next(frame: RGBDFrame) -> None:
