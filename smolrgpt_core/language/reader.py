@@ -361,7 +361,7 @@ class _Attempt:
         """The cheapest readings that make sense, each once."""
         for cost in sorted({_cost(item) for item in found}):
             if readings := self._of_cost(cost, found, parse):
-                if not any(_compares_alike(asked.program, self._regions) for asked in readings):
+                if all(_is_unlike_comparison(asked.program, self._regions) for asked in readings):
                     # "The tallest pallet is nearer to us than the shortest": than that one is.
                     dearer = self._of_cost(cost + 1, found, parse)
                     readings = [
@@ -560,6 +560,11 @@ def _compares_alike(program: Program, regions: RegionSet) -> bool:
         # camera is like none: "nearer to me than B" is nearer than B is.
         return bool(places[0]) and classes_of(first.parts[0], regions) not in places
     return True
+
+
+def _is_unlike_comparison(program: Program, regions: RegionSet) -> bool:
+    """Whether two distances from one thing are compared that are not to places of one class."""
+    return program.operator is questions.Compare and not _compares_alike(program, regions)
 
 
 def _limits_alike(subject: Program, predicate: Program, regions: RegionSet) -> bool:
