@@ -63,6 +63,11 @@ def room_for_region(copies: SceneCopies, zone: int, guest: NDArray[np.intp]) -> 
     """(K,) 1 where the footprint of a region (K,) fits into a zone beside all others, else 0.
 
     It does not stand in its own way. Of sizes between two cells, the larger is looked for.
+
+    Args:
+        copies: of the scene.
+        zone: index of the zone.
+        guest: (K,), index of the region.
     """
     few = min(DISTURBED, copies.count)
     fits = []

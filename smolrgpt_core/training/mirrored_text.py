@@ -19,8 +19,10 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.label_rules import class_in
 from smolrgpt_core.language.mask_labels import mask_labels
 from smolrgpt_core.language.operators import (
+    arrangements,
     attributes,
     benchmarks,
+    fronts,
     predicates,
     questions,
     selections,
@@ -50,7 +52,8 @@ _OTHER_SENSE = re.compile(
 _UNSAFE: frozenset[Operator] = frozenset(
     {
         attributes.Bearing, attributes.ClockHour, attributes.Capacity, benchmarks.Rightward,
-        benchmarks.ClockSector, questions.Position, questions.Direction, questions.DepthAt,
+        benchmarks.ClockSector, fronts.Heading, fronts.FacingSide, arrangements.Offset,
+        questions.Position, questions.Direction, questions.DepthAt,
     }
 )  # fmt: skip
 """Values that change with the side in another way than by a word."""
