@@ -85,6 +85,7 @@ def test_the_language_model_computes_in_8_bit_integers(family, model, make_proce
         wanted, found = (one.model(**batch).logits for one in (exact, engine))
     assert 0 < (found - wanted).norm() <= 0.1 * wanted.norm()
     (answer,) = engine.ask_each(QUESTIONS[:1], "sentence", frame=frame)
+    assert not isinstance(answer, SpatialError)
     assert list(answer.token_ids) == generated(engine, frame, *QUESTIONS[0])
 
 
