@@ -112,6 +112,10 @@ SQUARE_PIXELS = 1.1
 MAX_LOAD_OVERHANG = 1.3
 """What stands on pallets may be so many times as wide as the largest of them seen from a corner."""
 
+FAR_TOO_WIDE = 2
+"""One of a pallet or two may be something else: these must look so many times wider than that to
+say anything, and hardly anything may be left in sight of them."""
+
 MIN_IN_SIGHT = 0.5
 """One pallet of several shows at least this fraction of its shortest side."""
 
@@ -573,26 +577,28 @@ def extent_doubt(extents: Sequence[tuple[float, float]], prior: SizePrior) -> st
     """Why the unit of depth may be wrong where too few pallets can be fitted by boxes.
 
     Whatever the view, a pallet is seen no wider than its diagonal. What stands before it makes it
-    narrower, but hardly each one.
+    narrower, but hardly each one of several.
 
     Args:
         extents: of what is seen of pallets, along the rows and the columns of the image, meters.
         prior: their standard sizes.
     """
-    if len(extents) < MIN_SIZED:
-        return ""
     widest = MAX_LOAD_OVERHANG * max(math.hypot(*pair) for pair in prior.footprints)
+    widths = [min(pair) for pair in extents]
+    if len(extents) < MIN_SIZED:
+        least = min(widths, default=0.0)
+        return _odd_width(least, f"at most {widest:.1f}") if least > FAR_TOO_WIDE * widest else ""
     narrowest = MIN_IN_SIGHT * min(min(pair) for pair in prior.footprints)
-    wide = float(np.median([min(pair) for pair in extents]))
-    narrow = max(max(pair) for pair in extents)
-    if narrowest <= narrow and wide <= widest:
-        return ""
-    seen, bound = (wide, f"at most {widest:.1f}") if wide > widest else (
-        narrow, f"at least {narrowest:.1f}"
-    )  # fmt: skip
+    wide, narrow = float(np.median(widths)), max(max(pair) for pair in extents)
+    if wide > widest:
+        return _odd_width(wide, f"at most {widest:.1f}")
+    return _odd_width(narrow, f"at least {narrowest:.1f}") if narrow < narrowest else ""
+
+
+def _odd_width(seen: float, expected: str) -> str:
     return (
-        f"pallets look {seen:.2g} m wide where {bound} m are expected: is the unit of depth wrong, "
-        "or the focal length?"
+        f"pallets look {seen:.2g} m wide where {expected} m are expected: is the unit of depth "
+        "wrong, or the focal length?"
     )
 
 

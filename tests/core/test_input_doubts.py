@@ -297,12 +297,12 @@ def test_what_few_pallets_tell_of_the_unit_is_mentioned_and_not_distrusted(hall,
     assert given.confidence > 0.9
 
 
-@pytest.mark.parametrize("scale", [0.1, 10.0])
-def test_a_wrong_unit_shows_where_too_few_pallets_are_fitted(frame, scale):
+@pytest.mark.parametrize(("scale", "pallets"), [(0.1, 3), (10.0, 3), (10.0, 2), (10.0, 1)])
+def test_a_wrong_unit_shows_where_too_few_pallets_are_fitted(frame, scale, pallets):
     depth = frame.depth * np.float32(scale)
     depth[depth > 60.0] = np.nan
     without_floor = np.full_like(depth, np.nan)
-    for id in PALLETS[:3]:
+    for id in PALLETS[:pallets]:
         region = frame.regions[id]
         without_floor[region.box.slices][region.mask] = depth[region.box.slices][region.mask]
     assert "is the unit of depth wrong" in doubts(replace(frame, depth=without_floor))

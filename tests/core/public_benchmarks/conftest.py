@@ -21,7 +21,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "data" / "benchmarks"
 Scored = Callable[..., BenchmarkReport]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def folder() -> Path:
     return FOLDER
 
