@@ -21,7 +21,8 @@ def _word_set(text: str) -> frozenset[str]:
 
 
 _OTHER_NAMES = {
-    "palette": "pallet", "palet": "pallet", "bufferzone": "buffer zone", "racking": "rack",
+    **dict.fromkeys(("palette", "palet", "epal"), "pallet"),
+    "bufferzone": "buffer zone", "racking": "rack",
     **dict.fromkeys(
         ("pallet truck", "pallet jack", "palletjack", "lift truck", "fork truck",
          "forklift truck", "reach truck"), "transporter"),

@@ -106,6 +106,8 @@ def value(regions: RegionSet, question: str = HOW_MANY) -> Any:
         ("warehouse::pallet_3::link::visual", "pallet"),
         ("pallet,wood", "pallet"),
         ("Pallet, 0.93", "pallet"),
+        ("EPAL", "pallet"),
+        ("epal_2", "pallet"),
         ("AGVs", "agv"),
         ("Fork-Lift 3", "fork lift"),
         ("Rack-A12", "rack"),
