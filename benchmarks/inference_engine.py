@@ -140,7 +140,11 @@ class Bench:
     def engine_config(self, lengths: dict[str, int]) -> EngineConfig:
         """Of an engine whose answers have these numbers of tokens, by style."""
         config = EngineConfig(
-            device=self.device.type, dtype=self.arguments.dtype, cache_bytes=2**31
+            device=self.device.type,
+            dtype=self.arguments.dtype,
+            cache_bytes=2**31,
+            # New frames must not push out those that second questions are asked about.
+            cache_frames=1000,
         )
         styles: dict[str, Any] = {name: AnswerStyle("", count) for name, count in lengths.items()}
         return replace(config, **styles)
