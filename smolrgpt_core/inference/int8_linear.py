@@ -15,7 +15,7 @@ import warnings
 import torch
 from torch import nn
 
-from smolrgpt_core.inference.packed_linear import replace_linears, small_layer
+from smolrgpt_core.inference.packed_linear import InferenceLinear, replace_linears, small_layer
 from smolrgpt_core.model.parts import Model, parts_of
 
 LEVELS = 63
@@ -34,18 +34,15 @@ _TOLERANCE = 0.05
 """How far the product of a small layer may be off, relative to the largest one."""
 
 
-class Int8Linear(nn.Module):
-    """Computes nearly what a linear layer in float32 computes, for inference on the CPU only.
-
-    It has no parameters: it cannot be trained, saved or moved to another device.
+class Int8Linear(InferenceLinear):
+    """Computes nearly what a linear layer in float32 computes.
 
     Args:
         linear: whose weight (out, in) and bias (out,) are taken; may be dropped afterwards.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
-        self.in_features, self.out_features = linear.in_features, linear.out_features
+        super().__init__(linear)
         weight = linear.weight.detach().float()
         scales = weight.abs().amax(dim=1).clamp_min(_TINY)
         zeros = torch.zeros(self.out_features, dtype=torch.long)
@@ -68,10 +65,6 @@ class Int8Linear(nn.Module):
         )
         product = (product * largest).view(*features.shape[:-1], self.out_features)
         return product if self.bias is None else product + self.bias
-
-    def extra_repr(self) -> str:
-        """Sizes, as `nn.Linear` shows them."""
-        return f"in_features={self.in_features}, out_features={self.out_features}"
 
 
 def check_int8(device: torch.device) -> None:

@@ -34,18 +34,33 @@ _TOLERANCES = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
 """By type, how far the product of the operators may be off, relative to the largest one."""
 
 
-class PackedLinear(nn.Module):
-    """Computes what a linear layer computes, for inference on the CPU only.
+class InferenceLinear(nn.Module):
+    """Takes the place of a linear layer, for inference on the CPU only.
 
     It has no parameters: it cannot be trained, saved or moved to another device.
+
+    Args:
+        linear: the layer.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+
+    def extra_repr(self) -> str:
+        """Sizes, as `nn.Linear` shows them."""
+        return f"in_features={self.in_features}, out_features={self.out_features}"
+
+
+class PackedLinear(InferenceLinear):
+    """Computes what a linear layer computes.
 
     Args:
         linear: whose weight (out, in) and bias (out,) are taken; may be dropped afterwards.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
-        self.in_features, self.out_features = linear.in_features, linear.out_features
+        super().__init__(linear)
         self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
         self.bias = None if linear.bias is None else linear.bias.detach().clone()
 

@@ -639,21 +639,7 @@ class Writer:
             second = self._second_operand(arguments[1], last)
             return f"{self._or_operand(arguments[0])} or {second}"
         if operator is predicates.Measures:
-            attribute, how, limit = arguments
-            if _counts_room(attribute, how, limit):
-                return f"with {_room_for_several(how, limit)}"
-            is_amount = limit.operator is questions.Amount
-            if attribute.operator in REACHING and is_amount and how in REACHES:
-                (place,) = self._places(attribute, last)
-                return REACHES[how].format(self.phrase(limit), place)
-            if comparative := self._comparative(program, last):
-                return comparative
-            if is_amount and attribute.operator in SIZE_ADJECTIVES and how != "equal":
-                adjective = SIZE_ADJECTIVES[attribute.operator]
-                return f"{HOW_WORDS[how]} {self.phrase(limit)} {adjective}"
-            of = "" if how == "equal" else "of "
-            words = f"{of}{HOW_WORDS[how]} {self.phrase(limit, last=last)}"
-            return f"with a {self.attribute(attribute)} {words}"
+            return self._measuring(program, last)
         if operator is predicates.Nearness:
             first, how, second = arguments
             return NEARNESS[how].format(self.phrase(first), self.phrase(second, last))
@@ -677,6 +663,24 @@ class Writer:
         if operator is predicates.In and self._stands_on(arguments[0]):
             return f"on {final}"
         return PREDICATES[operator].format(*others, final)
+
+    def _measuring(self, program: Program, last: bool) -> str:
+        """For "within 3 m of pallet 7", "taller than pallet 7", "with a height of at most 1 m"."""
+        attribute, how, limit = program.arguments
+        if _counts_room(attribute, how, limit):
+            return f"with {_room_for_several(how, limit)}"
+        is_amount = limit.operator is questions.Amount
+        if attribute.operator in REACHING and is_amount and how in REACHES:
+            (place,) = self._places(attribute, last)
+            return REACHES[how].format(self.phrase(limit), place)
+        if comparative := self._comparative(program, last):
+            return comparative
+        if is_amount and attribute.operator in SIZE_ADJECTIVES and how != "equal":
+            adjective = SIZE_ADJECTIVES[attribute.operator]
+            return f"{HOW_WORDS[how]} {self.phrase(limit)} {adjective}"
+        of = "" if how == "equal" else "of "
+        words = f"{of}{HOW_WORDS[how]} {self.phrase(limit, last=last)}"
+        return f"with a {self.attribute(attribute)} {words}"
 
     def _at_one_of(self, holders: Program, article: str = "") -> str:
         """For "in a buffer", "on a transporter", "in any buffer"."""

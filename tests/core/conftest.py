@@ -210,11 +210,8 @@ def make_random_scene(seed: int) -> tuple[SceneTruth, RegionSet]:
             beside = (place[0] + rng.uniform(0.02, 0.1), place[1] + rng.uniform(0.02, 0.1))
             made.append(box_truth(cargo, "pallet", beside, size, yaw, bottom=CARRIER_M))
     for id in range(80, 80 + int(rng.integers(1, 4))):
-        size = (
-            float(rng.uniform(1.5, 3.0)),
-            float(rng.uniform(0.5, 1.1)),
-            float(rng.uniform(1.0, 2.5)),
-        )
+        length, width, height = map(float, rng.uniform((1.5, 0.5, 1.0), (3.0, 1.1, 2.5)))
+        size = (length, width, height)
         made.append(box_truth(id, "shelf", free_place(rng), size, rng.uniform(-1.5, 1.5)))
     rng.shuffle(made)
     visible = rng.uniform(0.2, 1.0, len(made))
