@@ -99,10 +99,8 @@ class EvaluatedSystem:
             if prediction.uncertain_answer
         ]
         scored, of_tasks = _scored(known, truth)
-        wrong_category = _scored(uncertain, truth)
-        return cls(
-            name, about, predictions, scored, of_tasks, [*wrong_category[0], *wrong_category[1]]
-        )
+        refused = _scored(uncertain, truth)
+        return cls(name, about, predictions, scored, of_tasks, [*refused[0], *refused[1]])
 
     @property
     def judged(self) -> Sequence[ScoredAnswer | TaskAnswer]:

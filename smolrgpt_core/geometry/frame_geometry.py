@@ -320,7 +320,7 @@ class FrameGeometry:
         return float(self.footprint(zone_id).depth_inside(self.footprint(id).center))
 
     def front(self, id: int) -> Front | None:
-        """Where the front of a carrier with a mast points; None where it cannot be told.
+        """Where the front of a carrier with a mast points; None where that is unknown.
 
         Raises:
             SpatialError: as `locate`, also of what it may carry.

@@ -70,7 +70,7 @@ class Front:
 
 
 def find_front(points: NDArray[np.float64], cargo: OrientedBox | None) -> Front | None:
-    """The front of a truck with a mast; None where it cannot be told.
+    """The front of a truck with a mast; None where it is unknown.
 
     Args:
         points: (N, 3) readings of the truck without its load: right, forward and height, meters.

@@ -560,15 +560,15 @@ class Blurred(TrueScene):
         return replace(super().place(id), face_std=np.array([[0, 0], [0, 0], [0, 0.1]]))
 
 
-@pytest.mark.parametrize(("height", "said"), [(1.0, True), (1.04, True), (1.5, False)])
-def test_what_differs_by_little_is_the_same(by_hand, height, said):
+@pytest.mark.parametrize(("height", "equal"), [(1.0, True), (1.04, True), (1.5, False)])
+def test_what_differs_by_little_is_the_same(by_hand, height, equal):
     copies = by_hand(
         (10, "pallet", (0.0, 6.0), PALLET), (11, "pallet", (2.0, 6.0), (1.2, 0.8, height))
     )
     alike = arrangements.AllAlike(s.Listed((10, 11)), attributes.Height())
-    assert value(alike, copies) is said
+    assert value(alike, copies) is equal
     blurred = SceneCopies(Blurred(copies.scene._truth, copies.regions), copies=128)
-    if said:
+    if equal:
         with pytest.raises(SpatialError, match="whether they are equal cannot be seen") as refused:
             evaluate(alike, blurred)
         assert refused.value.status is Status.CANNOT_TELL
